@@ -1,0 +1,171 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Values that every room shares; no behaviour beyond themselves."""
+
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import NamedTuple
+
+
+class Priority(IntEnum):
+    """Priority class of a stream; the value is the order in which classes are asked."""
+
+    HIGH = 0
+    NORMAL = 1
+    LOW = 2
+
+
+class Keep(Enum):
+    """What a route keeps while the link is busy."""
+
+    LATEST = 'latest'
+    FIFO = 'fifo'
+
+
+class Key(Enum):
+    """What ``keep: latest`` keeps one of."""
+
+    ROUTE = 'route'
+    PUBLISHER = 'publisher'
+    FRAME_ID = 'frame_id'
+    STATUS_NAME = 'status_name'
+
+
+class Drop(IntEnum):
+    """
+    Why a sample did not go out; the values stand on the wire and never change meaning.
+
+    Below 16 the sample never got a sequence number; from 16 on it leaves a gap in them.
+    """
+
+    LOST_BEFORE_BRIDGE = 1
+    RATE = 2
+    DECIMATION = 3
+    DUPLICATE = 4
+    SUPERSEDED = 16
+    OVERFLOW_SAMPLES = 17
+    OVERFLOW_BYTES = 18
+    EXPIRED = 19
+    ABANDONED = 20
+    REFUSED = 21
+
+    @property
+    def sequenced(self) -> bool:
+        """Whether such a drop leaves a gap in the route's sequence numbers."""
+        return self >= Drop.SUPERSEDED
+
+
+class Received(NamedTuple):
+    """
+    One message as the middleware handed it over.
+
+    ``cdr`` includes its 4-byte encapsulation header; times are nanoseconds since the Unix epoch;
+    ``publication_sequence`` is the publisher's own count (None where the middleware has none) and
+    ``publisher`` its gid (None before Kilted).
+    """
+
+    cdr: bytes
+    source_time_ns: int
+    receive_time_ns: int
+    publication_sequence: int | None = None
+    publisher: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamConfig:
+    """A stream as the user described it: its topics and their policy."""
+
+    name: str
+    topics: tuple[str, ...]
+    deny: tuple[str, ...] = ()
+    max_hz: float = 0.0
+    decimation: int = 1
+    keep: Keep = Keep.LATEST
+    key: Key = Key.ROUTE
+    max_samples: int = 1000
+    max_bytes: int = 64 * 1024 * 1024
+    max_age_s: float = 0.0
+    max_delay_s: float = 0.1
+    priority: Priority = Priority.NORMAL
+    weight: float = 1.0
+    qos_depth: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsConfig:
+    """TLS of the MQTT connection; empty strings mean the system's defaults."""
+
+    ca_file: str = ''
+    cert_file: str = ''
+    key_file: str = ''
+    key_password_env: str = ''
+    alpn: tuple[str, ...] = ()
+    verify_hostname: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttConfig:
+    """How to reach the broker; zeros mean what the preset and the broker say."""
+
+    host: str = 'localhost'
+    port: int = 0
+    preset: str = 'mosquitto'
+    protocol: str = 'auto'
+    client_id: str = ''
+    username: str = ''
+    password_file: str = ''
+    password_env: str = ''
+    keepalive_s: int = 60
+    connect_timeout_s: float = 10.0
+    tls: TlsConfig | None = None
+    max_payload_bytes: int = 0
+    max_in_flight: int = 0
+    max_messages_per_s: float = 0.0
+
+    @property
+    def effective_port(self) -> int:
+        """The port to connect to: 1883, or 8883 with TLS, unless one is given."""
+        return self.port or (8883 if self.tls is not None else 1883)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkConfig:
+    """Limits of the link that the user sets; zero means none."""
+
+    max_bytes_per_s: float = 0.0
+    max_in_flight_bytes: int = 512 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiscoveryConfig:
+    """How the graph is watched."""
+
+    period_s: float = 1.0
+    deny: tuple[str, ...] = ()
+    include_hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeConfig:
+    """One robot's whole configuration."""
+
+    robot_id: str
+    root: str = 'rcb/v1'
+    mqtt: MqttConfig = MqttConfig()
+    link: LinkConfig = LinkConfig()
+    discovery: DiscoveryConfig = DiscoveryConfig()
+    health_period_s: float = 10.0
+    announce_period_s: float = 30.0
+    streams: tuple[StreamConfig, ...] = ()
