@@ -1,0 +1,291 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Batches: samples of several routes, column-wise (docs/protocol.md, "Batch").
+
+::
+
+    message  = [version, BATCH, boot, number, sent_time_ns, [section, ...]]
+             | [version, FRAGMENT, boot, number, index, count, length, crc32, bytes]
+             | [version, ABANDONED, boot, number]
+    section  = [route, descriptor / null, count, first_sequence, first_source_time_ns,
+                [column, column, column, column], totals / null, codec, raw_length, block]
+    column   = [minimum, width]
+    columns: sequence steps (count-1), source-time steps in ns (count-1), receive minus source
+    time in microseconds (count), lengths in bytes (count)
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.values import Received
+from ros_cloud_bridge.wire import cbor
+from ros_cloud_bridge.wire.codecs import BlockEncoder, decode_block
+from ros_cloud_bridge.wire.columns import Integers, decode_column, encode_column
+from ros_cloud_bridge.wire.limits import (
+    MAX_BATCH,
+    MAX_BATCH_RAW,
+    MAX_SAMPLES_PER_SECTION,
+    MAX_SECTIONS,
+    MAX_TEXT,
+)
+
+VERSION = 1
+BOOT_BYTES = 8
+_INT64_MAX = (1 << 63) - 1
+
+
+class Kind(IntEnum):
+    """Kind of a message on ``b/`` and ``latched/``; values stand on the wire."""
+
+    BATCH = 0
+    FRAGMENT = 1
+    ABANDONED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptor:
+    """What a route number stands for; ``schema_id`` are 16 hex digits, or empty if unknown."""
+
+    stream: str
+    topic: str
+    type_name: str
+    schema_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """
+    Samples of one route.
+
+    ``totals`` are the route's cumulative drops by :class:`~ros_cloud_bridge.values.Drop` value since
+    boot, or None when they have not changed since the last section that had them.
+    """
+
+    route: int
+    descriptor: Descriptor | None
+    sequences: Sequence[int]
+    samples: Sequence[Received]
+    totals: Mapping[int, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A decoded batch; ``boot`` are 8 random bytes per process start."""
+
+    boot: bytes
+    number: int
+    sent_time_ns: int
+    sections: tuple[Section, ...]
+
+
+def encode_batch(batch: Batch, encoders: Mapping[int, BlockEncoder]) -> bytes:
+    """
+    Encode a batch.
+
+    :param batch: at least one section, each with at least one sample
+    :param encoders: the block encoder of each route
+    :returns: CBOR payload
+    """
+    sections = [_encode_section(section, encoders[section.route]) for section in batch.sections]
+    return cbor.dumps(
+        [VERSION, int(Kind.BATCH), batch.boot, batch.number, batch.sent_time_ns, sections]
+    )
+
+
+def _encode_section(section: Section, encoder: BlockEncoder) -> list[object]:
+    samples = section.samples
+    cdr, source, receive, *_ = zip(*samples)
+    sequences = np.array(section.sequences, dtype=np.int64)
+    source_ns = np.array(source, dtype=np.int64)
+    latency_us = (np.array(receive, dtype=np.int64) - source_ns) // 1000
+    lengths = np.fromiter(map(len, cdr), dtype=np.int64, count=len(cdr))
+    columns = []
+    planes = []
+    for values in (np.diff(sequences), np.diff(source_ns), latency_us, lengths):
+        low, width, data = encode_column(values) if len(values) else (0, 0, b'')
+        columns.append([low, width])
+        planes.append(data)
+    codec, raw_length, block = encoder.encode(b''.join(planes), cdr)
+    descriptor = section.descriptor
+    return [
+        section.route,
+        None
+        if descriptor is None
+        else [
+            descriptor.stream,
+            descriptor.topic,
+            descriptor.type_name,
+            bytes.fromhex(descriptor.schema_id),
+        ],
+        len(samples),
+        int(sequences[0]),
+        int(source_ns[0]),
+        columns,
+        None if section.totals is None else dict(section.totals),
+        int(codec),
+        raw_length,
+        block,
+    ]
+
+
+def decode_message(payload: bytes) -> list[Any]:
+    """
+    Decode the frame common to batches, fragments and announcements of abandoned batches.
+
+    :param payload: MQTT payload, or a batch put together from fragments
+    :returns: the message's fields; field 1 is a :class:`Kind`, field 2 the boot id, 3 the number
+    :raises ProtocolError: when it is malformed or of another protocol version
+    """
+    message = cbor.loads(payload, MAX_BATCH)
+    if not isinstance(message, list) or len(message) < 4:
+        raise ProtocolError('a batch message is an array of at least four fields')
+    version, kind, boot, number = message[:4]
+    if version != VERSION or isinstance(version, bool):
+        raise ProtocolError(f'protocol version {version!r}; this decoder reads {VERSION}')
+    if not isinstance(boot, bytes) or len(boot) != BOOT_BYTES:
+        raise ProtocolError(f'a boot id has {BOOT_BYTES} bytes')
+    _natural(number, 'batch number')
+    lengths = {Kind.BATCH: 6, Kind.FRAGMENT: 9, Kind.ABANDONED: 4}
+    if not isinstance(kind, int) or lengths.get(kind) != len(message):  # type: ignore[call-overload]
+        raise ProtocolError(f'message of kind {kind!r} with {len(message)} fields')
+    return message
+
+
+def decode_batch(message: Sequence[Any]) -> Batch:
+    """
+    Decode the fields of a batch message.
+
+    :param message: what :func:`decode_message` returned, of kind ``BATCH``
+    :returns: the batch
+    :raises ProtocolError: when a field is malformed or over a limit
+    """
+    _, _, boot, number, sent_time_ns, sections = message
+    _natural(sent_time_ns, 'sent time')
+    if not isinstance(sections, list) or not 1 <= len(sections) <= MAX_SECTIONS:
+        raise ProtocolError(f'a batch has 1 to {MAX_SECTIONS} sections')
+    decoded = []
+    budget = MAX_BATCH_RAW
+    for fields in sections:
+        if not isinstance(fields, list) or len(fields) != 10:
+            raise ProtocolError('a section has ten fields')
+        budget -= _natural(fields[8], 'raw length')
+        if budget < 0:
+            raise ProtocolError(f'a batch holds more than {MAX_BATCH_RAW} bytes')
+        decoded.append(_decode_section(fields))
+    return Batch(boot=boot, number=number, sent_time_ns=sent_time_ns, sections=tuple(decoded))
+
+
+def _decode_section(fields: list[Any]) -> Section:
+    route, descriptor, count, sequence, source_ns, columns, totals, codec, raw_length, block = fields
+    for value, name in ((route, 'route'), (sequence, 'sequence'), (source_ns, 'source time')):
+        _natural(value, name)
+    if _natural(count, 'sample count') > MAX_SAMPLES_PER_SECTION or count == 0:
+        raise ProtocolError(f'a section has 1 to {MAX_SAMPLES_PER_SECTION} samples, not {count}')
+    if not isinstance(block, bytes) or not isinstance(codec, int):
+        raise ProtocolError('a block is a byte string with an integer codec')
+    counts = (count - 1, count - 1, count, count)
+    headers = _column_headers(columns)
+    sizes = [width * entries for (_, width), entries in zip(headers, counts)]
+    raw = decode_block(codec, raw_length, block, sum(sizes), count)
+    view = memoryview(raw)
+    decoded: list[Integers] = []
+    position = 0
+    for (low, width), entries, size in zip(headers, counts, sizes):
+        decoded.append(decode_column(low, width, view[position : position + size], entries))
+        position += size
+    steps, source_steps, latency_us, lengths = decoded
+    if (lengths < 0).any() or position + sum(lengths.tolist()) != raw_length:
+        raise ProtocolError('lengths of the samples do not add up to the block')
+    if (steps < 1).any():
+        raise ProtocolError('sequence numbers of a section must rise')
+    sequences = _accumulate(sequence, steps, 'sequence numbers')
+    sources = _accumulate(source_ns, source_steps, 'source times')
+    return Section(
+        route=route,
+        descriptor=_descriptor(descriptor),
+        sequences=sequences,
+        samples=_samples(raw, position, lengths.tolist(), sources, latency_us.tolist()),
+        totals=_totals(totals),
+    )
+
+
+def _column_headers(columns: object) -> list[tuple[int, int]]:
+    if not isinstance(columns, list) or len(columns) != 4:
+        raise ProtocolError('a section has four columns')
+    headers = []
+    for column in columns:
+        if not isinstance(column, list) or [type(entry) for entry in column] != [int, int]:
+            raise ProtocolError('a column is its minimum and its width')
+        if not 0 <= column[1] <= 8:
+            raise ProtocolError(f'column of width {column[1]}')
+        headers.append((column[0], column[1]))
+    return headers
+
+
+def _accumulate(first: int, steps: Integers, what: str) -> list[int]:
+    # Python integers do not wrap: numpy's cumsum would, silently, on hostile steps.
+    values = [first]
+    for step in steps.tolist():
+        values.append(values[-1] + step)
+    if min(values) < 0 or max(values) > _INT64_MAX:
+        raise ProtocolError(f'{what} out of range')
+    return values
+
+
+def _samples(
+    raw: bytes, position: int, lengths: list[int], sources: list[int], latency_us: list[int]
+) -> list[Received]:
+    samples = []
+    for length, source, latency in zip(lengths, sources, latency_us):
+        samples.append(
+            Received(raw[position : position + length], source, source + 1000 * latency)
+        )
+        position += length
+    return samples
+
+
+def _descriptor(value: object) -> Descriptor | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 4:
+        raise ProtocolError('a descriptor has four fields')
+    stream, topic, type_name, schema_id = value
+    if not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in value[:3]):
+        raise ProtocolError('a descriptor names stream, topic and type')
+    if not isinstance(schema_id, bytes) or len(schema_id) not in (0, 8):
+        raise ProtocolError('a schema id has eight bytes')
+    return Descriptor(
+        stream=stream, topic=topic, type_name=type_name, schema_id=schema_id.hex()
+    )
+
+
+def _totals(value: object) -> dict[int, int] | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or len(value) > 64:
+        raise ProtocolError('totals are a map of at most 64 reasons')
+    return {_natural(key, 'reason'): _natural(count, 'total') for key, count in value.items()}
+
+
+def _natural(value: object, name: str) -> int:
+    if type(value) is not int or not 0 <= value <= _INT64_MAX:
+        raise ProtocolError(f'{name} is not a natural number below 2**63: {str(value)[:40]}')
+    return value

@@ -1,0 +1,36 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Bounds of the protocol; a receiver checks each before it allocates.
+
+All sizes in bytes unless the name says otherwise.
+"""
+
+MAX_PAYLOAD = 16 * 1024 * 1024
+# A batch before fragmentation, and all of its blocks together once decompressed.
+MAX_BATCH = 64 * 1024 * 1024
+MAX_BATCH_RAW = 64 * 1024 * 1024
+MAX_SECTIONS = 4096
+MAX_SAMPLES_PER_SECTION = 65536
+MAX_FRAGMENTS = 65536
+MAX_SCHEMA_TEXT = 1024 * 1024
+MAX_TEXT = 1024
+MAX_JSON = 4 * 1024 * 1024
+CBOR_MAX_DEPTH = 6
+CBOR_MAX_ITEMS = 262144
+TOPIC_MAX_LEVELS = 8
+TOPIC_MAX_BYTES = 256
+# What a portable sender keeps to (AWS IoT Core takes 128 KiB with headers).
+PORTABLE_PAYLOAD = 120 * 1024
