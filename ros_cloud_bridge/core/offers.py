@@ -1,0 +1,80 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Which subscriptions a topic needs, from what its publishers offer.
+
+A best-effort, volatile subscription matches every publisher but gets no latched sample and loses large
+ones; a subscription at the publisher's own level gets what it offers. So there is one subscription
+per distinct offered (reliability, durability); what arrives twice is removed behind them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Offer:
+    """What one publisher offers, as far as matching depends on it (ROS 2 QoS policies)."""
+
+    reliable: bool
+    transient_local: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publisher:
+    """A publisher as the graph reports it; ``type_hash`` is RIHS01 text or empty."""
+
+    gid: bytes
+    node: str
+    type_name: str
+    type_hash: str
+    offer: Offer
+
+
+def subscriptions_for(publishers: Iterable[Publisher]) -> tuple[Offer, ...]:
+    """
+    Choose the subscriptions of a topic.
+
+    :param publishers: its publishers, all of one type
+    :returns: the distinct offers, ordered
+    """
+    return tuple(sorted({publisher.offer for publisher in publishers}))
+
+
+def mixed_offers(topic: str, publishers: Iterable[Publisher]) -> str | None:
+    """
+    Say what a user should know about publishers that differ.
+
+    :param topic: ROS topic
+    :param publishers: its publishers
+    :returns: one line with the fix, or None when all offer the same
+    """
+    by_offer: dict[Offer, list[str]] = {}
+    for publisher in publishers:
+        by_offer.setdefault(publisher.offer, []).append(publisher.node)
+    if len(by_offer) < 2:
+        return None
+    described = '; '.join(
+        f'{_describe(offer)} by {", ".join(sorted(nodes))}' for offer, nodes in sorted(by_offer.items())
+    )
+    return (
+        f'{topic}: publishers offer differing QoS ({described}). All are bridged, duplicates are '
+        f'removed; give the publishers one QoS to spare the extra subscription'
+    )
+
+
+def _describe(offer: Offer) -> str:
+    reliability = 'reliable' if offer.reliable else 'best effort'
+    return f'{reliability}, {"transient local" if offer.transient_local else "volatile"}'

@@ -1,0 +1,182 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The outbox: every route's queue, and whose turn it is.
+
+Classes and, within a class, routes share the link by deficit round robin (Shreedhar and Varghese,
+1995): each turn adds a quantum in proportion to the weight, and what was sent is charged. No class
+and no route starves, and an idle one saves nothing up.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ros_cloud_bridge.core.route import Queued, Route
+from ros_cloud_bridge.values import Priority
+
+CLASS_WEIGHT = {Priority.HIGH: 16.0, Priority.NORMAL: 4.0, Priority.LOW: 1.0}
+_QUANTUM = 4096.0
+# Raw bytes and samples that one batch aims at. More would gain little compression and delay the
+# next decision.
+BATCH_BYTES = 1024 * 1024
+BATCH_SAMPLES = 8192
+
+
+class DeficitRoundRobin:
+    """Whose turn it is among weighted contenders, in bytes."""
+
+    def __init__(self) -> None:
+        self._deficit: dict[object, float] = {}
+
+    def pick(self, ready: Iterable[tuple[object, float]]) -> object | None:
+        """
+        Pick the next contender.
+
+        :param ready: (contender, weight) of those that have something to send, preferred ones first
+        :returns: the one to serve, or None when nobody is ready
+        """
+        contenders = list(ready)
+        if not contenders:
+            return None
+        names = {name for name, _ in contenders}
+        self._deficit = {name: left for name, left in self._deficit.items() if name in names}
+        deficit = self._deficit
+        # As many whole rounds at once as the nearest contender needs, instead of one at a time.
+        rounds = min(
+            max(0.0, -deficit.get(name, 0.0) // (_QUANTUM * weight)) for name, weight in contenders
+        )
+        while True:
+            for name, weight in contenders:
+                deficit[name] = deficit.get(name, 0.0) + rounds * _QUANTUM * weight
+            for name, _ in contenders:
+                if deficit[name] > 0.0:
+                    return name
+            rounds = 1.0
+
+    def charge(self, name: object, size: float) -> None:
+        """
+        Charge what a contender sent.
+
+        :param name: the contender
+        :param size: bytes
+        """
+        self._deficit[name] = self._deficit.get(name, 0.0) - size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """Samples that a route gave for a batch."""
+
+    route: Route
+    samples: list[Queued]
+
+
+class Outbox:
+    """Routes by number, and what of them goes next."""
+
+    def __init__(self) -> None:
+        self._routes: dict[int, Route] = {}
+        self._turns = {priority: DeficitRoundRobin() for priority in Priority}
+
+    def add(self, route: Route) -> None:
+        """
+        Add a route.
+
+        :param route: its number must be new
+        """
+        if route.number in self._routes:
+            raise ValueError(f'route {route.number} exists')
+        self._routes[route.number] = route
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """All routes, in the order in which they came."""
+        return tuple(self._routes.values())
+
+    def ready(self, now: float) -> list[Priority]:
+        """
+        Say which classes have a batch to send.
+
+        :param now: monotonic seconds
+        :returns: classes, the highest first
+        """
+        classes = set()
+        for route in self._routes.values():
+            route.expire(now)
+            due = route.due_at()
+            if due is not None and (due <= now or route.queued_bytes >= BATCH_BYTES):
+                classes.add(route.stream.priority)
+        return sorted(classes)
+
+    def next_due(self) -> float | None:
+        """
+        Say when the next batch will be due if nothing else comes in.
+
+        :returns: monotonic seconds, or None when nothing waits
+        """
+        return min(
+            (due for route in self._routes.values() if (due := route.due_at()) is not None),
+            default=None,
+        )
+
+    def take(self, priority: Priority, now: float, max_bytes: int = BATCH_BYTES) -> list[Taken]:
+        """
+        Take one batch out of a class.
+
+        Routes that are not due yet ride along once half of their delay is over: their bytes cost
+        the same later, and come fresher now.
+
+        :param priority: the class
+        :param now: monotonic seconds
+        :param max_bytes: raw bytes to aim at; a larger single sample goes alone
+        :returns: samples by route; empty when nothing waits
+        """
+        contenders = {
+            route.number: route
+            for route in self._routes.values()
+            if route.stream.priority is priority and self._rides_along(route, now)
+        }
+        turns = self._turns[priority]
+        taken: dict[int, list[Queued]] = {}
+        left, samples_left = max_bytes, BATCH_SAMPLES
+        while contenders and samples_left > 0:
+            number = turns.pick(
+                [(number, route.stream.weight) for number, route in contenders.items()]
+            )
+            assert isinstance(number, int)
+            route = contenders[number]
+            if len(route) == 0 or (taken and route.next_size() > left):
+                del contenders[number]
+                continue
+            quantum = max(1, int(_QUANTUM * route.stream.weight))
+            before = route.queued_bytes
+            entries = route.take(
+                left if len(contenders) == 1 else min(left, quantum), samples_left
+            )
+            turns.charge(number, before - route.queued_bytes)
+            left -= before - route.queued_bytes
+            samples_left -= len(entries)
+            taken.setdefault(number, []).extend(entries)
+        return [
+            Taken(route=self._routes[number], samples=entries)
+            for number, entries in taken.items()
+        ]
+
+    @staticmethod
+    def _rides_along(route: Route, now: float) -> bool:
+        due = route.due_at()
+        return due is not None and (
+            due - route.stream.max_delay_s / 2 <= now or route.queued_bytes >= BATCH_BYTES
+        )

@@ -1,0 +1,88 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Who is this robot's bridge: reads the retained ``state`` topic's traffic, its own included.
+
+Boot ids cannot be ordered, so a late will is told from a birth by what the bridge knows of itself:
+whatever says ``offline`` while it is online is outdated, whatever says ``online`` with another boot id
+is another live bridge.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+
+
+class Verdict(Enum):
+    """What to do about a message on ``state``."""
+
+    NONE = 'none'
+    ANNOUNCE_AGAIN = 'announce_again'
+    DUPLICATE = 'duplicate'
+
+
+class Presence:
+    """
+    Presence of one bridge process.
+
+    :param robot_id: the robot
+    :param boot: boot id, hexadecimal
+    """
+
+    def __init__(self, robot_id: str, boot: str) -> None:
+        self.robot_id = robot_id
+        self.boot = boot
+        self.connection = 0
+
+    def connected(self, connection: int) -> None:
+        """
+        Note a new connection.
+
+        :param connection: its number since boot, from 1
+        """
+        self.connection = connection
+
+    def document(self, online: bool, reason: str, connection: int | None = None) -> dict[str, object]:
+        """
+        Build a ``state`` message.
+
+        :param online: birth, or goodbye and will
+        :param reason: ``birth``, ``shutdown``, ``deactivated`` or ``connection_lost`` (the will)
+        :param connection: the connection that it is about; the present one when left out
+        :returns: JSON-able document
+        """
+        return {
+            'version': 1,
+            'robot_id': self.robot_id,
+            'state': 'online' if online else 'offline',
+            'reason': reason,
+            'boot_id': self.boot,
+            'connection': self.connection if connection is None else connection,
+        }
+
+    def seen(self, document: Mapping[str, object], retained: bool) -> Verdict:
+        """
+        Judge a message that came in on the robot's own ``state``.
+
+        :param document: its content
+        :param retained: whether the broker had kept it from before the subscription
+        :returns: what to do
+        """
+        own = document.get('boot_id') == self.boot
+        if document.get('state') == 'online':
+            # A retained birth may be the leftover of a crash; only a live one proves another bridge.
+            return Verdict.NONE if own or retained else Verdict.DUPLICATE
+        if retained:
+            return Verdict.NONE
+        return Verdict.ANNOUNCE_AGAIN

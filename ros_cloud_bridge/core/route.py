@@ -1,0 +1,242 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A route: one (stream, topic, type) with its policy, queue, sequence numbers and statistics."""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Sequence
+from itertools import repeat
+from typing import NamedTuple
+
+from ros_cloud_bridge.core.keys import key_of
+from ros_cloud_bridge.core.rate import RateLimiter
+from ros_cloud_bridge.values import Drop, Keep, Key, Received, StreamConfig
+
+
+class Queued(NamedTuple):
+    """An accepted sample that waits; ``offered_at`` is in monotonic seconds."""
+
+    sequence: int
+    sample: Received
+    offered_at: float
+
+
+class Route:
+    """
+    One route.
+
+    At any time ``accepted == delivered + sum of sequenced drops + queued + in_flight``.
+
+    :param number: the route's number in batches, unique per boot
+    :param stream: its stream's policy
+    :param topic: ROS topic
+    :param type_name: as in ``sensor_msgs/msg/Imu``
+    :param gated: whether the subscription itself keeps the rate, so that the route need not
+    """
+
+    def __init__(
+        self, number: int, stream: StreamConfig, topic: str, type_name: str, gated: bool = False
+    ) -> None:
+        self.number = number
+        self.topic = topic
+        self.type_name = type_name
+        self.schema_id = ''
+        self.gated = gated
+        self.received = 0
+        self.accepted = 0
+        self.delivered = 0
+        self.in_flight = 0
+        self.bytes_accepted = 0
+        self.bytes_sent = 0
+        self.wire_bytes = 0
+        self.drops: Counter[Drop] = Counter()
+        self.queued_bytes = 0
+        self._next_sequence = 1
+        self._phase = 0
+        self._limiter: RateLimiter | None = None
+        self._queue: deque[Queued] = deque()
+        self._slots: OrderedDict[object, Queued] = OrderedDict()
+        self.stream = stream
+
+    @property
+    def stream(self) -> StreamConfig:
+        """The policy; setting it changes the rate and the bounds from the next sample on."""
+        return self._stream
+
+    @stream.setter
+    def stream(self, stream: StreamConfig) -> None:
+        self._stream = stream
+        if stream.max_hz <= 0 or self.gated:
+            self._limiter = None
+        elif self._limiter is None:
+            self._limiter = RateLimiter(stream.max_hz)
+        else:
+            self._limiter.max_hz = stream.max_hz
+
+    def __len__(self) -> int:
+        return len(self._queue) + len(self._slots)
+
+    def offer(self, samples: Sequence[Received], now: float) -> int:
+        """
+        Offer samples as they came in; those that the policy accepts wait in the queue.
+
+        :param samples: in the order of their arrival
+        :param now: monotonic seconds
+        :returns: how many were accepted
+        """
+        self.received += len(samples)
+        passed = self._thin(samples)
+        if not passed:
+            return 0
+        first = self._next_sequence
+        self._next_sequence += len(passed)
+        self.accepted += len(passed)
+        size = sum([len(sample[0]) for sample in passed])
+        self.bytes_accepted += size
+        self.queued_bytes += size
+        queued = map(Queued, range(first, self._next_sequence), passed, repeat(now))
+        if self._stream.keep is Keep.FIFO:
+            self._queue.extend(queued)
+        else:
+            self._supersede(queued)
+        self._enforce_bounds()
+        return len(passed)
+
+    def _thin(self, samples: Sequence[Received]) -> Sequence[Received]:
+        every = self._stream.decimation
+        if every > 1:
+            kept = samples[-self._phase % every :: every]
+            self._phase = (self._phase + len(samples)) % every
+            self.drops[Drop.DECIMATION] += len(samples) - len(kept)
+            samples = kept
+        if self._limiter is not None:
+            accept = self._limiter.accept
+            kept = [sample for sample in samples if accept(sample.receive_time_ns)]
+            self.drops[Drop.RATE] += len(samples) - len(kept)
+            samples = kept
+        return samples
+
+    def _supersede(self, queued: 'map[Queued]') -> None:
+        key = self._stream.key
+        for entry in queued:
+            slot = None if key is Key.ROUTE else key_of(entry.sample, key)
+            old = self._slots.pop(slot, None)
+            if old is not None:
+                self._drop(old, Drop.SUPERSEDED)
+            self._slots[slot] = entry
+
+    def _enforce_bounds(self) -> None:
+        stream = self._stream
+        while len(self) > stream.max_samples:
+            self._drop(self._pop_oldest(), Drop.OVERFLOW_SAMPLES)
+        # The newest sample is kept even if it alone is over the bound in bytes: refusing it would
+        # silence the route for good.
+        while self.queued_bytes > stream.max_bytes and len(self) > 1:
+            self._drop(self._pop_oldest(), Drop.OVERFLOW_BYTES)
+
+    def _pop_oldest(self) -> Queued:
+        if self._queue:
+            return self._queue.popleft()
+        return self._slots.popitem(last=False)[1]
+
+    def _oldest(self) -> Queued | None:
+        if self._queue:
+            return self._queue[0]
+        return next(iter(self._slots.values()), None)
+
+    def _drop(self, entry: Queued, reason: Drop) -> None:
+        self.queued_bytes -= len(entry.sample.cdr)
+        self.drops[reason] += 1
+
+    def expire(self, now: float) -> None:
+        """
+        Drop what is older than the stream allows.
+
+        :param now: monotonic seconds
+        """
+        limit = self._stream.max_age_s
+        if limit <= 0:
+            return
+        while (oldest := self._oldest()) is not None and now - oldest.offered_at > limit:
+            self._drop(self._pop_oldest(), Drop.EXPIRED)
+
+    def due_at(self) -> float | None:
+        """
+        Say when the oldest waiting sample has waited for its batch long enough.
+
+        :returns: monotonic seconds, or None when nothing waits
+        """
+        oldest = self._oldest()
+        return None if oldest is None else oldest.offered_at + self._stream.max_delay_s
+
+    def age_s(self, now: float) -> float:
+        """
+        Say how long the oldest waiting sample has waited.
+
+        :param now: monotonic seconds
+        :returns: seconds; 0 when nothing waits
+        """
+        oldest = self._oldest()
+        return 0.0 if oldest is None else now - oldest.offered_at
+
+    def next_size(self) -> int:
+        """
+        Give the size of the sample that :meth:`take` gives next.
+
+        :returns: bytes; 0 when nothing waits
+        """
+        oldest = self._oldest()
+        return 0 if oldest is None else len(oldest.sample.cdr)
+
+    def take(self, max_bytes: int, max_samples: int) -> list[Queued]:
+        """
+        Take the oldest samples out of the queue.
+
+        :param max_bytes: stop before passing this, but take at least one sample
+        :param max_samples: most samples
+        :returns: in the order of their sequence numbers; they count as in flight from here on
+        """
+        taken: list[Queued] = []
+        size = 0
+        while len(taken) < max_samples and (oldest := self._oldest()) is not None:
+            length = len(oldest.sample.cdr)
+            if taken and size + length > max_bytes:
+                break
+            size += length
+            taken.append(self._pop_oldest())
+        self.queued_bytes -= size
+        self.bytes_sent += size
+        self.in_flight += len(taken)
+        return taken
+
+    def settle(self, count: int, reason: Drop | None = None) -> None:
+        """
+        Say what became of samples that were in flight.
+
+        :param count: how many
+        :param reason: why they were dropped; None when they were delivered
+        """
+        self.in_flight -= count
+        if reason is None:
+            self.delivered += count
+        else:
+            self.drops[reason] += count
+
+    def totals(self) -> dict[int, int]:
+        """
+        Give the cumulative drops since boot.
+
+        :returns: count by :class:`Drop` value, zero counts left out
+        """
+        return {int(reason): count for reason, count in self.drops.items() if count}
