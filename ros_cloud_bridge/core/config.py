@@ -1,0 +1,336 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+From flat ROS parameters to a checked :class:`~ros_cloud_bridge.values.BridgeConfig`.
+
+::
+
+    config = read_config({'robot_id': 'amr-07', 'streams': ['pose'],
+                          'stream.pose.topics': ['/odom'], 'stream.pose.max_hz': 10})
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ros_cloud_bridge.core.config_fields import MAX_ROOT_AND_ROBOT_BYTES
+from ros_cloud_bridge.core.config_reader import (
+    check_value,
+    nearest,
+    one_line,
+    show,
+    unknown_key,
+)
+from ros_cloud_bridge.core.config_table import (
+    BY_KEY,
+    BY_STREAM_KEY,
+    field_of,
+    FIELDS,
+    FOREIGN_KEYS,
+    FOREIGN_SECTIONS,
+    LATER_KEYS,
+    LATER_SECTIONS,
+    LATER_STREAM_KEYS,
+    STREAM_FIELDS,
+)
+from ros_cloud_bridge.errors import ConfigError
+from ros_cloud_bridge.values import (
+    BridgeConfig,
+    DiscoveryConfig,
+    Keep,
+    Key,
+    LinkConfig,
+    MqttConfig,
+    Priority,
+    StreamConfig,
+    TlsConfig,
+)
+
+_SECRET_WORDS = ('password', 'passwd', 'passphrase', 'secret', 'token')
+_TLS = 'mqtt.tls.'
+
+
+def read_config(flat: Mapping[str, object]) -> BridgeConfig:
+    """
+    Check parameters and make the configuration of them.
+
+    :param flat: dotted parameter name to value, as ROS has them; None is an empty list
+    :returns: the configuration
+    :raises ConfigError: for the first problem
+    """
+    reading = _Reading(flat)
+    if reading.problems:
+        raise reading.problems[0]
+    return reading.config()
+
+
+def find_problems(flat: Mapping[str, object]) -> tuple[ConfigError, ...]:
+    """
+    Check parameters and tell everything that is wrong.
+
+    :param flat: as for :func:`read_config`
+    :returns: the errors; empty when :func:`read_config` would return
+    """
+    return tuple(_Reading(flat).problems)
+
+
+def flatten(config: BridgeConfig) -> dict[str, object]:
+    """
+    Write a configuration as flat parameters; the way back of :func:`read_config`.
+
+    :param config: configuration
+    :returns: dotted key to value, every key of the table; lists are tuples
+    """
+    flat: dict[str, object] = {}
+    for entry in FIELDS:
+        if entry.key == 'streams':
+            flat[entry.key] = tuple(stream.name for stream in config.streams)
+        elif entry.key == f'{_TLS}enabled':
+            flat[entry.key] = config.mqtt.tls is not None
+        elif entry.key.startswith(_TLS):
+            tls = config.mqtt.tls or TlsConfig()
+            flat[entry.key] = getattr(tls, entry.key.removeprefix(_TLS))
+        else:
+            flat[entry.key] = _attribute(config, entry.key)
+    for stream in config.streams:
+        for entry in STREAM_FIELDS:
+            flat[f'stream.{stream.name}.{entry.key}'] = _attribute(stream, entry.key)
+    return flat
+
+
+def changed_at_run_time(old: BridgeConfig, new: BridgeConfig) -> tuple[str, ...]:
+    """
+    Tell which keys differ that may change while the bridge runs.
+
+    :param old: configuration in use
+    :param new: configuration wanted
+    :returns: full keys, in the order of the table
+    """
+    return tuple(key for key in _changed(old, new) if may_change_at_run_time(key))
+
+
+def refuse_read_only(old: BridgeConfig, new: BridgeConfig) -> None:
+    """
+    Refuse a change that needs a new start.
+
+    :param old: configuration in use
+    :param new: configuration wanted
+    :raises ConfigError: for the first key that differs and may not change at run time
+    """
+    for key in _changed(old, new):
+        if not may_change_at_run_time(key):
+            raise ConfigError(key, 'is read-only while the bridge runs; change it and restart')
+
+
+def may_change_at_run_time(key: str) -> bool:
+    """
+    Tell whether a key may change while the bridge runs.
+
+    :param key: full key
+    :returns: whether it may; False for keys that do not exist
+    """
+    entry = field_of(key)
+    return entry is not None and entry.run_time
+
+
+def is_foreign(key: str) -> bool:
+    """
+    Tell whether a parameter belongs to ROS or to the node itself.
+
+    :param key: full parameter name
+    :returns: whether the bridge's configuration has nothing to say about it
+    """
+    return key in FOREIGN_KEYS or key.partition('.')[0] in FOREIGN_SECTIONS
+
+
+def _changed(old: BridgeConfig, new: BridgeConfig) -> tuple[str, ...]:
+    before, after = flatten(old), flatten(new)
+    keys = dict.fromkeys((*before, *after))
+    return tuple(key for key in keys if before.get(key) != after.get(key))
+
+
+def _attribute(owner: object, path: str) -> object:
+    value = owner
+    for name in path.split('.'):
+        value = getattr(value, name)
+    if isinstance(value, Priority):
+        return value.name.lower()
+    return value.value if isinstance(value, (Keep, Key)) else value
+
+
+@dataclass
+class _Reading:
+    """One pass over the parameters: collects the values and every problem."""
+
+    flat: Mapping[str, object]
+    values: dict[str, object] = field(default_factory=dict)
+    problems: list[ConfigError] = field(default_factory=list)
+    names: tuple[str, ...] = ()
+    described: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.described = tuple(
+            dict.fromkeys(
+                key.split('.')[1]
+                for key in self.flat
+                if isinstance(key, str) and key.startswith('stream.')
+            )
+        )
+        self.names = self._stream_names()
+        for key, value in self.flat.items():
+            try:
+                self._take(key, value)
+            except ConfigError as error:
+                self.problems.append(error)
+        self._check_streams()
+        self._check_whole()
+
+    def _stream_names(self) -> tuple[str, ...]:
+        try:
+            names = check_value('streams', BY_KEY['streams'], self.flat.get('streams'))
+        except ConfigError:
+            names = ()  # reported when the key itself is taken
+        assert isinstance(names, tuple)
+        return names
+
+    def _take(self, key: object, value: object) -> None:
+        if not isinstance(key, str):
+            raise ConfigError(show(key), 'is no parameter name; must be text')
+        if is_foreign(key):
+            return
+        _refuse_later(key)
+        entry = field_of(key)
+        if entry is None:
+            raise self._unknown(key)
+        self.values[key] = check_value(key, entry, value)
+
+    def _unknown(self, key: str) -> ConfigError:
+        leaf = key.rpartition('.')[2].lower()
+        if leaf in _SECRET_WORDS or (key.startswith('mqtt.') and leaf.endswith(_SECRET_WORDS)):
+            use = 'mqtt.password_file or mqtt.password_env'
+            if key.startswith(_TLS):
+                use = 'mqtt.tls.key_password_env'
+            problem = f'secrets never stand in the configuration; use {use}'
+            return ConfigError(one_line(key), problem)
+        parts = key.split('.')
+        if parts[0] == 'stream' and len(parts) <= 2:
+            return ConfigError(
+                one_line(key), 'is a section, not a value; write its keys below it, as in topics'
+            )
+        if parts[0] == 'stream':
+            return unknown_key(key, parts[1])
+        if any(known.startswith(f'{key}.') for known in BY_KEY):
+            return ConfigError(one_line(key), 'is a section, not a value; write its keys below it')
+        return unknown_key(key)
+
+    def _check_streams(self) -> None:
+        if not self.names:
+            if not any(problem.key == 'streams' for problem in self.problems):
+                example = ', '.join(map(one_line, self.described)) or 'pose, lidar'
+                self._add('streams', f'names no stream; must be a list, as in [{example}]')
+            return
+        for name in dict.fromkeys(self.names):
+            if self.names.count(name) > 1:
+                self._add('streams', f'{show(name)} stands twice; each stream needs its own name')
+            self._check_stream(name)
+        for name in self.described:
+            if name not in self.names:
+                hint = nearest(name, self.names) or '; add it there'
+                key = one_line(f'stream.{name}')
+                self._add(key, f'described here, but streams does not name it{hint}')
+
+    def _check_stream(self, name: str) -> None:
+        prefix = f'stream.{name}.'
+        if name not in self.described:
+            missing = (other for other in self.described if other not in self.names)
+            hint = nearest(name, missing) or f'; add {prefix}topics'
+            self._add('streams', f'{show(name)} is named but not described{hint}')
+            return
+        if not self.values.get(f'{prefix}topics') and not self._has_problem(f'{prefix}topics'):
+            self._add(f'{prefix}topics', 'names no topic; must be a list, as in [/odom, "/scan*"]')
+        key = self.values.get(f'{prefix}key', Key.ROUTE.value)
+        if key != Key.ROUTE.value and self.values.get(f'{prefix}keep') == Keep.FIFO.value:
+            self._add(f'{prefix}key', f'{show(key)} needs keep: latest; keep is fifo')
+
+    def _check_whole(self) -> None:
+        robot_id = self.values.get('robot_id')
+        if robot_id is None and not self._has_problem('robot_id'):
+            self._add('robot_id', "is missing; give this robot's name, as in amr-07")
+        root = self.values.get('root', '')
+        size = len(f'{root}/{robot_id}')
+        if root and robot_id and size > MAX_ROOT_AND_ROBOT_BYTES:
+            self._add(
+                'root',
+                f'{show(root)} and robot_id take {size} bytes of each MQTT topic; '
+                f'allowed: {MAX_ROOT_AND_ROBOT_BYTES}',
+            )
+        if self.values.get('mqtt.password_file') and self.values.get('mqtt.password_env'):
+            self._add('mqtt.password_env', 'is given beside mqtt.password_file; give only one')
+        self._needs(f'{_TLS}cert_file', f'{_TLS}key_file')
+        self._needs(f'{_TLS}key_file', f'{_TLS}cert_file')
+        self._needs(f'{_TLS}key_password_env', f'{_TLS}key_file')
+
+    def _needs(self, key: str, other: str) -> None:
+        if self.values.get(key) and not self.values.get(other) and not self._has_problem(other):
+            self._add(key, f'is given without {other}; both are needed')
+
+    def _has_problem(self, key: str) -> bool:
+        return any(problem.key == key for problem in self.problems)
+
+    def _add(self, key: str, problem: str) -> None:
+        self.problems.append(ConfigError(key, problem))
+
+    def config(self) -> BridgeConfig:
+        """Build the configuration; only when there are no problems."""
+        mqtt = self._below('mqtt.', skip=_TLS)
+        return BridgeConfig(
+            **self._top(),  # type: ignore[arg-type]
+            mqtt=MqttConfig(**mqtt, tls=self._tls()),  # type: ignore[arg-type]
+            link=LinkConfig(**self._below('link.')),  # type: ignore[arg-type]
+            discovery=DiscoveryConfig(**self._below('discovery.')),  # type: ignore[arg-type]
+            streams=tuple(self._stream(name) for name in self.names),
+        )
+
+    def _top(self) -> dict[str, object]:
+        return {k: v for k, v in self.values.items() if '.' not in k and k != 'streams'}
+
+    def _below(self, prefix: str, skip: str = '\0') -> dict[str, object]:
+        return {
+            key.removeprefix(prefix): value
+            for key, value in self.values.items()
+            if key.startswith(prefix) and not key.startswith(skip)
+        }
+
+    def _tls(self) -> TlsConfig | None:
+        given = self._below(_TLS)
+        if not given.pop('enabled', bool(given)):
+            return None
+        return TlsConfig(**given)  # type: ignore[arg-type]
+
+    def _stream(self, name: str) -> StreamConfig:
+        given = self._below(f'stream.{name}.')
+        if 'keep' in given:
+            given['keep'] = Keep(given['keep'])
+        if 'key' in given:
+            given['key'] = Key(given['key'])
+        if 'priority' in given:
+            given['priority'] = Priority[str(given['priority']).upper()]
+        return StreamConfig(name=name, **given)  # type: ignore[arg-type]
+
+
+def _refuse_later(key: str) -> None:
+    parts = key.split('.')
+    later = parts[0] in LATER_SECTIONS or key in LATER_KEYS
+    if later or (parts[0] == 'stream' and len(parts) > 2 and parts[2] in LATER_STREAM_KEYS):
+        raise ConfigError(one_line(key), 'comes with a later release; leave it out until then')

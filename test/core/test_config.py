@@ -1,0 +1,487 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Every key, every refusal and its words."""
+
+from collections.abc import Mapping
+import math
+
+from hypothesis import given, strategies as st
+import pytest
+from ros_cloud_bridge.core.config import (
+    changed_at_run_time,
+    find_problems,
+    flatten,
+    is_foreign,
+    may_change_at_run_time,
+    read_config,
+    refuse_read_only,
+)
+from ros_cloud_bridge.core.config_fields import Field, Kind
+from ros_cloud_bridge.core.config_table import FIELDS, STREAM_FIELDS
+from ros_cloud_bridge.errors import ConfigError
+from ros_cloud_bridge.values import (
+    BridgeConfig,
+    Keep,
+    Key,
+    Priority,
+    StreamConfig,
+    TlsConfig,
+)
+
+BASE: dict[str, object] = {
+    'robot_id': 'amr-07',
+    'streams': ['pose'],
+    'stream.pose.topics': ['/odom'],
+}
+LATER = 'comes with a later release; leave it out until then'
+TWICE = "is no valid topic name: '/' stands twice or at the end"
+
+
+def test_the_smallest_configuration_has_the_defaults() -> None:
+    assert read_config(BASE) == BridgeConfig(
+        robot_id='amr-07', streams=(StreamConfig(name='pose', topics=('/odom',)),)
+    )
+
+
+def test_every_part_arrives_where_it_belongs() -> None:
+    config = read_config(
+        {
+            'robot_id': 'amr-07',
+            'root': 'fleet/v1',
+            'mqtt.host': 'broker.example.com',
+            'mqtt.preset': 'aws_iot',
+            'mqtt.protocol': 5,
+            'mqtt.tls.cert_file': '/etc/rcb/cert.pem',
+            'mqtt.tls.key_file': '/etc/rcb/key.pem',
+            'mqtt.tls.alpn': ['mqtt'],
+            'link.max_bytes_per_s': 60000,
+            'discovery.deny': ['/private*'],
+            'health_period_s': 5,
+            'streams': ['pose', 'events'],
+            'stream.pose.topics': ['/odom', '/amcl_pose'],
+            'stream.pose.max_hz': 10,
+            'stream.pose.priority': 'high',
+            'stream.pose.key': 'publisher',
+            'stream.pose.deny': None,
+            'stream.events.topics': ('re:/alarms/.*',),
+            'stream.events.keep': 'fifo',
+        }
+    )
+    assert (config.root, config.health_period_s) == ('fleet/v1', 5.0)
+    assert (config.mqtt.host, config.mqtt.protocol) == ('broker.example.com', '5')
+    assert config.mqtt.effective_port == 8883
+    assert config.mqtt.tls == TlsConfig(
+        cert_file='/etc/rcb/cert.pem', key_file='/etc/rcb/key.pem', alpn=('mqtt',)
+    )
+    assert config.link.max_bytes_per_s == 60000.0
+    assert isinstance(config.link.max_bytes_per_s, float)
+    assert config.discovery.deny == ('/private*',)
+    pose, events = config.streams
+    assert (pose.max_hz, pose.priority, pose.key) == (10.0, Priority.HIGH, Key.PUBLISHER)
+    assert isinstance(pose.max_hz, float)
+    assert pose.deny == ()
+    assert (events.name, events.keep) == ('events', Keep.FIFO)
+
+
+def test_the_order_of_the_streams_is_that_of_the_list() -> None:
+    flat = {
+        'robot_id': 'r',
+        'stream.a.topics': ['/a'],
+        'stream.b.topics': ['/b'],
+        'streams': ['b', 'a'],
+    }
+    assert [stream.name for stream in read_config(flat).streams] == ['b', 'a']
+
+
+@pytest.mark.parametrize(
+    ('changes', 'tls'),
+    [
+        ({}, None),
+        ({'mqtt.tls.enabled': True}, TlsConfig()),
+        ({'mqtt.tls.ca_file': '/ca.pem'}, TlsConfig(ca_file='/ca.pem')),
+        ({'mqtt.tls.ca_file': '/ca.pem', 'mqtt.tls.enabled': False}, None),
+    ],
+)
+def test_tls_is_on_when_one_of_its_keys_is_given(
+    changes: dict[str, object], tls: TlsConfig | None
+) -> None:
+    assert read_config({**BASE, **changes}).mqtt.tls == tls
+
+
+# What is changed in BASE -> the one line that stops the start.
+REFUSALS: list[tuple[dict[str, object], str]] = [
+    ({'stream.pose.max_hzz': 1.0}, 'stream.pose.max_hzz: unknown key; did you mean max_hz?'),
+    ({'robot_idd': 'x'}, 'robot_idd: unknown key; did you mean robot_id?'),
+    ({'mqtt.hots': 'x'}, 'mqtt.hots: unknown key; did you mean host?'),
+    ({'mqtt.tls.cafile': 'x'}, 'mqtt.tls.cafile: unknown key; did you mean ca_file?'),
+    ({'port': 1}, 'port: unknown key; did you mean mqtt.port?'),
+    ({'max_hz': 1}, 'max_hz: unknown key; did you mean stream.NAME.max_hz?'),
+    ({'xyzzy': 1}, 'xyzzy: unknown key'),
+    ({'mqtt.tls': True}, 'mqtt.tls: is a section, not a value; write its keys below it'),
+    (
+        {'stream.pose': 3},
+        'stream.pose: is a section, not a value; write its keys below it, as in topics',
+    ),
+    (
+        {'mqtt.password': 'hunter2'},
+        'mqtt.password: secrets never stand in the configuration; '
+        'use mqtt.password_file or mqtt.password_env',
+    ),
+    (
+        {'mqtt.tls.key_password': 'hunter2'},
+        'mqtt.tls.key_password: secrets never stand in the configuration; '
+        'use mqtt.tls.key_password_env',
+    ),
+    ({'robot_id': None}, 'robot_id: has no value; must be text'),
+    ({'robot_id': 7}, "robot_id: 7 is a whole number; must be text; write it in quotes: '7'"),
+    ({'robot_id': 'a/b'}, "robot_id: 'a/b' must be 1 to 64 characters out of A-Z a-z 0-9 _ -"),
+    ({'robot_id': ''}, "robot_id: '' must be 1 to 64 characters out of A-Z a-z 0-9 _ -"),
+    ({'root': 'a/b/c/d/e'}, "root: 'a/b/c/d/e' has 5 levels; at most 4, as MQTT topics keep to 8"),
+    (
+        {'root': 'r' * 100, 'robot_id': 'x' * 60},
+        f"root: '{'r' * 56}... and robot_id take 161 bytes of each MQTT topic; allowed: 128",
+    ),
+    ({'mqtt.port': 65536}, 'mqtt.port: 65536 is out of range; allowed: 0 to 65535'),
+    ({'mqtt.port': -1}, 'mqtt.port: -1 is out of range; allowed: 0 to 65535'),
+    ({'mqtt.port': True}, 'mqtt.port: True is true or false; must be a whole number'),
+    (
+        {'mqtt.port': 1883.0},
+        'mqtt.port: 1883.0 is a decimal number; must be a whole number; write 1883',
+    ),
+    (
+        {'mqtt.preset': 'mosquito'},
+        "mqtt.preset: 'mosquito' is none of its values; allowed: mosquitto, emqx, hivemq, "
+        'rabbitmq, aws_iot, azure_event_grid; did you mean mosquitto?',
+    ),
+    (
+        {'mqtt.protocol': 4},
+        "mqtt.protocol: 4 is a whole number; must be auto, 5, 3.1.1; write it in quotes: '4'",
+    ),
+    (
+        {'mqtt.host': 'mqtt://me:hunter2@host'},
+        'mqtt.host: its value must be a host name or an address alone: '
+        'no scheme, no port, no login',
+    ),
+    (
+        {'mqtt.password_env': 'hunter2!'},
+        'mqtt.password_env: its value must be the name of an environment variable, '
+        'not the secret itself',
+    ),
+    (
+        {'mqtt.password_file': '/p', 'mqtt.password_env': 'P'},
+        'mqtt.password_env: is given beside mqtt.password_file; give only one',
+    ),
+    (
+        {'mqtt.tls.cert_file': '/c'},
+        'mqtt.tls.cert_file: is given without mqtt.tls.key_file; both are needed',
+    ),
+    (
+        {'mqtt.tls.key_file': '/k'},
+        'mqtt.tls.key_file: is given without mqtt.tls.cert_file; both are needed',
+    ),
+    ({'mqtt.tls.enabled': 1}, 'mqtt.tls.enabled: 1 is a whole number; must be true or false'),
+    (
+        {'mqtt.client_id': 'a\nb'},
+        "mqtt.client_id: 'a\\nb' holds a character that cannot be printed",
+    ),
+    (
+        {'mqtt.max_payload_bytes': 100},
+        'mqtt.max_payload_bytes: 100 is out of range; allowed: 1024 to 268435455 bytes, '
+        'or 0 (what the preset and the broker say)',
+    ),
+    ({'link.monthly_budget_mb': 2000}, f'link.monthly_budget_mb: {LATER}'),
+    ({'commands.operators': ['a']}, f'commands.operators: {LATER}'),
+    ({'streams': []}, 'streams: names no stream; must be a list, as in [pose]'),
+    ({'streams': None}, 'streams: names no stream; must be a list, as in [pose]'),
+    ({'streams': 'pose'}, "streams: 'pose' is text; must be a list: write [pose]"),
+    ({'streams': [1]}, "streams: 1 in the list is a whole number; must be text: write '1'"),
+    ({'streams': ['a.b']}, "streams: 'a.b' must be 1 to 64 characters out of A-Z a-z 0-9 _ -"),
+    (
+        {'streams': ['pose', 'pose']},
+        "streams: 'pose' stands twice; each stream needs its own name",
+    ),
+    (
+        {'streams': ['pose', 'map']},
+        "streams: 'map' is named but not described; add stream.map.topics",
+    ),
+    (
+        {'streams': ['pse']},
+        "streams: 'pse' is named but not described; did you mean pose?",
+    ),
+    (
+        {'stream.pse.topics': ['/a']},
+        'stream.pse: described here, but streams does not name it; did you mean pose?',
+    ),
+    (
+        {'stream.map.topics': ['/a']},
+        'stream.map: described here, but streams does not name it; add it there',
+    ),
+    (
+        {'stream.pose.topics': None},
+        'stream.pose.topics: names no topic; must be a list, as in [/odom, "/scan*"]',
+    ),
+    (
+        {'stream.pose.topics': '/odom'},
+        "stream.pose.topics: '/odom' is text; must be a list: write [/odom]",
+    ),
+    ({'stream.pose.topics': ['/a//b']}, f"stream.pose.topics: '/a//b' {TWICE}"),
+    ({'stream.pose.deny': ['/a/']}, f"stream.pose.deny: '/a/' {TWICE}"),
+    ({'discovery.deny': ['/a/']}, f"discovery.deny: '/a/' {TWICE}"),
+    (
+        {'stream.pose.topics': ['/odom', 're:/a[']},
+        "stream.pose.topics: 're:/a[' is no valid regular expression: "
+        'unterminated character set at position 5',
+    ),
+    ({'stream.pose.max_hz': '10'}, "stream.pose.max_hz: '10' is text; must be a number"),
+    ({'stream.pose.max_hz': True}, 'stream.pose.max_hz: True is true or false; must be a number'),
+    ({'stream.pose.max_hz': [1.0]}, 'stream.pose.max_hz: [1.0] is a list; must be a number'),
+    (
+        {'stream.pose.max_hz': math.nan},
+        'stream.pose.max_hz: nan is not a finite number; '
+        'allowed: 0.0001 to 100000 Hz, or 0 (no limit)',
+    ),
+    (
+        {'stream.pose.max_hz': -1},
+        'stream.pose.max_hz: -1 is out of range; allowed: 0.0001 to 100000 Hz, or 0 (no limit)',
+    ),
+    (
+        {'stream.pose.max_hz': 10**5000},
+        'stream.pose.max_hz: a huge number is out of range; '
+        'allowed: 0.0001 to 100000 Hz, or 0 (no limit)',
+    ),
+    (
+        {'stream.pose.max_age_s': math.inf},
+        'stream.pose.max_age_s: inf is not a finite number; '
+        'allowed: 0.001 to 31536000 s, or 0 (never)',
+    ),
+    (
+        {'stream.pose.decimation': 0},
+        'stream.pose.decimation: 0 is out of range; allowed: 1 to 1000000000',
+    ),
+    (
+        {'stream.pose.decimation': 2.5},
+        'stream.pose.decimation: 2.5 is a decimal number; must be a whole number',
+    ),
+    (
+        {'stream.pose.keep': 'durable'},
+        "stream.pose.keep: 'durable' comes with a later release; allowed now: latest, fifo",
+    ),
+    (
+        {'stream.pose.keep': 'lastest'},
+        "stream.pose.keep: 'lastest' is none of its values; allowed: latest, fifo; "
+        'did you mean latest?',
+    ),
+    (
+        {'stream.pose.keep': 'fifo', 'stream.pose.key': 'frame_id'},
+        "stream.pose.key: 'frame_id' needs keep: latest; keep is fifo",
+    ),
+    ({'stream.pose.reducer': 'x'}, f'stream.pose.reducer: {LATER}'),
+    ({'stream.pose.on_demand': True}, f'stream.pose.on_demand: {LATER}'),
+    ({'stream.pose.ttl_s': 604800}, f'stream.pose.ttl_s: {LATER}'),
+    ({'stream.pose.confirm': 'broker'}, f'stream.pose.confirm: {LATER}'),
+    ({'x\ny': 1}, 'x\\ny: unknown key'),
+]
+
+
+@pytest.mark.parametrize(('changes', 'line'), REFUSALS, ids=[line for _, line in REFUSALS])
+def test_a_refusal_is_one_line_that_helps(changes: dict[str, object], line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config({**BASE, **changes})
+    assert str(caught.value) == line
+    assert caught.value.key == line.partition(':')[0]
+
+
+@pytest.mark.parametrize('root', ['/rcb', 'rcb/', 'a//b', 'a.b', 'a+', '#', '', 'a b', '$x'])
+def test_a_root_that_some_broker_refuses_is_refused(root: str) -> None:
+    with pytest.raises(ConfigError, match='^root: .* must be levels out of'):
+        read_config({**BASE, 'root': root})
+
+
+def test_a_missing_robot_id_is_said() -> None:
+    flat = {key: value for key, value in BASE.items() if key != 'robot_id'}
+    with pytest.raises(ConfigError) as caught:
+        read_config(flat)
+    assert str(caught.value) == "robot_id: is missing; give this robot's name, as in amr-07"
+
+
+def test_no_secret_is_printed() -> None:
+    secret = 'hunter2 !'
+    for key in (
+        'mqtt.password',
+        'mqtt.pasword',
+        'mqtt.passphrase',
+        'mqtt.auth_token',
+        'password',
+        'mqtt.password_env',
+        'mqtt.tls.key_password_env',
+        'mqtt.tls.key_pasword',
+    ):
+        problems = find_problems({**BASE, key: secret})
+        assert [problem.key for problem in problems] == [key]
+        assert 'hunter2' not in str(problems[0])
+
+
+def test_all_problems_are_found() -> None:
+    problems = find_problems(
+        {
+            'robot_id': 'a/b',
+            'streams': ['pose', 'map'],
+            'stream.pose.max_hzz': 1,
+            'stream.pose.weight': 'x',
+            'mqtt.port': -1,
+        }
+    )
+    assert [problem.key for problem in problems] == [
+        'robot_id',
+        'stream.pose.max_hzz',
+        'stream.pose.weight',
+        'mqtt.port',
+        'stream.pose.topics',
+        'streams',
+    ]
+
+
+def test_other_parameters_of_a_ros_node_are_left_alone() -> None:
+    others: dict[str, object] = {
+        'use_sim_time': True,
+        'start_type_description_service': False,
+        'qos_overrides./tf.publisher.depth': 5,
+        'auto_start': False,
+    }
+    assert all(is_foreign(key) for key in others)
+    assert not any(is_foreign(key) for key in BASE)
+    assert read_config({**BASE, **others}) == read_config(BASE)
+
+
+RUN_TIME = {
+    'link.max_bytes_per_s', 'health_period_s', 'announce_period_s', 'max_hz', 'decimation',
+    'max_age_s', 'max_delay_s', 'max_samples', 'max_bytes', 'priority', 'weight',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('field', FIELDS + STREAM_FIELDS, ids=lambda field: field.key)
+def test_the_table_is_whole(field: Field) -> None:
+    assert field.help.endswith('.')
+    assert field.run_time is (field.key in RUN_TIME)
+    assert (field.high > field.low) is (field.kind in (Kind.INTEGER, Kind.NUMBER))
+    if field.choices:
+        assert field.default in field.choices
+
+
+def test_only_what_may_change_at_run_time_does() -> None:
+    old = read_config(BASE)
+    changes = {'stream.pose.max_hz': 3, 'stream.pose.priority': 'low', 'health_period_s': 1}
+    new = read_config({**BASE, **changes})
+    assert set(changed_at_run_time(old, new)) == set(changes)
+    refuse_read_only(old, new)
+    assert changed_at_run_time(old, old) == ()
+
+
+@pytest.mark.parametrize(
+    ('changes', 'key'),
+    [
+        ({'mqtt.host': 'other'}, 'mqtt.host'),
+        ({'mqtt.tls.enabled': True}, 'mqtt.tls.enabled'),
+        ({'stream.pose.keep': 'fifo'}, 'stream.pose.keep'),
+        ({'streams': ['pose', 'b'], 'stream.b.topics': ['/b']}, 'streams'),
+        ({'robot_id': 'other', 'health_period_s': 3}, 'robot_id'),
+    ],
+)
+def test_the_rest_says_that_it_is_read_only(changes: dict[str, object], key: str) -> None:
+    old, new = read_config(BASE), read_config({**BASE, **changes})
+    assert key not in changed_at_run_time(old, new)
+    with pytest.raises(ConfigError) as caught:
+        refuse_read_only(old, new)
+    assert str(caught.value) == f'{key}: is read-only while the bridge runs; change it and restart'
+
+
+def test_an_unknown_key_does_not_change_at_run_time() -> None:
+    assert may_change_at_run_time('stream.any.max_hz')
+    assert not may_change_at_run_time('stream.any.max_hzz')
+    assert not may_change_at_run_time('robot_id')
+
+
+def values_of(field: Field) -> st.SearchStrategy[object]:
+    if field.choices:
+        return st.sampled_from(field.choices)
+    if field.kind is Kind.FLAG:
+        return st.booleans()
+    if field.kind is Kind.INTEGER:
+        return st.integers(int(field.low), int(field.high))
+    if field.kind is Kind.NUMBER:
+        return st.floats(field.low, field.high) | st.integers(
+            math.ceil(field.low), int(field.high)
+        )
+    names = st.from_regex('[A-Za-z][A-Za-z0-9_]{0,10}', fullmatch=True)
+    return names if field.kind is Kind.TEXT else st.lists(names, max_size=3).map(tuple)
+
+
+EXCLUSIVE = ('mqtt.password_env', 'mqtt.tls.', 'streams')
+GOOD = st.fixed_dictionaries(
+    {'robot_id': values_of(FIELDS[0])},
+    optional={f.key: values_of(f) for f in FIELDS[1:] if not f.key.startswith(EXCLUSIVE)},
+)
+GOOD_STREAM = st.fixed_dictionaries(
+    {'topics': st.just(['/odom'])},
+    optional={f.key: values_of(f) for f in STREAM_FIELDS if f.key not in ('topics', 'key')},
+)
+
+
+@given(GOOD, st.lists(GOOD_STREAM, min_size=1, max_size=3))
+def test_what_is_read_can_be_written_and_read_again(
+    top: dict[str, object], streams: list[dict[str, object]]
+) -> None:
+    flat = {**top, 'streams': [f's{i}' for i in range(len(streams))]}
+    for index, stream in enumerate(streams):
+        flat.update({f'stream.s{index}.{key}': value for key, value in stream.items()})
+    config = read_config(flat)
+    written = flatten(config)
+    assert read_config(written) == config
+    assert {key: written[key] for key in top} == top
+
+
+KEYS = st.sampled_from(
+    [field.key for field in FIELDS]
+    + [f'stream.{name}.{field.key}' for name in ('pose', 'x') for field in STREAM_FIELDS]
+    + ['stream', 'stream.', 'stream..', 'stream.pose', 'mqtt', 'mqtt.tls', '.', '']
+)
+ANY_VALUE = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(KEYS | st.text(max_size=20), ANY_VALUE, max_size=8), st.booleans())
+def test_whatever_is_given_only_a_config_error_is_raised(
+    changes: dict[str, object], on_top: bool
+) -> None:
+    flat: Mapping[str, object] = {**BASE, **changes} if on_top else changes
+    try:
+        config = read_config(flat)
+    except ConfigError as error:
+        assert str(error).startswith(f'{error.key}: ')
+        assert str(error).isprintable()
+        assert [str(problem) for problem in find_problems(flat)][0] == str(error)
+    else:
+        assert read_config(flatten(config)) == config
+        assert find_problems(flat) == ()
+
+
+@given(KEYS.filter(lambda key: key.count('.') > 0 or key in BASE), ANY_VALUE)
+def test_an_error_names_the_key_that_was_wrong(key: str, value: object) -> None:
+    for problem in find_problems({**BASE, key: value}):
+        related = {key, 'streams', 'stream.x', 'stream.', 'stream.pose.topics', 'root'}
+        assert problem.key in related
