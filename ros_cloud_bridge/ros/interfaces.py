@@ -15,7 +15,7 @@
 """ROS message classes: found by type name, described as schemas, compared with the graph."""
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache
 import importlib
 import re
 import sys
@@ -58,7 +58,7 @@ _INTEGERS = {
 MessageClass = type[Any]
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_message(type_name: str) -> MessageClass:
     """
     Find a message class with its compiled type support.
@@ -73,7 +73,7 @@ def load_message(type_name: str) -> MessageClass:
         found = _find_class(type_name)
         if not hasattr(found, 'get_fields_and_field_types'):
             raise MissingTypeSupport(type_name, 'it is a service or an action, not a message')
-        metaclass = type(found)
+        metaclass: Any = type(found)
         if metaclass._TYPE_SUPPORT is None:
             metaclass.__import_type_support__()
     except MissingTypeSupport:
@@ -96,7 +96,7 @@ def _find_class(type_name: str) -> MessageClass:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def schema_of(message_class: MessageClass) -> Schema:
     """
     Describe a message class completely, from nothing but itself.
@@ -161,9 +161,7 @@ def _describe(message_class: MessageClass) -> Message:
         for name, slot in zip(names, message_class.SLOT_TYPES)
     )
     constants = (
-        _constant(name, value)
-        for name, value in values.items()
-        if not name.endswith('__DEFAULT')
+        _constant(name, value) for name, value in values.items() if not name.endswith('__DEFAULT')
     )
     return Message(
         name=type_name_of(message_class), fields=tuple(fields), constants=tuple(constants)
@@ -183,7 +181,7 @@ def _field(name: str, slot: idl.AbstractType, default: Any) -> Field:
     )
 
 
-def _shape(slot: idl.AbstractType) -> tuple[Shape, int, idl.AbstractType]:
+def _shape(slot: idl.AbstractType) -> tuple[Shape, int, Any]:
     if isinstance(slot, idl.Array):
         return Shape.ARRAY, slot.size, slot.value_type
     if isinstance(slot, idl.BoundedSequence):
@@ -193,12 +191,12 @@ def _shape(slot: idl.AbstractType) -> tuple[Shape, int, idl.AbstractType]:
     return Shape.SINGLE, 0, slot
 
 
-def _value_type(value: idl.AbstractType) -> tuple[str, int]:
+def _value_type(value: Any) -> tuple[str, int]:
     if isinstance(value, idl.NamespacedType):
         return '/'.join(value.namespaced_name()), 0
     if isinstance(value, idl.AbstractGenericString):
         word = 'wstring' if isinstance(value, idl.AbstractWString) else 'string'
-        return word, value.maximum_size if value.has_maximum_size() else 0
+        return word, getattr(value, 'maximum_size', 0)
     return _PRIMITIVES[value.typename], 0
 
 
