@@ -39,9 +39,7 @@ class _Reader:
 
     def uint32(self) -> int:
         self.align(4)
-        (value,) = struct.unpack_from(
-            self._order + 'I', self._data, _HEADER_BYTES + self.position
-        )
+        (value,) = struct.unpack_from(self._order + 'I', self._data, _HEADER_BYTES + self.position)
         self.position += 4
         return int(value)
 

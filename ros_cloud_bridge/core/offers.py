@@ -67,7 +67,8 @@ def mixed_offers(topic: str, publishers: Iterable[Publisher]) -> str | None:
     if len(by_offer) < 2:
         return None
     described = '; '.join(
-        f'{_describe(offer)} by {", ".join(sorted(nodes))}' for offer, nodes in sorted(by_offer.items())
+        f'{_describe(offer)} by {", ".join(sorted(nodes))}'
+        for offer, nodes in sorted(by_offer.items())
     )
     return (
         f'{topic}: publishers offer differing QoS ({described}). All are bridged, duplicates are '

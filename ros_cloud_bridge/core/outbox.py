@@ -170,8 +170,7 @@ class Outbox:
             samples_left -= len(entries)
             taken.setdefault(number, []).extend(entries)
         return [
-            Taken(route=self._routes[number], samples=entries)
-            for number, entries in taken.items()
+            Taken(route=self._routes[number], samples=entries) for number, entries in taken.items()
         ]
 
     @staticmethod

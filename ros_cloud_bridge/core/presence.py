@@ -53,7 +53,9 @@ class Presence:
         """
         self.connection = connection
 
-    def document(self, online: bool, reason: str, connection: int | None = None) -> dict[str, object]:
+    def document(
+        self, online: bool, reason: str, connection: int | None = None
+    ) -> dict[str, object]:
         """
         Build a ``state`` message.
 

@@ -14,7 +14,7 @@
 
 """A route: one (stream, topic, type) with its policy, queue, sequence numbers and statistics."""
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque, OrderedDict
 from collections.abc import Sequence
 from itertools import repeat
 from typing import NamedTuple

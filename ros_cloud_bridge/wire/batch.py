@@ -38,7 +38,7 @@ from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.values import Received
 from ros_cloud_bridge.wire import cbor
 from ros_cloud_bridge.wire.codecs import BlockEncoder, decode_block
-from ros_cloud_bridge.wire.columns import Integers, decode_column, encode_column
+from ros_cloud_bridge.wire.columns import decode_column, encode_column, Integers
 from ros_cloud_bridge.wire.limits import (
     MAX_BATCH,
     MAX_BATCH_RAW,
@@ -194,7 +194,9 @@ def decode_batch(message: Sequence[Any]) -> Batch:
 
 
 def _decode_section(fields: list[Any]) -> Section:
-    route, descriptor, count, sequence, source_ns, columns, totals, codec, raw_length, block = fields
+    route, descriptor, count, sequence, source_ns, columns, totals, codec, raw_length, block = (
+        fields
+    )
     for value, name in ((route, 'route'), (sequence, 'sequence'), (source_ns, 'source time')):
         _natural(value, name)
     if _natural(count, 'sample count') > MAX_SAMPLES_PER_SECTION or count == 0:
@@ -272,9 +274,7 @@ def _descriptor(value: object) -> Descriptor | None:
         raise ProtocolError('a descriptor names stream, topic and type')
     if not isinstance(schema_id, bytes) or len(schema_id) not in (0, 8):
         raise ProtocolError('a schema id has eight bytes')
-    return Descriptor(
-        stream=stream, topic=topic, type_name=type_name, schema_id=schema_id.hex()
-    )
+    return Descriptor(stream=stream, topic=topic, type_name=type_name, schema_id=schema_id.hex())
 
 
 def _totals(value: object) -> dict[int, int] | None:

@@ -63,8 +63,11 @@ class BlockEncoder:
         """
         raw = planes + b''.join(samples)
         size = len(samples[0])
-        transposable = len(samples) > 1 and size > 0 and len(planes) + size * len(samples) == len(raw) and all(
-            len(sample) == size for sample in samples
+        transposable = (
+            len(samples) > 1
+            and size > 0
+            and len(planes) + size * len(samples) == len(raw)
+            and all(len(sample) == size for sample in samples)
         )
         if self._until_probe == 0:
             candidates = [Codec.ZSTD, Codec.TRANSPOSED] if transposable else [Codec.ZSTD]
@@ -72,9 +75,7 @@ class BlockEncoder:
             candidates = [Codec.ZSTD]
         else:
             candidates = [self._preferred]
-        results = [
-            (codec, self._apply(codec, raw, len(planes), size)) for codec in candidates
-        ]
+        results = [(codec, self._apply(codec, raw, len(planes), size)) for codec in candidates]
         codec, block = min(results, key=lambda result: len(result[1]))
         if len(block) >= len(raw):
             codec, block = Codec.NONE, raw
@@ -89,8 +90,9 @@ class BlockEncoder:
         if codec is Codec.NONE:
             return raw
         if codec is Codec.TRANSPOSED:
-            return compressor.compress(raw[:plane_bytes] + _transpose(raw[plane_bytes:], size))
-        return compressor.compress(raw)
+            raw = raw[:plane_bytes] + _transpose(raw[plane_bytes:], size)
+        compressed: bytes = compressor.compress(raw)
+        return compressed
 
 
 def _transpose(data: bytes, size: int) -> bytes:

@@ -21,7 +21,7 @@ import zlib
 
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire import cbor
-from ros_cloud_bridge.wire.batch import BOOT_BYTES, VERSION, Kind
+from ros_cloud_bridge.wire.batch import BOOT_BYTES, Kind, VERSION
 from ros_cloud_bridge.wire.limits import MAX_BATCH, MAX_FRAGMENTS
 
 # Array head, kind, boot id, six integers of at most nine bytes, byte string head.

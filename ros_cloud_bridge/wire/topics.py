@@ -27,7 +27,18 @@ from ros_cloud_bridge.wire.limits import TOPIC_MAX_BYTES, TOPIC_MAX_LEVELS
 
 DEFAULT_ROOT = 'rcb/v1'
 KINDS = (
-    'state', 'info', 'health', 'schema', 'dict', 'b', 'latched', 'd', 'ask', 'confirm', 'cmd', 'ack',
+    'state',
+    'info',
+    'health',
+    'schema',
+    'dict',
+    'b',
+    'latched',
+    'd',
+    'ask',
+    'confirm',
+    'cmd',
+    'ack',
 )
 
 

@@ -1,0 +1,302 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Decode what bridges publish; every byte that comes in counts as hostile."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+import time
+from typing import Any
+
+from ros_cloud_bridge.cloud.boot import Boot, Waiting
+from ros_cloud_bridge.cloud.losses import RouteLosses
+from ros_cloud_bridge.cloud.messages import MessageDecoder
+from ros_cloud_bridge.cloud.ordering import Orderer
+from ros_cloud_bridge.cloud.reassembly import Reassembler
+from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.wire.announce import Ask, decode_json, decode_schema
+from ros_cloud_bridge.wire.batch import decode_batch, decode_message, Descriptor, Kind
+from ros_cloud_bridge.wire.fragments import decode_fragment
+from ros_cloud_bridge.wire.limits import MAX_PAYLOAD, MAX_TEXT
+from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic, TopicName
+
+_DOCUMENTS = ('state', 'info', 'health')
+_MAX_BOOTS = 8
+_MAX_WANTED = 1024
+# Held per sample beside its bytes, so that many empty samples count too.
+_SAMPLE_OVERHEAD = 128
+
+
+@dataclass(slots=True)
+class Robot:
+    """What a decoder knows of one robot; the documents are the newest that came in."""
+
+    robot_id: str
+    reassembler: Reassembler
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    boots: OrderedDict[str, Boot] = field(default_factory=OrderedDict)
+    orderers: dict[tuple[str, int], Orderer] = field(default_factory=dict)
+    given_up_samples: int = 0
+
+    def boot(self, boot_id: str) -> Boot:
+        """
+        Give a boot's memory.
+
+        :param boot_id: hexadecimal
+        :returns: the memory, made when new; the least recently used boot is forgotten
+        """
+        boot = self.boots.setdefault(boot_id, Boot(boot_id))
+        self.boots.move_to_end(boot_id)
+        while len(self.boots) > _MAX_BOOTS:
+            gone, _ = self.boots.popitem(last=False)
+            self.orderers = {key: value for key, value in self.orderers.items() if key[0] != gone}
+        return boot
+
+
+class Decoder:
+    """
+    Turns MQTT messages of any number of robots into samples, without ROS.
+
+    :param root: the fleet's topic root
+    :param ordered: hand each route's samples on in the order of their sequence numbers, within
+        bounds; otherwise in the order of their arrival
+    :param max_payload: larger MQTT payloads are refused, bytes
+    :param quota: bytes that one robot may hold in incomplete batches, and again in samples of
+        routes not described yet
+    :param max_robots: most robots; further ones are refused
+    :param clock: monotonic seconds, for giving up incomplete batches
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str = DEFAULT_ROOT,
+        ordered: bool = False,
+        max_payload: int = MAX_PAYLOAD,
+        quota: int = 128 * 1024 * 1024,
+        max_robots: int = 4096,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._root = root
+        self._ordered = ordered
+        self._max_payload = max_payload
+        self._quota = quota
+        self._max_robots = max_robots
+        self._clock = clock
+        self._messages = MessageDecoder()
+        self._robots: dict[str, Robot] = {}
+        self._wanted: OrderedDict[tuple[str, str, str], None] = OrderedDict()
+
+    @property
+    def robots(self) -> dict[str, Robot]:
+        """Robots by id, with their newest ``state``, ``info`` and ``health`` documents."""
+        return dict(self._robots)
+
+    def feed(self, topic: str, payload: bytes) -> list[Sample]:
+        """
+        Take in one MQTT message.
+
+        :param topic: MQTT topic; what is not of this protocol is ignored
+        :param payload: MQTT payload
+        :returns: the samples that it completes, often none
+        :raises ProtocolError: when the message is malformed, hostile or of another version; the
+            decoder stays usable
+        """
+        name = parse_topic(topic, self._root)
+        if name is None:
+            return []
+        if len(payload) > self._max_payload:
+            raise ProtocolError(
+                f'payload of {len(payload)} bytes is over the limit of {self._max_payload}'
+            )
+        if name.kind in ('b', 'latched'):
+            return self._feed_batch(name, bytes(payload))
+        if not payload:
+            return []
+        if name.kind == 'schema':
+            schema = decode_schema(payload)
+            if name.rest != (schema.id,):
+                raise ProtocolError('a schema stands under another id than its own')
+            self._messages.add(schema)
+        elif name.kind in _DOCUMENTS:
+            return self._feed_document(name, decode_json(payload))
+        return []
+
+    def losses(self) -> list[RouteLosses]:
+        """
+        Sum up what each route lost.
+
+        :returns: one entry per robot, boot and route
+        """
+        return [
+            entry
+            for robot in self._robots.values()
+            for boot in robot.boots.values()
+            for entry in boot.losses(robot.robot_id)
+        ]
+
+    def flush(self) -> list[Sample]:
+        """
+        Hand on the samples that wait for earlier ones (only with ``ordered=True``).
+
+        :returns: samples, per route in order
+        """
+        return [
+            sample
+            for robot in self._robots.values()
+            for orderer in robot.orderers.values()
+            for sample in orderer.flush()
+        ]
+
+    def wanted(self) -> dict[str, Ask]:
+        """
+        Say what to ask which robot for, because samples came in that need it.
+
+        :returns: request by robot id; each need is named once per call until it is met
+        """
+        asks: dict[str, Ask] = {}
+        for robot_id, what, schema_id in list(self._wanted):
+            ask = asks.get(robot_id, Ask())
+            if what == 'routes':
+                asks[robot_id] = Ask(routes=True, schemas=ask.schemas)
+            elif schema_id in self._messages:
+                del self._wanted[robot_id, what, schema_id]
+            elif len(ask.schemas) < 64:
+                asks[robot_id] = Ask(routes=ask.routes, schemas=(*ask.schemas, schema_id))
+        return asks
+
+    def _robot(self, robot_id: str) -> Robot:
+        robot = self._robots.get(robot_id)
+        if robot is None:
+            if len(self._robots) >= self._max_robots:
+                raise ProtocolError(f'more than {self._max_robots} robots')
+            robot = self._robots[robot_id] = Robot(
+                robot_id=robot_id, reassembler=Reassembler(self._quota)
+            )
+        return robot
+
+    def _feed_batch(self, name: TopicName, payload: bytes) -> list[Sample]:
+        if not payload:
+            return []
+        message = decode_message(payload)
+        robot = self._robot(name.robot_id)
+        kind = message[1]
+        if kind == Kind.ABANDONED:
+            robot.reassembler.discard(message[2], message[3])
+            return []
+        if kind == Kind.FRAGMENT:
+            whole = robot.reassembler.add(decode_fragment(message), self._clock())
+            if whole is None:
+                return []
+            identity = message[2:4]
+            message = decode_message(whole)
+            if message[1] != Kind.BATCH or message[2:4] != identity:
+                raise ProtocolError('fragments hold something else than their batch')
+        batch = decode_batch(message)
+        boot = robot.boot(batch.boot.hex())
+        latched = name.kind == 'latched'
+        samples = []
+        for section in batch.sections:
+            if section.descriptor is not None:
+                self._describe(robot, boot, section.route, section.descriptor)
+            size = sum(len(sample.cdr) + _SAMPLE_OVERHEAD for sample in section.samples)
+            waiting = Waiting(batch=batch, section=section, latched=latched, size=size)
+            if section.route in boot.routes:
+                samples += self._release(robot, boot, waiting)
+            else:
+                robot.given_up_samples += boot.wait(waiting, self._quota)
+                self._want(robot.robot_id, 'routes', '')
+        return self._described(robot, boot) + samples
+
+    def _describe(self, robot: Robot, boot: Boot, route: int, descriptor: Descriptor) -> None:
+        boot.describe(route, descriptor)
+        if not self._messages.knows(descriptor.schema_id, descriptor.type_name):
+            self._want(robot.robot_id, 'schema', descriptor.schema_id)
+
+    def _want(self, robot_id: str, what: str, schema_id: str) -> None:
+        if what != 'schema' or schema_id:
+            self._wanted[robot_id, what, schema_id] = None
+            if len(self._wanted) > _MAX_WANTED:
+                self._wanted.popitem(last=False)
+
+    def _described(self, robot: Robot, boot: Boot) -> list[Sample]:
+        samples = []
+        for waiting in boot.described():
+            samples += self._release(robot, boot, waiting)
+        if not boot.waiting:
+            self._wanted.pop((robot.robot_id, 'routes', ''), None)
+        return samples
+
+    def _release(self, robot: Robot, boot: Boot, waiting: Waiting) -> list[Sample]:
+        section = waiting.section
+        descriptor = boot.routes[section.route]
+        tracker = boot.tracker(section.route)
+        samples = [
+            Sample(
+                robot_id=robot.robot_id,
+                topic=descriptor.topic,
+                type_name=descriptor.type_name,
+                cdr=received.cdr,
+                source_time_ns=received.source_time_ns,
+                receive_time_ns=received.receive_time_ns,
+                sent_time_ns=waiting.batch.sent_time_ns,
+                sequence=sequence,
+                stream=descriptor.stream,
+                historical=False,
+                latched=waiting.latched,
+                boot_id=boot.boot_id,
+                route=section.route,
+                schema_id=descriptor.schema_id,
+                _decode=self._messages.decode,
+                _schema=self._messages.schema,
+            )
+            for sequence, received in zip(section.sequences, section.samples)
+            if tracker.accept(sequence)
+        ]
+        if section.totals is not None:
+            tracker.report(section.totals)
+        if not self._ordered:
+            return samples
+        orderer = robot.orderers.setdefault((boot.boot_id, section.route), Orderer())
+        return orderer.push(samples, tracker.missing()[1])
+
+    def _feed_document(self, name: TopicName, document: dict[str, Any]) -> list[Sample]:
+        robot = self._robot(name.robot_id)
+        robot.documents[name.kind] = document
+        boot_id = document.get('boot_id')
+        routes = document.get('routes')
+        if name.kind != 'info' or not isinstance(routes, list) or not isinstance(boot_id, str):
+            return []
+        boot = robot.boot(boot_id[:32])
+        for route in routes:
+            self._describe(robot, boot, *_route_entry(route))
+        return self._described(robot, boot)
+
+
+def _route_entry(entry: object) -> tuple[int, Descriptor]:
+    if isinstance(entry, dict):
+        number = entry.get('route')
+        texts = [entry.get(key) for key in ('stream', 'topic', 'type', 'schema')]
+        if (
+            type(number) is int
+            and number >= 0
+            and all(isinstance(text, str) and len(text) <= MAX_TEXT for text in texts)
+        ):
+            stream, topic, type_name, schema_id = map(str, texts)
+            return number, Descriptor(
+                stream=stream, topic=topic, type_name=type_name, schema_id=schema_id
+            )
+    raise ProtocolError('a route in info has route, stream, topic, type and schema')

@@ -1,0 +1,168 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Schema announcements, consumers' requests, and the JSON documents (docs/protocol.md).
+
+::
+
+    schema = [version, type name, encoding, RIHS01, text length, zstd of the text]
+    ask    = [version, {"info": true, "routes": true, "latched": true, "schema": [id, ...]}]
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import json
+from typing import Any
+
+import zstandard
+
+from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.wire import cbor
+from ros_cloud_bridge.wire.batch import VERSION
+from ros_cloud_bridge.wire.codecs import decompress
+from ros_cloud_bridge.wire.limits import MAX_JSON, MAX_SCHEMA_TEXT, MAX_TEXT
+from ros_cloud_bridge.wire.schema import RIHS01_PREFIX, Schema
+
+_MAX_ASKED_SCHEMAS = 256
+_RIHS01_CHARACTERS = len(RIHS01_PREFIX) + 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """
+    What a consumer asks a bridge to send again.
+
+    ``routes`` asks for descriptors in the next batches, ``schemas`` for definitions by id.
+    """
+
+    info: bool = False
+    routes: bool = False
+    latched: bool = False
+    schemas: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.info or self.routes or self.latched or bool(self.schemas)
+
+
+def encode_schema(schema: Schema) -> bytes:
+    """
+    Encode a definition.
+
+    :param schema: a type's schema
+    :returns: CBOR payload
+    """
+    text = schema.definition.encode()
+    compressed = zstandard.ZstdCompressor(level=19).compress(text)
+    return cbor.dumps(
+        [VERSION, schema.type_name, schema.encoding, schema.rihs01, len(text), compressed]
+    )
+
+
+def decode_schema(payload: bytes) -> Schema:
+    """
+    Decode a definition.
+
+    :param payload: MQTT payload
+    :returns: the schema; its text is not parsed here
+    :raises ProtocolError: when it is malformed, too long or of another version
+    """
+    fields = cbor.loads(payload)
+    if not isinstance(fields, list) or len(fields) != 6 or fields[0] != VERSION:
+        raise ProtocolError('a schema has six fields, the first is the protocol version')
+    _, type_name, encoding, rihs01, length, compressed = fields
+    if not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in fields[1:4]):
+        raise ProtocolError('a schema names type, encoding and hash')
+    if not rihs01.startswith(RIHS01_PREFIX) or len(rihs01) != _RIHS01_CHARACTERS:
+        raise ProtocolError(f'not a RIHS01 hash: {rihs01[:80]!r}')
+    if (
+        type(length) is not int
+        or not 0 <= length <= MAX_SCHEMA_TEXT
+        or type(compressed) is not bytes
+    ):
+        raise ProtocolError('a schema text has at most a mebibyte')
+    try:
+        definition = decompress(compressed, length).decode()
+    except UnicodeDecodeError as error:
+        raise ProtocolError(f'schema text is not UTF-8: {error}') from error
+    return Schema(type_name=type_name, definition=definition, rihs01=rihs01, encoding=encoding)
+
+
+def encode_ask(ask: Ask) -> bytes:
+    """
+    Encode a request.
+
+    :param ask: what is wanted
+    :returns: CBOR payload
+    """
+    wanted: dict[str, object] = {
+        name: True for name in ('info', 'routes', 'latched') if getattr(ask, name)
+    }
+    if ask.schemas:
+        wanted['schema'] = [bytes.fromhex(schema_id) for schema_id in ask.schemas]
+    return cbor.dumps([VERSION, wanted])
+
+
+def decode_ask(payload: bytes) -> Ask:
+    """
+    Decode a request; keys of later versions are ignored.
+
+    :param payload: MQTT payload
+    :returns: what is wanted
+    :raises ProtocolError: when it is malformed
+    """
+    fields = cbor.loads(payload, 16 * 1024)
+    if not isinstance(fields, list) or len(fields) != 2 or not isinstance(fields[1], dict):
+        raise ProtocolError('a request is a version and a map')
+    wanted = fields[1]
+    schemas = wanted.get('schema', [])
+    if not isinstance(schemas, list) or len(schemas) > _MAX_ASKED_SCHEMAS:
+        raise ProtocolError(f'a request names at most {_MAX_ASKED_SCHEMAS} schemas')
+    if not all(isinstance(schema, bytes) and len(schema) == 8 for schema in schemas):
+        raise ProtocolError('a schema id has eight bytes')
+    return Ask(
+        info=wanted.get('info') is True,
+        routes=wanted.get('routes') is True,
+        latched=wanted.get('latched') is True,
+        schemas=tuple(schema.hex() for schema in schemas),
+    )
+
+
+def encode_json(document: Mapping[str, object]) -> bytes:
+    """
+    Encode a document.
+
+    :param document: JSON-able
+    :returns: compact UTF-8 JSON
+    """
+    return json.dumps(document, separators=(',', ':'), ensure_ascii=False).encode()
+
+
+def decode_json(payload: bytes) -> dict[str, Any]:
+    """
+    Decode a document.
+
+    :param payload: MQTT payload
+    :returns: the JSON object
+    :raises ProtocolError: when it is too long, not JSON or not an object
+    """
+    if len(payload) > MAX_JSON:
+        raise ProtocolError(f'document of {len(payload)} bytes is over the limit of {MAX_JSON}')
+    try:
+        document = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f'not JSON: {error}') from error
+    if not isinstance(document, dict):
+        raise ProtocolError('a document is a JSON object')
+    return document
