@@ -1,0 +1,405 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+One connection over one paho client; the only file that knows paho, its 1.6 and its 2.x.
+
+paho's external loop is used (``loop_read``, ``loop_write``, ``loop_misc``), always from the one
+thread that calls ``turn``: so nothing races inside paho, no exception can end a thread of paho's
+unseen (1.6 lets a time-out of the socket do that), and no lock of paho's is ever waited for.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+import logging
+import selectors
+import socket
+import ssl
+from typing import Any, Protocol
+
+import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from ros_cloud_bridge.mqtt.credentials import Login
+from ros_cloud_bridge.mqtt.events import Will
+from ros_cloud_bridge.mqtt.limits import ServerLimits
+from ros_cloud_bridge.mqtt.protocol_choice import V5
+from ros_cloud_bridge.mqtt.reasons import describe, from_v311
+
+PAHO_2 = hasattr(paho, 'CallbackAPIVersion')
+# How many packets one turn reads at most while TLS has more of them decrypted.
+MAX_READS_PER_TURN = 64
+
+_log = logging.getLogger(__name__)
+
+
+class LinkHandler(Protocol):
+    """Who is told what happens on a link; calls come from within ``PahoLink.turn``."""
+
+    def on_connack(self, code: int, limits: ServerLimits) -> None:
+        """Take the broker's answer to CONNECT; the code is MQTT 5's."""
+
+    def on_answered(self, packet_id: int, code: int | None) -> None:
+        """Take a PUBACK, or that a QoS 0 packet is written."""
+
+    def on_suback(self, packet_id: int, codes: list[int]) -> None:
+        """Take the answer to a SUBSCRIBE."""
+
+    def on_message(self, topic: str, payload: bytes, *, retain: bool, qos: int) -> None:
+        """Take a message."""
+
+    def on_closed(self, reason: str, code: int | None) -> None:
+        """Take the end of the connection; the code is the broker's, if it gave one."""
+
+
+def _guarded(callback: Callable[..., None]) -> Callable[..., None]:
+    """Keep a callback's exception out of paho, which would leave its packet half handled."""
+
+    def call(self: 'PahoLink', *arguments: Any, **named: Any) -> None:
+        try:
+            callback(self, *arguments, **named)
+        except Exception:
+            _log.exception('mqtt: exception in %s', callback.__name__)
+
+    return call
+
+
+class _Paho1(paho.Client):
+    """paho 1.6, which reads the reason codes of PUBACK and short DISCONNECT and hides them."""
+
+    answer_code: int | None = None
+    disconnect_code: int | None = None
+
+    def _handle_pubackcomp(self, cmd: Any) -> Any:
+        body = self._in_packet['packet']
+        self.answer_code = body[2] if len(body) > 2 else 0
+        return super()._handle_pubackcomp(cmd)
+
+    def _handle_disconnect(self) -> Any:
+        body = self._in_packet['packet']
+        self.disconnect_code = body[0] if body else 0
+        return super()._handle_disconnect()
+
+
+class PahoLink:
+    """
+    One connection, from CONNECT to its end; not to be used again.
+
+    :param handler: is told what happens
+    :param wake: readable when ``turn`` shall return early; is emptied by it
+    :param client_id: MQTT client id
+    :param protocol: ``5`` or ``3.1.1``
+    :param login: user name and password
+    :param tls: TLS context or None
+    :param will: what the broker shall say when we vanish
+    """
+
+    def __init__(
+        self,
+        handler: LinkHandler,
+        wake: socket.socket,
+        *,
+        client_id: str,
+        protocol: str,
+        login: Login,
+        tls: ssl.SSLContext | None,
+        will: Will | None,
+    ) -> None:
+        self._handler = handler
+        self._wake = wake
+        self._v5 = protocol == V5
+        self._client = _make_client(client_id, v5=self._v5)
+        self._selector: selectors.BaseSelector | None = None
+        self._writing = False
+        self._ended = False
+        if login.username:
+            self._client.username_pw_set(login.username, login.password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
+        if will is not None:
+            self._client.will_set(will.topic, will.payload, will.qos, will.retain)
+        # Both of paho's own limits off: the window is ours, and it follows the CONNACK.
+        self._client.max_inflight_messages_set(0)
+        self._client.max_queued_messages_set(0)
+        self._client.on_socket_open = self._on_socket_open
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_publish = self._on_publish
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+
+    def connect(
+        self, host: str, port: int, *, keepalive_s: int, timeout_s: float, max_receive_bytes: int
+    ) -> None:
+        """
+        Open the socket, shake hands for TLS and send CONNECT; blocks.
+
+        :param host: name or address
+        :param port: TCP port
+        :param keepalive_s: to ask for
+        :param timeout_s: for the socket and again for TLS; a name server's time-out is its own
+        :param max_receive_bytes: the largest packet that the broker may send
+        :raises OSError: when any of it fails
+        """
+        if PAHO_2:
+            self._client.connect_timeout = timeout_s
+        else:
+            self._client._connect_timeout = timeout_s
+        if self._v5:
+            properties = Properties(PacketTypes.CONNECT)
+            properties.MaximumPacketSize = max_receive_bytes
+            # Session expiry stays absent: zero, the session ends with the connection.
+            self._client.connect(
+                host, port, keepalive_s, clean_start=True, properties=properties
+            )
+        else:
+            self._client.connect(host, port, keepalive_s)
+        selector = selectors.DefaultSelector()
+        selector.register(self._wake, selectors.EVENT_READ)
+        connected = self._client.socket()
+        if connected is not None:
+            selector.register(connected, selectors.EVENT_READ)
+        self._selector = selector
+
+    def turn(self, timeout_s: float) -> bool:
+        """
+        Wait for something to happen and handle it.
+
+        :param timeout_s: how long to wait at most
+        :returns: whether the connection still stands
+        """
+        connected = self._client.socket()
+        if connected is None or self._selector is None:
+            self._end('connection lost', None)
+            return False
+        try:
+            self._work(connected, timeout_s)
+        except Exception as error:  # bytes that paho cannot parse, or the socket's own errors
+            _log.debug('mqtt: link fails', exc_info=True)
+            self._end(f'{type(error).__name__}: {error}', None)
+        return not self._ended and self._client.socket() is not None
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        retain: bool,
+        alias: int | None,
+        expiry_s: int | None,
+        content_type: str,
+    ) -> tuple[int, bool] | None:
+        """
+        Write a PUBLISH, or keep it in paho until the socket takes it.
+
+        :param topic: empty when the alias is known to the broker
+        :param payload: bytes of the message
+        :param qos: 0 or 1
+        :param retain: whether the broker shall keep it
+        :param alias: topic alias; not for MQTT 3.1.1
+        :param expiry_s: message expiry interval; has no effect with MQTT 3.1.1
+        :param content_type: has no effect with MQTT 3.1.1
+        :returns: packet id and whether it is already written; None when the connection is gone
+        """
+        properties = _publish_properties(alias, expiry_s, content_type) if self._v5 else None
+        info = self._client.publish(topic, payload, qos, retain, properties)
+        if self._ended or info.rc != paho.MQTT_ERR_SUCCESS:
+            return None
+        return info.mid, qos == 0 and info.is_published()
+
+    def subscribe(self, filters: Sequence[str], qos: int) -> int | None:
+        """
+        Write a SUBSCRIBE.
+
+        :param filters: topic filters
+        :param qos: the highest wanted
+        :returns: packet id of the answer to come; None when the connection is gone
+        """
+        result = self._client.subscribe([(topic_filter, qos) for topic_filter in filters])
+        return result[1]
+
+    def set_keepalive(self, keepalive_s: int) -> None:
+        """
+        Use the keepalive that the broker demands; paho 1.6 ignores it.
+
+        :param keepalive_s: Server Keep Alive of the CONNACK
+        """
+        self._client._keepalive = keepalive_s
+
+    def disconnect(self) -> None:
+        """Say DISCONNECT with reason 0x00, so that the broker drops the will; needs more turns."""
+        self._client.disconnect()
+
+    def close(self) -> None:
+        """Close the socket as it is; the broker then publishes the will, unless it was dropped."""
+        connected = self._client.socket()
+        if connected is not None:
+            connected.close()
+        if self._selector is not None:
+            self._selector.close()
+            self._selector = None
+
+    @property
+    def socket(self) -> Any:
+        """The connection's socket; None when there is none."""
+        return self._client.socket()
+
+    def _work(self, connected: Any, timeout_s: float) -> None:
+        selector = self._selector
+        assert selector is not None
+        if self._client.want_write() != self._writing:
+            self._writing = not self._writing
+            write = selectors.EVENT_WRITE if self._writing else 0
+            selector.modify(connected, selectors.EVENT_READ | write)
+        # Bytes that TLS has already decrypted do not make the socket readable.
+        pending = _pending(connected)
+        for key, events in selector.select(0.0 if pending else timeout_s):
+            if key.fileobj is self._wake:
+                _drain(self._wake)
+            elif events & selectors.EVENT_READ:
+                pending = True
+        if pending:
+            self._read(connected)
+        if self._client.want_write():
+            self._client.loop_write()
+        self._client.loop_misc()
+
+    def _read(self, connected: Any) -> None:
+        for _ in range(MAX_READS_PER_TURN):
+            self._client.loop_read()
+            if self._client.socket() is None or not _pending(connected):
+                return
+
+    def _end(self, reason: str, code: int | None) -> None:
+        if not self._ended:
+            self._ended = True
+            self._handler.on_closed(reason, code)
+
+    @_guarded
+    def _on_socket_open(self, client: Any, userdata: Any, opened: Any) -> None:
+        # Small packets must not wait for the ACK of the packet before (Nagle).
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    @_guarded
+    def _on_connect(
+        self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any = None
+    ) -> None:
+        code = from_v311(_value(reason))
+        self._handler.on_connack(code, _server_limits(properties))
+
+    @_guarded
+    def _on_disconnect(self, client: Any, userdata: Any, *facts: Any) -> None:
+        code = self._broker_code(facts)
+        if code is not None:
+            self._end(f'the broker closed: {describe(code)}', code)
+        else:
+            reason = facts[1] if PAHO_2 else paho.error_string(facts[0])
+            self._end(_local_reason(str(reason)), None)
+
+    def _broker_code(self, facts: tuple[Any, ...]) -> int | None:
+        if not PAHO_2:
+            code = getattr(self._client, 'disconnect_code', None)
+            return code if isinstance(code, int) else None
+        flags, reason = facts[0], facts[1]
+        return _value(reason) if flags.is_disconnect_packet_from_server else None
+
+    @_guarded
+    def _on_publish(
+        self, client: Any, userdata: Any, mid: int, reason: Any = None, properties: Any = None
+    ) -> None:
+        code: int | None = None
+        if self._v5:
+            # A QoS 0 packet comes through here too; who waits for it knows not to ask for a code.
+            code = _value(reason) if PAHO_2 else getattr(self._client, 'answer_code', None)
+        self._handler.on_answered(mid, code)
+
+    @_guarded
+    def _on_subscribe(
+        self, client: Any, userdata: Any, mid: int, codes: Any, properties: Any = None
+    ) -> None:
+        self._handler.on_suback(mid, [_value(code) for code in codes])
+
+    @_guarded
+    def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
+        self._handler.on_message(
+            message.topic, bytes(message.payload), retain=bool(message.retain), qos=message.qos
+        )
+
+
+def _make_client(client_id: str, *, v5: bool) -> Any:
+    protocol = paho.MQTTv5 if v5 else paho.MQTTv311
+    named = {'client_id': client_id, 'protocol': protocol, 'reconnect_on_failure': False}
+    if not v5:
+        named['clean_session'] = True
+    if PAHO_2:
+        return paho.Client(paho.CallbackAPIVersion.VERSION2, **named)  # type: ignore[arg-type]
+    return _Paho1(**named)  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=64)
+def _publish_properties(
+    alias: int | None, expiry_s: int | None, content_type: str
+) -> Properties | None:
+    # paho's constructor builds two large tables each time, hence the cache.
+    if alias is None and expiry_s is None and not content_type:
+        return None
+    properties = Properties(PacketTypes.PUBLISH)
+    if alias is not None:
+        properties.TopicAlias = alias
+    if expiry_s is not None:
+        properties.MessageExpiryInterval = expiry_s
+    if content_type:
+        properties.ContentType = content_type
+    return properties
+
+
+def _server_limits(properties: Any) -> ServerLimits:
+    def given(name: str, otherwise: int) -> int:
+        return int(getattr(properties, name, otherwise))
+
+    keepalive = getattr(properties, 'ServerKeepAlive', None)
+    return ServerLimits(
+        # Zero is a protocol error; one message at a time is then the safest reading.
+        receive_maximum=max(1, given('ReceiveMaximum', 65535)),
+        maximum_packet_size=given('MaximumPacketSize', 0),
+        topic_alias_maximum=given('TopicAliasMaximum', 0),
+        server_keep_alive_s=None if keepalive is None else int(keepalive),
+        retain_available=bool(given('RetainAvailable', 1)),
+        maximum_qos=given('MaximumQoS', 2),
+    )
+
+
+def _value(reason: Any) -> int:
+    return int(getattr(reason, 'value', reason))
+
+
+def _pending(connected: Any) -> bool:
+    return isinstance(connected, ssl.SSLSocket) and connected.pending() > 0
+
+
+def _local_reason(text: str) -> str:
+    lowered = text.lower()
+    if 'keep' in lowered:
+        return 'no answer within the keepalive time'
+    return 'connection lost' if 'unspecified' in lowered else lowered.rstrip('.')
+
+
+def _drain(wake: socket.socket) -> None:
+    try:
+        while wake.recv(4096):
+            pass
+    except BlockingIOError:
+        pass
