@@ -34,7 +34,6 @@ from ros_cloud_bridge.core.config_reader import (
 )
 from ros_cloud_bridge.core.config_table import (
     BY_KEY,
-    BY_STREAM_KEY,
     field_of,
     FIELDS,
     FOREIGN_KEYS,
@@ -212,10 +211,10 @@ class _Reading:
         _refuse_later(key)
         entry = field_of(key)
         if entry is None:
-            raise self._unknown(key)
+            raise self._unknown(key, value)
         self.values[key] = check_value(key, entry, value)
 
-    def _unknown(self, key: str) -> ConfigError:
+    def _unknown(self, key: str, value: object) -> ConfigError:
         leaf = key.rpartition('.')[2].lower()
         if leaf in _SECRET_WORDS or (key.startswith('mqtt.') and leaf.endswith(_SECRET_WORDS)):
             use = 'mqtt.password_file or mqtt.password_env'
@@ -224,15 +223,11 @@ class _Reading:
             problem = f'secrets never stand in the configuration; use {use}'
             return ConfigError(one_line(key), problem)
         parts = key.split('.')
-        if parts[0] == 'stream' and len(parts) <= 2:
-            return ConfigError(
-                one_line(key), 'is a section, not a value; write its keys below it, as in topics'
-            )
-        if parts[0] == 'stream':
-            return unknown_key(key, parts[1])
-        if any(known.startswith(f'{key}.') for known in BY_KEY):
-            return ConfigError(one_line(key), 'is a section, not a value; write its keys below it')
-        return unknown_key(key)
+        in_stream = parts[0] == 'stream'
+        if (in_stream and len(parts) < 3) or any(k.startswith(f'{key}.') for k in BY_KEY):
+            what = 'an empty section' if value is None else 'a section, not a value'
+            return ConfigError(one_line(key), f'is {what}; write its keys below it')
+        return unknown_key(key, parts[1] if in_stream else '')
 
     def _check_streams(self) -> None:
         if not self.names:

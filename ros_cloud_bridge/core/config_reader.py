@@ -81,7 +81,11 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     :param candidates: what would be right
     :returns: ``; did you mean X?``, or '' when nothing is near
     """
-    found = difflib.get_close_matches(word[:100].lower(), tuple(candidates), n=1, cutoff=0.6)
+    word = word[:100].lower()
+    words = tuple(candidates)
+    found = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    # 'hz' is not near max_hz letter by letter, but it is a part of it.
+    found = found or [candidate for candidate in words if word in candidate.split('_')]
     return f'; did you mean {found[0]}?' if found else ''
 
 

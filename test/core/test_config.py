@@ -17,8 +17,10 @@
 from collections.abc import Mapping
 import math
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import pytest
+
 from ros_cloud_bridge.core.config import (
     changed_at_run_time,
     find_problems,
@@ -130,10 +132,9 @@ REFUSALS: list[tuple[dict[str, object], str]] = [
     ({'max_hz': 1}, 'max_hz: unknown key; did you mean stream.NAME.max_hz?'),
     ({'xyzzy': 1}, 'xyzzy: unknown key'),
     ({'mqtt.tls': True}, 'mqtt.tls: is a section, not a value; write its keys below it'),
-    (
-        {'stream.pose': 3},
-        'stream.pose: is a section, not a value; write its keys below it, as in topics',
-    ),
+    ({'mqtt': None}, 'mqtt: is an empty section; write its keys below it'),
+    ({'stream.pose': 3}, 'stream.pose: is a section, not a value; write its keys below it'),
+    ({'stream': 3}, 'stream: is a section, not a value; write its keys below it'),
     (
         {'mqtt.password': 'hunter2'},
         'mqtt.password: secrets never stand in the configuration; '

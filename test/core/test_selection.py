@@ -16,8 +16,10 @@
 
 import re
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import pytest
+
 from ros_cloud_bridge.core.selection import compile_pattern, is_hidden, resolve, TopicSelector
 from ros_cloud_bridge.values import BridgeConfig, DiscoveryConfig, StreamConfig
 
