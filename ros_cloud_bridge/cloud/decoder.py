@@ -263,7 +263,7 @@ class Decoder:
                 _decode=self._messages.decode,
                 _schema=self._messages.schema,
             )
-            for sequence, received in zip(section.sequences, section.samples)
+            for sequence, received in zip(section.sequences, section.samples, strict=True)
             if tracker.accept(sequence)
         ]
         if section.totals is not None:

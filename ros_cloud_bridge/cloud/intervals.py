@@ -41,7 +41,7 @@ class IntervalSet:
     @property
     def ranges(self) -> tuple[tuple[int, int], ...]:
         """The ranges, both ends included."""
-        return tuple(zip(self._starts, self._ends))
+        return tuple(zip(self._starts, self._ends, strict=True))
 
     @property
     def last(self) -> int | None:

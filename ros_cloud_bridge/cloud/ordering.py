@@ -25,8 +25,8 @@ class Orderer:
     """
     Hands samples of one route on in the order of their sequence numbers.
 
-    A sample waits while one before it is missing that no reported drop explains, but never for more
-    than ``depth`` samples behind it.
+    A sample waits while one before it is missing that no reported drop explains, but never for
+    more than ``depth`` samples behind it.
 
     :param depth: most samples that wait
     """

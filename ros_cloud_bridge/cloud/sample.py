@@ -27,10 +27,11 @@ class Sample:
     One ROS message as a consumer gets it.
 
     ``cdr`` is the serialized message with its 4-byte encapsulation header, byte-identical to what
-    the bridge received. Times are nanoseconds since the Unix epoch on the robot's clock: when it was
-    published (``source_time_ns``), when the bridge received it (``receive_time_ns``, to the microsecond
-    after the source time) and when its batch was made (``sent_time_ns``). ``sequence`` rises by one per
-    accepted sample of the route; (``boot_id``, ``route``, ``sequence``) is its identity.
+    the bridge received. Times are nanoseconds since the Unix epoch on the robot's clock: when it
+    was published (``source_time_ns``), when the bridge received it (``receive_time_ns``, to the
+    microsecond after the source time) and when its batch was made (``sent_time_ns``). ``sequence``
+    rises by one per accepted sample of the route; (``boot_id``, ``route``, ``sequence``) is its
+    identity.
     """
 
     robot_id: str

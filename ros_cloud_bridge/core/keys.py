@@ -16,8 +16,8 @@
 Header fields read in place from CDR (OMG DDSI-RTPS 10.5), for keys and latched transforms.
 
 Positions are relative to the byte behind the 4-byte encapsulation header; integers of four bytes
-are aligned to four, doubles to eight. A message that does not have the expected shape gives no key:
-it is the robot's own data and must never stop the bridge.
+are aligned to four, doubles to eight. A message that does not have the expected shape gives no
+key: it is the robot's own data and must never stop the bridge.
 """
 
 import struct

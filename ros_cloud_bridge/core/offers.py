@@ -15,9 +15,10 @@
 """
 Which subscriptions a topic needs, from what its publishers offer.
 
-A best-effort, volatile subscription matches every publisher but gets no latched sample and loses large
-ones; a subscription at the publisher's own level gets what it offers. So there is one subscription
-per distinct offered (reliability, durability); what arrives twice is removed behind them.
+A best-effort, volatile subscription matches every publisher but gets no latched sample and loses
+large ones; a subscription at the publisher's own level gets what it offers. So there is one
+subscription per distinct offered (reliability, durability); what arrives twice is removed behind
+them.
 """
 
 from collections.abc import Iterable

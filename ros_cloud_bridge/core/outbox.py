@@ -44,7 +44,7 @@ class DeficitRoundRobin:
         """
         Pick the next contender.
 
-        :param ready: (contender, weight) of those that have something to send, preferred ones first
+        :param ready: (contender, weight) of those that have something to send, the preferred first
         :returns: the one to serve, or None when nobody is ready
         """
         contenders = list(ready)

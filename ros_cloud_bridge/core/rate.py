@@ -24,8 +24,8 @@ class RateLimiter:
     """
     Accepts samples at an average of ``max_hz``, as evenly as the input allows.
 
-    The due time advances by one period per accepted sample instead of restarting at the sample, the
-    mistake that turns 10 Hz asked for 8 into 5 (ros_comm#560).
+    The due time advances by one period per accepted sample instead of restarting at the sample,
+    the mistake that turns 10 Hz asked for 8 into 5 (ros_comm#560).
 
     :param max_hz: wanted rate, above 0
     """

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What the link and the broker take now: messages and bytes in flight, bytes and messages per s."""
+"""What the link and the broker take now: messages and bytes in flight, and their rates."""
 
 from ros_cloud_bridge.core.rate import TokenBucket
 

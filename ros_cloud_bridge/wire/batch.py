@@ -75,8 +75,8 @@ class Section:
     """
     Samples of one route.
 
-    ``totals`` are the route's cumulative drops by :class:`~ros_cloud_bridge.values.Drop` value since
-    boot, or None when they have not changed since the last section that had them.
+    ``totals`` are the route's cumulative drops by :class:`~ros_cloud_bridge.values.Drop` value
+    since boot, or None when they have not changed since the last section that had them.
     """
 
     route: int
@@ -112,7 +112,7 @@ def encode_batch(batch: Batch, encoders: Mapping[int, BlockEncoder]) -> bytes:
 
 def _encode_section(section: Section, encoder: BlockEncoder) -> list[object]:
     samples = section.samples
-    cdr, source, receive, *_ = zip(*samples)
+    cdr, source, receive, *_ = zip(*samples, strict=True)
     sequences = np.array(section.sequences, dtype=np.int64)
     source_ns = np.array(source, dtype=np.int64)
     latency_us = (np.array(receive, dtype=np.int64) - source_ns) // 1000
@@ -205,12 +205,12 @@ def _decode_section(fields: list[Any]) -> Section:
         raise ProtocolError('a block is a byte string with an integer codec')
     counts = (count - 1, count - 1, count, count)
     headers = _column_headers(columns)
-    sizes = [width * entries for (_, width), entries in zip(headers, counts)]
+    sizes = [width * entries for (_, width), entries in zip(headers, counts, strict=True)]
     raw = decode_block(codec, raw_length, block, sum(sizes), count)
     view = memoryview(raw)
     decoded: list[Integers] = []
     position = 0
-    for (low, width), entries, size in zip(headers, counts, sizes):
+    for (low, width), entries, size in zip(headers, counts, sizes, strict=True):
         decoded.append(decode_column(low, width, view[position : position + size], entries))
         position += size
     steps, source_steps, latency_us, lengths = decoded
@@ -256,7 +256,7 @@ def _samples(
     raw: bytes, position: int, lengths: list[int], sources: list[int], latency_us: list[int]
 ) -> list[Received]:
     samples = []
-    for length, source, latency in zip(lengths, sources, latency_us):
+    for length, source, latency in zip(lengths, sources, latency_us, strict=True):
         samples.append(
             Received(raw[position : position + length], source, source + 1000 * latency)
         )

@@ -16,8 +16,8 @@
 Strict CBOR (RFC 8949) for the wire: definite lengths, no tags, bounded depth and item count.
 
 A walk over the heads alone proves the payload well-formed before cbor2 allocates anything for
-it, so that no payload makes the decoder recurse deeply, run a tag's code or reserve memory that the
-payload does not itself contain.
+it, so that no payload makes the decoder recurse deeply, run a tag's code or reserve memory that
+the payload does not itself contain.
 """
 
 from typing import Any
@@ -49,8 +49,8 @@ def loads(payload: bytes, max_bytes: int = MAX_PAYLOAD) -> Any:
     :param payload: bytes from the wire
     :param max_bytes: largest payload that is looked at
     :returns: the decoded value
-    :raises ProtocolError: when the payload is not well-formed, uses what the protocol leaves out, or
-        passes a limit
+    :raises ProtocolError: when the payload is not well-formed, uses what the protocol leaves out,
+        or passes a limit
     """
     if len(payload) > max_bytes:
         raise ProtocolError(f'payload of {len(payload)} bytes is over the limit of {max_bytes}')

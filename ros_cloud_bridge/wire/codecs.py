@@ -15,8 +15,8 @@
 """
 Codecs of a section's block, chosen by measuring.
 
-A block is the section's column planes followed by the samples' bytes. ``TRANSPOSED`` writes samples
-of equal length byte-plane by byte-plane before zstd (RFC 8878) sees them.
+A block is the section's column planes followed by the samples' bytes. ``TRANSPOSED`` writes
+samples of equal length byte-plane by byte-plane before zstd (RFC 8878) sees them.
 """
 
 from collections.abc import Sequence

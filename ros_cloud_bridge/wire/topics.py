@@ -94,7 +94,7 @@ class RobotTopics:
         return self._name('latched', mangle(ros_topic), str(index))
 
     def ask(self, consumer: str) -> str:
-        """Requests of one consumer."""
+        """Name where one consumer puts its requests."""
         return self._name('ask', consumer)
 
 
