@@ -22,7 +22,7 @@ hold the newest transform of some child frame.
 from collections.abc import Collection, Sequence
 
 from ros_cloud_bridge.core.keys import child_frames
-from ros_cloud_bridge.core.route import Queued
+from ros_cloud_bridge.core.queued import Queued
 
 _MAX_KEPT = 256
 

@@ -23,7 +23,8 @@ and no route starves, and an idle one saves nothing up.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ros_cloud_bridge.core.route import Queued, Route
+from ros_cloud_bridge.core.queued import Queued
+from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.values import Priority
 
 CLASS_WEIGHT = {Priority.HIGH: 16.0, Priority.NORMAL: 4.0, Priority.LOW: 1.0}

@@ -30,8 +30,8 @@ class ReconnectDelay:
     """
     Delays with full jitter: uniform between zero and a limit that doubles with each failure.
 
-    A network that came back is met within seconds; a broker that refuses is asked ever more seldom,
-    for asking does not mend a wrong password or a used-up quota.
+    A network that came back is met within seconds; a broker that refuses is asked ever more
+    seldom, for asking does not mend a wrong password or a used-up quota.
 
     :param rng: source of the jitter, so that a fleet does not return in step
     """
@@ -65,7 +65,7 @@ class ReconnectDelay:
         """
         Account for another client that uses our client id.
 
-        :returns: seconds to wait; a minute, so that two bridges do not throw each other out in turn
+        :returns: seconds to wait: a minute, lest two bridges throw each other out in turn
         """
         return TAKEN_OVER_S
 

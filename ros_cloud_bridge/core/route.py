@@ -17,19 +17,12 @@
 from collections import Counter, deque, OrderedDict
 from collections.abc import Sequence
 from itertools import repeat
-from typing import NamedTuple
 
 from ros_cloud_bridge.core.keys import key_of
+from ros_cloud_bridge.core.latched import LatchedValues
+from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.rate import RateLimiter
 from ros_cloud_bridge.values import Drop, Keep, Key, Received, StreamConfig
-
-
-class Queued(NamedTuple):
-    """An accepted sample that waits; ``offered_at`` is in monotonic seconds."""
-
-    sequence: int
-    sample: Received
-    offered_at: float
 
 
 class Route:
@@ -61,6 +54,9 @@ class Route:
         self.bytes_sent = 0
         self.wire_bytes = 0
         self.drops: Counter[Drop] = Counter()
+        self.latched: LatchedValues | None = None
+        self.publishers: frozenset[bytes] = frozenset()
+        self.publisher_count = 0
         self.queued_bytes = 0
         self._next_sequence = 1
         self._phase = 0
@@ -105,7 +101,9 @@ class Route:
         size = sum([len(sample[0]) for sample in passed])
         self.bytes_accepted += size
         self.queued_bytes += size
-        queued = map(Queued, range(first, self._next_sequence), passed, repeat(now))
+        queued = list(map(Queued, range(first, self._next_sequence), passed, repeat(now)))
+        if self.latched is not None:
+            self.latched.update(queued, self.publishers, self.publisher_count)
         if self._stream.keep is Keep.FIFO:
             self._queue.extend(queued)
         else:
@@ -127,7 +125,7 @@ class Route:
             samples = kept
         return samples
 
-    def _supersede(self, queued: 'map[Queued]') -> None:
+    def _supersede(self, queued: list[Queued]) -> None:
         key = self._stream.key
         for entry in queued:
             slot = None if key is Key.ROUTE else key_of(entry.sample, key)
@@ -189,6 +187,20 @@ class Route:
         """
         oldest = self._oldest()
         return 0.0 if oldest is None else now - oldest.offered_at
+
+    def take_if_latched(self) -> list[Queued]:
+        """
+        Take everything out of the queue, provided that the latched values hold all of it.
+
+        :returns: in the order of their sequence numbers; they count as in flight from here on
+        """
+        if self.latched is None:
+            return []
+        held = {entry.sequence for entry in self.latched.samples}
+        waiting = [entry.sequence for entry in (*self._queue, *self._slots.values())]
+        if not waiting or not held.issuperset(waiting):
+            return []
+        return self.take(self.queued_bytes, len(waiting))
 
     def next_size(self) -> int:
         """

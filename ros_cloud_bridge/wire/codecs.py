@@ -45,13 +45,18 @@ _LARGE_BLOCK = 128 * 1024
 
 
 class BlockEncoder:
-    """Encodes the blocks of one route and remembers which codec wins there."""
+    """
+    Encodes the blocks of one route and remembers which codec wins there.
+
+    ``encoded_bytes`` counts what all its blocks came to.
+    """
 
     def __init__(self) -> None:
         self._thorough = zstandard.ZstdCompressor(level=3)
         self._fast = zstandard.ZstdCompressor(level=1)
         self._preferred = Codec.TRANSPOSED
         self._until_probe = 0
+        self.encoded_bytes = 0
 
     def encode(self, planes: bytes, samples: Sequence[bytes]) -> tuple[Codec, int, bytes]:
         """
@@ -83,6 +88,7 @@ class BlockEncoder:
             self._until_probe = _PROBE_EVERY
             self._preferred = codec
         self._until_probe -= 1
+        self.encoded_bytes += len(block)
         return codec, len(raw), block
 
     def _apply(self, codec: Codec, raw: bytes, plane_bytes: int, size: int) -> bytes:
