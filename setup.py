@@ -36,7 +36,7 @@ def files(folder: str, pattern: str) -> list[str]:
 setup(
     name=NAME,
     version='0.1.0',
-    description='Joins ROS 2 robots to the cloud over MQTT on links that are slow, shared or broken.',
+    description='Joins ROS 2 robots to the cloud over MQTT on slow, shared or broken links.',
     author='The ros_cloud_bridge authors',
     maintainer='The ros_cloud_bridge authors',
     maintainer_email='maintainers@ros-cloud-bridge.example.com',
@@ -62,9 +62,15 @@ setup(
     extras_require={
         # Fields of samples without ROS, and MCAP files.
         'cloud': ['mcap>=1.1', 'rosbags>=0.10'],
-        'test': ['hypothesis>=6.36', 'mcap>=1.1', 'pytest>=6.2', 'rosbags>=0.10'],
+        # colcon runs the tests by pytest because it stands here.
+        'test': [
+            'hypothesis>=6.36',
+            'mcap>=1.1',
+            'mcap-ros2-support>=0.5',
+            'pytest>=7.0',
+            'rosbags>=0.10',
+        ],
     },
-    tests_require=['pytest'],
     entry_points={
         'console_scripts': [
             'bridge = ros_cloud_bridge.ros.main:main',
