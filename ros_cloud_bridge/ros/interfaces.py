@@ -57,6 +57,8 @@ _INTEGERS = {
 
 MessageClass = type[Any]
 
+_schemas: dict[MessageClass, Schema] = {}
+
 
 @cache
 def load_message(type_name: str) -> MessageClass:
@@ -96,25 +98,19 @@ def _find_class(type_name: str) -> MessageClass:
     return found
 
 
-@cache
 def schema_of(message_class: MessageClass) -> Schema:
     """
     Describe a message class completely, from nothing but itself.
 
     :param message_class: as :func:`load_message` gives it
-    :returns: its schema
+    :returns: its schema; the same one every time
     :raises MissingTypeSupport: if a type that it contains cannot be loaded
     :raises LocalFault: if it has members that ``ros2msg`` text cannot express
     """
-    root = type_name_of(message_class)
-    messages = {root: _describe(message_class)}
-    pending = [root]
-    while pending:
-        for field in messages[pending.pop()].fields:
-            if field.nested and field.type_name not in messages:
-                messages[field.type_name] = _describe(load_message(field.type_name))
-                pending.append(field.type_name)
-    return make_schema(messages, root)
+    if message_class not in _schemas:
+        root = type_name_of(message_class)
+        _schemas[message_class] = make_schema(_describe_all(message_class), root)
+    return _schemas[message_class]
 
 
 def type_name_of(message_class: MessageClass) -> str:
@@ -152,13 +148,25 @@ def check_hash(schema: Schema, published: str | None) -> None:
         raise SchemaMismatch(schema.type_name, schema.rihs01, published)
 
 
+def _describe_all(message_class: MessageClass) -> dict[str, Message]:
+    root = type_name_of(message_class)
+    messages = {root: _describe(message_class)}
+    pending = [root]
+    while pending:
+        for field in messages[pending.pop()].fields:
+            if field.nested and field.type_name not in messages:
+                messages[field.type_name] = _describe(load_message(field.type_name))
+                pending.append(field.type_name)
+    return messages
+
+
 def _describe(message_class: MessageClass) -> Message:
     # Generated metaclasses give constants and defaults as the class's initial namespace.
     values: dict[str, Any] = dict(type(message_class).__prepare__('', ()))
     names = message_class.get_fields_and_field_types()
     fields = (
         _field(name, slot, values.get(f'{name.upper()}__DEFAULT'))
-        for name, slot in zip(names, message_class.SLOT_TYPES)
+        for name, slot in zip(names, message_class.SLOT_TYPES, strict=True)
     )
     constants = (
         _constant(name, value) for name, value in values.items() if not name.endswith('__DEFAULT')

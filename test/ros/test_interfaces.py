@@ -109,7 +109,8 @@ def rosbags_decode(store: Typestore, cdr: bytes, type_name: str) -> object:
 def filled(message_class: type[Any], source: random.Random) -> Any:
     """Make a message whose every member holds something random."""
     message = message_class()
-    for name, slot in zip(message_class.get_fields_and_field_types(), message_class.SLOT_TYPES):
+    names = message_class.get_fields_and_field_types()
+    for name, slot in zip(names, message_class.SLOT_TYPES, strict=True):
         if name != EMPTY_MEMBER:
             setattr(message, name, random_value(slot, source))
     return message
@@ -154,7 +155,8 @@ def plain(value: Any, slot: Any) -> Any:
 def plain_message(message: Any, message_class: type[Any]) -> dict[str, Any]:
     """Turn a message of any reader into a dictionary."""
     result = {}
-    for name, slot in zip(message_class.get_fields_and_field_types(), message_class.SLOT_TYPES):
+    names = message_class.get_fields_and_field_types()
+    for name, slot in zip(names, message_class.SLOT_TYPES, strict=True):
         if name != EMPTY_MEMBER:
             known = name if hasattr(message, name) else normalize_fieldname(name)
             result[name] = plain(getattr(message, known), slot)

@@ -77,7 +77,7 @@ def oracle(schema: Schema) -> str:
     """Let rosbags compute the hash from nothing but the text."""
     store = Typestore()
     store.register(get_types_from_msg(schema.definition, schema.type_name))
-    return store.hash_rihs01(schema.type_name)
+    return str(store.hash_rihs01(schema.type_name))
 
 
 def test_well_known_hashes() -> None:
