@@ -79,7 +79,7 @@ _ROOMS = (
     Room(name='store', x0=-1.85, y0=-7.6, x1=9.6, y1=-1.35, colour=(150, 130, 184)),
 )
 
-# Where the ways turn. Straight lines between neighbours keep well off the walls (a test sees to it).
+# Where the ways turn. Straight lines between neighbours keep well off the walls.
 PLACES: dict[str, tuple[float, float]] = {
     'dock': (0.0, 0.0),
     'corridor west': (-6.2, 0.0),

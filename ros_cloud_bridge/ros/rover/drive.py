@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The rover's body: a differential drive that moves through the world, and what its wheels report."""
+"""The rover's body: a differential drive in the world, and what its wheels report."""
 
 from dataclasses import dataclass
 import math
@@ -141,8 +141,8 @@ class WheelOdometry:
     """
     Dead reckoning from wheel encoders, with the faults that real ones have.
 
-    Each wheel's radius and the track are a little off (a fault that adds up), the wheels slip (noise
-    that grows with the root of the way) and the encoders count whole ticks.
+    Each wheel's radius and the track are a little off (a fault that adds up), the wheels slip
+    (noise that grows with the root of the way) and the encoders count whole ticks.
 
     :param rng: source of the faults and of the slip
     """

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The rover's readings as ROS messages; arrays go in as typed arrays, which rclpy takes unchecked."""
+"""The rover's readings as ROS messages; typed arrays spare rclpy a check of each number."""
 
 from array import array
 from collections.abc import Iterable
@@ -28,10 +28,12 @@ from sensor_msgs.msg import (
     BatteryState,
     CameraInfo,
     Image,
-    Imu as ImuMessage,
     LaserScan,
     NavSatFix,
     NavSatStatus,
+)
+from sensor_msgs.msg import (
+    Imu as ImuMessage,
 )
 
 from ros_cloud_bridge.ros.rover.camera import Camera

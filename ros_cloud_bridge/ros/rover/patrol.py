@@ -78,7 +78,7 @@ class Track:
     """
 
     def __init__(self, points: Sequence[Point]) -> None:
-        lengths = [math.dist(a, b) for a, b in zip(points, points[1:])]
+        lengths = [math.dist(a, b) for a, b in zip(points[:-1], points[1:], strict=True)]
         self._points = points
         self._at = [sum(lengths[:i]) for i in range(len(points))]
         self.length_m = self._at[-1]

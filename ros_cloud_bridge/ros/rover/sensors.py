@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The rover's sensors but the camera: each takes the truth and gives it back with its own faults."""
+"""The rover's sensors but the camera: each gives the truth back with its own faults."""
 
 from dataclasses import dataclass
 import math
@@ -54,7 +54,7 @@ class Imu:
         self._rng = rng
         self.gyro_bias = rng.normal(0.0, self.BIAS_RAD_S, 3)
         self._acceleration_bias = rng.normal(0.0, 0.03, 3)
-        # Most of the bias is calibrated away while standing at the start; the rest makes yaw drift.
+        # Calibrated away while standing at the start; what is left makes yaw drift.
         self._known_bias = float(self.gyro_bias[2] * 0.9)
         self.yaw = 0.0
 
