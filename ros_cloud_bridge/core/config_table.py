@@ -325,7 +325,8 @@ STREAM_FIELDS = (
         kind=Kind.TEXT,
         default=_STREAM.key.value,
         choices=tuple(key.value for key in Key),
-        help='What keep: latest keeps one of.',
+        help='What keep: latest keeps one of; frame_id needs a type that begins with a header, '
+        'status_name a DiagnosticArray.',
     ),
     Field(
         key='max_samples',

@@ -24,6 +24,8 @@ rclpy = pytest.importorskip('rclpy')
 from rclpy.lifecycle import LifecycleNode  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 
+from ros_cloud_bridge.cli.parameter_file import load_file  # noqa: E402
+from ros_cloud_bridge.core.config import read_config  # noqa: E402
 from ros_cloud_bridge.errors import ConfigError  # noqa: E402
 from ros_cloud_bridge.ros.parameters import (  # noqa: E402
     adopt_overrides,
@@ -33,6 +35,7 @@ from ros_cloud_bridge.ros.parameters import (  # noqa: E402
 )
 from ros_cloud_bridge.values import Priority  # noqa: E402
 
+CONFIGS = sorted((Path(__file__).parents[2] / 'config').glob('*.yaml'))
 MakeNode = Callable[..., LifecycleNode]
 YAML = """
 /**:
@@ -202,3 +205,9 @@ def test_an_emptied_list_of_streams_is_refused(make_node: MakeNode) -> None:
     with pytest.raises(ConfigError) as caught:
         read_parameters(make_node(YAML + own))
     assert str(caught.value) == 'streams: names no stream; must be a list, as in [pose, scan]'
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_the_node_reads_each_file_as_check_config_does(make_node: MakeNode, path: Path) -> None:
+    config = read_parameters(make_node(path.read_text()))
+    assert config == read_config(load_file(path))

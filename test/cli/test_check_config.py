@@ -1,0 +1,313 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""``check-config`` on right and wrong files, the files of config/, the page on the keys."""
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from ros_cloud_bridge.cli.check_config import check_file
+from ros_cloud_bridge.cli.main import main
+from ros_cloud_bridge.cli.parameter_file import load_file, parse, ros_scalar
+from ros_cloud_bridge.core.config import flatten, read_config
+from ros_cloud_bridge.core.config_docs import key_tables
+from ros_cloud_bridge.core.config_table import FIELDS, STREAM_FIELDS
+from ros_cloud_bridge.core.selection import TopicSelector
+from ros_cloud_bridge.errors import ConfigError
+
+PROJECT = Path(__file__).parents[2]
+CONFIGS = sorted((PROJECT / 'config').glob('*.yaml'))
+HEAD = '/**:\n  ros__parameters:\n'
+BASE = HEAD + '    robot_id: amr-07\n    streams: [pose]\n    stream: {pose: {topics: [/odom]}}\n'
+
+# The topics of each recording, and of the rover with tf2_msgs and without.
+TOPICS = {
+    'a1_husky_outdoor': '/husky_velocity_controller/odom /imu/data /fix',
+    'a2_px4_multirotor_rtk': '/diagnostics /range_down /gps/fix /battery /baro /imu/data /odom '
+    '/mag',
+    'a3_tilt_laser_xsens': '/scan /imu_data /position_gps /velocity /gravity_vector '
+    '/magnetic_vector /tf',
+    'a4_car_camera': '/camera/image_raw/compressed',
+    'a5_kitti_lidar': '/velodyne_points /velodyne_points_full',
+    'rover': '/odom /imu/data /scan /camera/image_raw /camera/camera_info /battery_state /fix '
+    '/diagnostics /rosout /map /robot_description /tf /tf_static /odom_transform /map_transform',
+}
+
+
+def check(tmp_path: Path, text: str, node: str = '') -> tuple[tuple[str, ...], bool]:
+    path = tmp_path / 'params.yaml'
+    path.write_text(text)
+    return check_file(path, node)
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+def test_the_projects_files_are_right_without_a_warning(path: Path) -> None:
+    lines, ok = check_file(path)
+    assert ok
+    assert len(lines) == 1, lines
+    assert lines[0].startswith('ok: robot ')
+
+
+@pytest.mark.parametrize('robot', TOPICS)
+def test_each_topic_of_a_robot_has_its_stream(robot: str) -> None:
+    config = read_config(load_file(PROJECT / 'config' / f'{robot}.yaml'))
+    selector = TopicSelector(config)
+    assert config.mqtt.host == 'localhost'
+    for topic in TOPICS[robot].split():
+        assert selector.stream_for(topic) is not None, topic
+        assert selector.overlaps(topic) == (), topic
+
+
+def test_there_is_a_file_for_each_robot_and_the_reference() -> None:
+    assert [path.stem for path in CONFIGS] == sorted([*TOPICS, 'reference'])
+
+
+def test_the_reference_shows_every_key_and_its_default() -> None:
+    flat = load_file(PROJECT / 'config' / 'reference.yaml')
+    expected = [field.key for field in FIELDS]
+    expected += [f'stream.pose.{field.key}' for field in STREAM_FIELDS]
+    assert set(expected) <= set(flat)
+    own = {'robot_id', 'streams', 'discovery.deny'}
+    own |= {f'stream.pose.{key}' for key in ('topics', 'deny', 'max_hz', 'priority')}
+    written = flatten(read_config(flat))
+    defaults = {field.key: field.default for field in FIELDS}
+    defaults.update({f'stream.pose.{field.key}': field.default for field in STREAM_FIELDS})
+    assert {key: written[key] for key in expected if key not in own} == {
+        key: value for key, value in defaults.items() if key not in own
+    }
+
+
+def test_the_page_shows_the_table() -> None:
+    page = (PROJECT / 'docs' / 'configuration.md').read_text(encoding='utf-8')
+    shown = page.partition('check-config --keys -->\n')[2].partition('\n<!-- end of keys')[0]
+    assert shown == key_tables(), 'put the output of check-config --keys there'
+
+
+def test_the_table_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['check-config', '--keys']) == 0
+    assert capsys.readouterr().out == key_tables() + '\n'
+
+
+def test_the_command_names_each_file_and_fails_if_one_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right, wrong = tmp_path / 'right.yaml', tmp_path / 'wrong.yaml'
+    right.write_text(BASE)
+    wrong.write_text(BASE.replace('topics: [/odom]', 'topics: [/odom], max_hzz: 1, weight: 0'))
+    assert main(['check-config', str(right), str(wrong)]) == 2
+    assert capsys.readouterr().out.splitlines() == [
+        f'{right}: ok: robot amr-07, 1 stream, mosquitto at localhost:1883',
+        f'{wrong}: stream.pose.max_hzz: unknown key; did you mean max_hz?',
+        f'{wrong}: stream.pose.weight: 0 is out of range; allowed: 0.001 to 1000',
+    ]
+    assert main(['check-config', str(right)]) == 0
+    assert main(['check-config']) == 2
+
+
+@pytest.mark.parametrize(
+    ('text', 'line'),
+    [
+        ('', 'file: is empty; must hold /**: ros__parameters: and the keys'),
+        ('a: [1', "line 1, column 6: is no valid YAML: expected ',' or ']', but got "
+         "'<stream end>'"),
+        ('a:\n\tb: 1', "line 2, column 1: is no valid YAML: found character '\\t' that cannot "
+         'start any token'),
+        (BASE + '---\na: 1', 'line 6, column 1: is no valid YAML: but found another document'),
+        ('robot_id: x\n', 'line 1, column 11: /robot_id stands outside ros__parameters; '
+         'write /**: first'),
+        ('- x\n', 'line 1, column 1: the file stands outside ros__parameters; write /**: first'),
+        (BASE + '    robot_id: again\n', "line 6, column 5: 'robot_id' stands twice, first in "
+         'line 3; ROS would drop one'),
+        (BASE + '    mqtt: {tls: {}}\n', 'line 6, column 17: mqtt.tls is an empty section, which '
+         'ROS cannot read; leave it out'),
+        (BASE + '    root: &r a\n    mqtt: {client_id: *r}\n', 'line 7, column 23: ROS reads no '
+         'aliases (*name); write the value out'),
+        (BASE + '    root:\n', 'line 6, column 10: root: has no value'),
+        (BASE.replace('[pose]', '[pose, 1]'), 'line 4, column 14: streams: ROS reads lists of one '
+         'type only; put the texts in quotes'),
+        (BASE.replace('[pose]', '[[pose]]'), 'line 4, column 15: streams: a list holds single '
+         'values only'),
+        (BASE.replace('/**:', '/rover:'), 'uplink: no section is for this node; sections are: '
+         '/rover; write /**:'),
+        (BASE.replace('/**:', '"a b":'), "line 2, column 3: '/a b' is no node name"),
+        (BASE.replace('amr-07', '07'), "robot_id: 7 is a whole number; must be text; write it in "
+         "quotes: '7'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_told_with_its_place(tmp_path: Path, text: str, line: str) -> None:
+    lines, ok = check(tmp_path, text)
+    assert not ok
+    assert lines[0] == line
+    assert not any(other.startswith('ok') for other in lines)
+
+
+def test_an_unreadable_file_is_told(tmp_path: Path) -> None:
+    missing = check_file(tmp_path / 'none.yaml')
+    assert missing == (('file: cannot be read: No such file or directory',), False)
+    assert check_file(tmp_path) == (('file: cannot be read: Is a directory',), False)
+    binary = tmp_path / 'binary.yaml'
+    binary.write_bytes(b'\xff\xfe\x00')
+    assert check_file(binary) == (('file: cannot be read: is no UTF-8 text',), False)
+
+
+def test_missing_certificates_are_errors_unless_another_machine_has_them(tmp_path: Path) -> None:
+    there = tmp_path / 'key.pem'
+    there.write_text('')
+    path = tmp_path / 'params.yaml'
+    path.write_text(
+        BASE + '    mqtt:\n      password_file: /nowhere/hunter2\n'
+        f'      tls: {{cert_file: /nowhere/cert.pem, key_file: {there}}}\n'
+    )
+    assert check_file(path) == (
+        (
+            "mqtt.tls.cert_file: '/nowhere/cert.pem' is no file on this machine",
+            'mqtt.password_file: names no file on this machine',
+        ),
+        False,
+    )
+    lines, ok = check_file(path, look_for_files=False)
+    assert ok
+    assert lines == ('ok: robot amr-07, 1 stream, mosquitto at localhost:8883 with TLS',)
+
+
+def test_what_is_doubtful_is_a_warning(tmp_path: Path) -> None:
+    lines, ok = check(
+        tmp_path,
+        HEAD
+        + '    robot_id: r\n'
+        + '    mqtt: {host: broker.example.com, port: 8883, username: me}\n'
+        + '    discovery: {deny: ["/secret*"]}\n'
+        + '    streams: [a, b]\n'
+        + '    stream:\n'
+        + '      a: {topics: ["/o*", /secret], max_age_s: 0.05}\n'
+        + '      b: {topics: [/odom, "/o*", /map]}\n',
+    )
+    assert ok
+    assert lines == (
+        'warning: stream.a.topics: /secret is named, but a deny pattern leaves it out',
+        'warning: stream.a.max_age_s: 0.05 s is less than max_delay_s (0.1 s): samples may expire '
+        'while their batch fills',
+        'warning: stream.b.topics: /odom goes to stream a, which stands first',
+        "warning: stream.b.topics: '/o*' stands in stream a already",
+        'warning: mqtt.port: 8883 is the port for TLS, but no mqtt.tls key is given',
+        'warning: mqtt.username: the login goes over the network unencrypted; '
+        'set mqtt.tls.enabled',
+        'ok: robot r, 2 streams, mosquitto at broker.example.com:8883',
+    )
+
+
+FLEET = BASE + (
+    '/a/uplink: {ros__parameters: {robot_id: a}}\n'
+    'b:\n  uplink: {ros__parameters: {robot_id: b}}\n'
+    '/other: {ros__parameters: {whatever: 3}}\n'
+)
+
+
+def test_a_file_for_a_fleet_is_checked_for_each_node(tmp_path: Path) -> None:
+    lines, ok = check(tmp_path, FLEET)
+    assert ok
+    assert [line.partition(',')[0] for line in lines] == [
+        '/a/uplink: ok: robot a',
+        '/b/uplink: ok: robot b',
+    ]
+    lines, ok = check(tmp_path, FLEET, '/c/uplink')
+    assert (ok, lines[0].partition(',')[0]) == (True, 'ok: robot amr-07')
+    lines, ok = check(tmp_path, FLEET.replace('robot_id: b', 'robot_id: b/b'))
+    assert not ok
+    assert lines[1].startswith("/b/uplink: robot_id: 'b/b' must be")
+
+
+@pytest.mark.parametrize(
+    ('section', 'reached'),
+    [
+        ('/**', ('/uplink', '/ns/uplink', '/a/b/uplink')),
+        ('/*', ('/uplink',)),
+        ('uplink', ('/uplink',)),
+        ('/uplink', ('/uplink',)),
+        ('/ns/uplink', ('/ns/uplink',)),
+        ('ns/uplink', ('/ns/uplink',)),
+        ('/ns/*', ('/ns/uplink',)),
+        ('/ns/**', ('/ns/uplink',)),
+        ('/*/uplink', ('/ns/uplink',)),
+        ('/**/uplink', ('/uplink', '/ns/uplink', '/a/b/uplink')),
+        ('/a/**/uplink', ('/a/b/uplink',)),
+    ],
+)
+def test_a_section_reaches_the_nodes_that_it_reaches_in_ros(
+    section: str, reached: tuple[str, ...]
+) -> None:
+    file = parse(f'{section}: {{ros__parameters: {{k: 1}}}}\n')
+    for node in ('/uplink', '/ns/uplink', '/a/b/uplink'):
+        if node in reached:
+            assert file.flat(node) == {'k': 1}
+        else:
+            with pytest.raises(ConfigError, match='no section is for this node'):
+                file.flat(node)
+
+
+def test_later_sections_win_key_by_key() -> None:
+    text = '/ns/uplink: {ros__parameters: {a: 1, b: 1}}\n/**: {ros__parameters: {b: 2}}\n'
+    assert parse(text).flat('/ns/uplink') == {'a': 1, 'b': 2}
+
+
+def test_an_empty_list_is_none_as_in_ros() -> None:
+    assert parse(HEAD + '    a: {deny: []}\n').flat() == {'a.deny': None}
+
+
+SCALARS = [
+    '7', '07', '010', '08', '0x10', '-1', '+5', '99999999999999999999', '-0', '00',
+    '1.5', '.5', '5.', '1e3', '1E-3', '1e400', '-2.5e+3', '.inf', '-.inf', '+.Inf', '1_000',
+    '12:30', '2020-01-01', '0o17', '3.1.1', 'on', 'off', 'y', 'N', 'TRUE', 'tRUE', '~', 'null',
+    '/odom', 'amr-07', '"5"', "'on'", '""', '!!str 5', '!!str on', '"/scan*"', '0x', '1e', 'e5',
+    '.', '+', '-5', '1.2.3', '[1, 2]', '[a, "b"]', '[true, off]', '[1.5, 2.5]', '[]',
+    '[/odom, "re:/a.*"]', '|\n      hello', 'a b',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize('text', SCALARS)
+def test_values_are_read_as_ros_reads_them(text: str, tmp_path: Path) -> None:
+    rclpy = pytest.importorskip('rclpy')
+    path = tmp_path / 'params.yaml'
+    path.write_text(f'{HEAD}    k: {text}\n')
+    context = rclpy.Context()
+    rclpy.init(args=['--ros-args', '--params-file', str(path)], context=context)
+    node = rclpy.create_node('uplink', context=context)
+    try:
+        there = node._parameter_overrides['k'].value
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+    here = load_file(path)['k']
+    if isinstance(here, list):
+        there = list(there)
+    assert (here, type(here)) == (there, type(there))
+
+
+@given(st.text(min_size=1, max_size=12) | st.from_regex('[-+]?[0-9a-fxX._eE]{1,8}'))
+def test_any_scalar_is_read(text: str) -> None:
+    value = ros_scalar(text)
+    assert isinstance(value, (bool, int, float)) or value == text
+
+
+@given(st.text(max_size=60) | st.text('{}[]:,&*-?|>\'"#%@! \nab/_', max_size=60))
+def test_any_text_is_a_file_or_a_config_error(text: str) -> None:
+    try:
+        file = parse(text)
+        if not file.problems:
+            file.flat()
+    except ConfigError as error:
+        assert '\n' not in str(error)
