@@ -21,6 +21,7 @@ from typing import Any
 from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 from rosbags.typesys.store import Typestore
 
+from ros_cloud_bridge.cloud.wide_text import hash_with_wide_text, narrow
 from ros_cloud_bridge.errors import ProtocolError, UnknownSchema
 from ros_cloud_bridge.wire.schema import RIHS01_PREFIX, Schema
 
@@ -42,7 +43,8 @@ class MessageDecoder:
 
     def __init__(self) -> None:
         self._schemas: OrderedDict[str, Schema] = OrderedDict()
-        self._stores: dict[str, Typestore] = {}
+        # None for a type with wide strings: its schema is known, its fields cannot be decoded.
+        self._stores: dict[str, Typestore | None] = {}
 
     def __contains__(self, schema_id: str) -> bool:
         return schema_id in self._schemas
@@ -95,11 +97,14 @@ class MessageDecoder:
         :param cdr: serialized message with its encapsulation header
         :returns: object with the message's fields
         :raises UnknownSchema: while the schema has not arrived
-        :raises ProtocolError: when the bytes do not fit the schema
+        :raises ProtocolError: when the bytes do not fit the schema, or its type has wide strings
         """
         self.schema(schema_id, type_name)
+        store = self._stores[schema_id]
+        if store is None:
+            raise ProtocolError(f'{type_name} has wstring members, whose fields cannot be decoded')
         try:
-            return self._stores[schema_id].deserialize_cdr(cdr, type_name)
+            return store.deserialize_cdr(cdr, type_name)
         except Exception as error:  # rosbags raises many kinds on bytes that do not fit
             raise ProtocolError(f'{type_name}: bytes do not fit the schema: {error!r}') from error
 
@@ -123,19 +128,19 @@ def _well_known_stores() -> list[Typestore]:
     return _WELL_KNOWN
 
 
-def _build_store(schema: Schema) -> Typestore:
+def _build_store(schema: Schema) -> Typestore | None:
     if schema.encoding != 'ros2msg':
         raise ProtocolError(f'schema encoding {schema.encoding[:40]!r} is not ros2msg')
-    store = Typestore(max_sequence_length=_MAX_SEQUENCE)
+    store: Typestore | None = None
     try:
-        root, *rest = _SEPARATOR.split(schema.definition)
-        types = dict(get_types_from_msg(root, _checked_name(schema.type_name)))
-        for part in rest:
-            name, _, text = part.partition('\n')
-            types.update(get_types_from_msg(text, _full_name(name)))
+        types, wide = _parse(schema)
         _check_types(types, schema.type_name)
-        store.register(types)
-        actual = store.hash_rihs01(schema.type_name)
+        if any(wide.values()):
+            actual = hash_with_wide_text(types, wide, schema.type_name)
+        else:
+            store = Typestore(max_sequence_length=_MAX_SEQUENCE)
+            store.register(types)
+            actual = store.hash_rihs01(schema.type_name)
     except ProtocolError:
         raise
     except Exception as error:  # the parser raises many kinds on hostile text
@@ -143,6 +148,21 @@ def _build_store(schema: Schema) -> Typestore:
     if actual != schema.rihs01:
         raise ProtocolError(f'schema of {schema.type_name} does not hash to its id')
     return store
+
+
+def _parse(schema: Schema) -> tuple[dict[str, Any], dict[str, frozenset[str]]]:
+    """Parse a schema's text; the second result names each type's members with wide strings."""
+    types: dict[str, Any] = {}
+    wide: dict[str, frozenset[str]] = {}
+    root, *rest = _SEPARATOR.split(schema.definition)
+    parts = [(_checked_name(schema.type_name), root)]
+    for part in rest:
+        line, _, text = part.partition('\n')
+        parts.append((_full_name(line), text))
+    for name, text in parts:
+        narrowed, wide[name] = narrow(text)
+        types.update(get_types_from_msg(narrowed, name))
+    return types, wide
 
 
 def _full_name(line: str) -> str:

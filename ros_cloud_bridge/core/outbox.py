@@ -106,18 +106,21 @@ class Outbox:
         """All routes, in the order in which they came."""
         return tuple(self._routes.values())
 
-    def ready(self, now: float) -> list[Priority]:
+    def ready(self, now: float, flush: bool = False) -> list[Priority]:
         """
         Say which classes have a batch to send.
 
         :param now: monotonic seconds
+        :param flush: whether whatever waits is ready, as before a shutdown
         :returns: classes, the highest first
         """
         classes = set()
         for route in self._routes.values():
             route.expire(now)
             due = route.due_at()
-            if due is not None and (due <= now or route.queued_bytes >= BATCH_BYTES):
+            if due is not None and (
+                flush or due <= now or route.queued_bytes >= BATCH_BYTES
+            ):
                 classes.add(route.stream.priority)
         return sorted(classes)
 

@@ -251,4 +251,4 @@ class Route:
 
         :returns: count by :class:`Drop` value, zero counts left out
         """
-        return {int(reason): count for reason, count in self.drops.items() if count}
+        return {int(reason): count for reason, count in dict(self.drops).items() if count}

@@ -140,17 +140,12 @@ class Connection:
         if leaving:
             return Ended(how=Ending.LEFT)
         reason, code = self._closed or ('connection lost', None)
-        return Ended(
-            how=Ending.LOST, reason=reason, code=code, lasted_s=time.monotonic() - began
-        )
+        return Ended(how=Ending.LOST, reason=reason, code=code, lasted_s=time.monotonic() - began)
 
-    def settle_lost(self, ended: Ended) -> None:
-        """
-        Decide what becomes of unanswered messages after the connection's end.
-
-        :param ended: how it ended
-        """
-        if ended.code == reasons.PACKET_TOO_LARGE:
+    def release(self) -> None:
+        """Let unanswered messages wait for the next connection; call however this one ended."""
+        _, code = self._closed or ('', None)
+        if code == reasons.PACKET_TOO_LARGE:
             # Sent again, it would end every connection to come.
             packet_id = self._outstanding.largest_sent()
             if packet_id is not None:
@@ -174,7 +169,7 @@ class Connection:
 
     def on_suback(self, packet_id: int, codes: list[int]) -> None:
         """Report the filters that the broker refuses."""
-        for topic_filter, code in zip(self._asked.pop(packet_id, ()), codes):
+        for topic_filter, code in zip(self._asked.pop(packet_id, ()), codes, strict=False):
             if code >= 0x80:
                 self._emit(SubscriptionRefused(topic_filter=topic_filter, code=code))
 

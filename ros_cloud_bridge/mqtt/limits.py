@@ -21,7 +21,8 @@ from ros_cloud_bridge.values import MqttConfig
 
 # Every broker of the presets takes this much; larger batches are fragmented.
 PORTABLE_PAYLOAD_BYTES = 120 * 1024
-# Fixed header 5, topic 2 + 256, packet id 2, properties: length 2, alias 3, expiry 5, content type.
+# Fixed header 5, topic 2 + 256, packet id 2; properties: length 2, alias 3, expiry 5, content type
+# what is left.
 HEADER_ROOM_BYTES = 384
 # All six presets' brokers hold five.
 PORTABLE_TOPIC_ALIASES = 5

@@ -25,7 +25,7 @@ from ros_cloud_bridge.mqtt.limits import SessionLimits
 
 @dataclass(slots=True)
 class Entry:
-    """A message that is ours until the broker answers; ``due`` is its expiry, monotonic seconds."""
+    """A message that is ours until the broker answers; it expires at ``due``, monotonic."""
 
     outgoing: Outgoing
     due: float | None

@@ -161,9 +161,7 @@ class PahoLink:
             properties = Properties(PacketTypes.CONNECT)
             properties.MaximumPacketSize = max_receive_bytes
             # Session expiry stays absent: zero, the session ends with the connection.
-            self._client.connect(
-                host, port, keepalive_s, clean_start=True, properties=properties
-            )
+            self._client.connect(host, port, keepalive_s, clean_start=True, properties=properties)
         else:
             self._client.connect(host, port, keepalive_s)
         selector = selectors.DefaultSelector()
@@ -228,8 +226,9 @@ class PahoLink:
         :param qos: the highest wanted
         :returns: packet id of the answer to come; None when the connection is gone
         """
-        result = self._client.subscribe([(topic_filter, qos) for topic_filter in filters])
-        return result[1]
+        asked = [(topic_filter, qos) for topic_filter in filters]
+        packet_id: int | None = self._client.subscribe(asked)[1]
+        return packet_id
 
     def set_keepalive(self, keepalive_s: int) -> None:
         """
@@ -341,12 +340,16 @@ class PahoLink:
 
 def _make_client(client_id: str, *, v5: bool) -> Any:
     protocol = paho.MQTTv5 if v5 else paho.MQTTv311
-    named = {'client_id': client_id, 'protocol': protocol, 'reconnect_on_failure': False}
+    named: dict[str, Any] = {
+        'client_id': client_id,
+        'protocol': protocol,
+        'reconnect_on_failure': False,
+    }
     if not v5:
         named['clean_session'] = True
     if PAHO_2:
-        return paho.Client(paho.CallbackAPIVersion.VERSION2, **named)  # type: ignore[arg-type]
-    return _Paho1(**named)  # type: ignore[arg-type]
+        return paho.Client(paho.CallbackAPIVersion.VERSION2, **named)
+    return _Paho1(**named)
 
 
 @lru_cache(maxsize=64)

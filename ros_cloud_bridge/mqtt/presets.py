@@ -28,8 +28,8 @@ class Preset:
     """
     Limits of one kind of broker, as its documentation states them.
 
-    Rates are the broker's own figures; ``limits.negotiate`` takes 80 % of them. ``alpn`` is what to
-    offer on port 443 when the user names nothing.
+    Rates are the broker's own figures; ``limits.negotiate`` takes 80 % of them. ``alpn`` is what
+    to offer on port 443 when the user names nothing.
     """
 
     name: str

@@ -39,6 +39,7 @@ class ProtocolChoice:
             raise ConfigError('mqtt.protocol', f"'{protocol}' is none of auto, 5, 3.1.1")
         self._fixed = protocol != 'auto'
         self._proven = False
+        self._v5_refused = False
         self._silent_failures = 0
         self._refusals = 0
         self.current = protocol if self._fixed else V5
@@ -58,6 +59,7 @@ class ProtocolChoice:
         if self._fixed:
             return False
         self._refusals += 1
+        self._v5_refused = self._v5_refused or self.current == V5
         self._switch()
         # When both are refused in a row there is no hurry any more.
         return self._refusals % 2 == 1
@@ -69,6 +71,17 @@ class ProtocolChoice:
         self._silent_failures += 1
         if not self._proven or self._silent_failures >= DOUBT_AFTER:
             self._switch()
+
+    def ended(self) -> None:
+        """
+        Note that an accepted connection has ended.
+
+        A broker that never said no to MQTT 5, but was once silent, is asked for it again: its
+        silence may have been a restart.
+        """
+        if not self._fixed and self.current == V311 and not self._v5_refused:
+            self.current = V5
+            self._proven = False
 
     def _switch(self) -> None:
         self.current = V311 if self.current == V5 else V5

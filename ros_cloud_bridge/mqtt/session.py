@@ -15,6 +15,7 @@
 """A session with a broker that outlives its connections and never loses track of a message."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 import logging
 import random as random_module
 import socket
@@ -99,6 +100,7 @@ class Session:
         self._connection = 0
         self._leave_by: float | None = None
         self._leaving = threading.Event()
+        self._stopped = False
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
@@ -140,6 +142,7 @@ class Session:
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
             # The thread keeps the deadline itself; the rest is for its clean-up.
             self._thread.join(timeout_s + 1.0)
+            self._stopped = True
         return self._outstanding.tokens()
 
     def publish(self, outgoing: Outgoing) -> None:
@@ -194,13 +197,14 @@ class Session:
         return negotiate(self._config, self._preset, server)
 
     def _wake(self) -> None:
-        try:
+        # Full: it wakes anyway. Closed: there is nobody to wake any more.
+        with suppress(OSError):
             self._wake_writer.send(b'\0')
-        except OSError:
-            # Full: it wakes anyway. Closed: there is nobody to wake any more.
-            pass
 
     def _emit(self, event: SessionEvent) -> None:
+        if self._stopped:
+            # The thread has outlived stop(), as when a name server does not answer.
+            return
         try:
             self._on_event(event)
         except Exception:
@@ -246,6 +250,7 @@ class Session:
         finally:
             self._connected = False
             link.close()
+            connection.release()
 
     def _live(self, connection: Connection, link: PahoLink) -> float:
         config = self._config
@@ -257,7 +262,7 @@ class Session:
                 timeout_s=config.connect_timeout_s,
                 max_receive_bytes=self._max_receive_bytes,
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a host name that cannot be encoded
             return self._unreachable(_describe_failure(config, error))
         answer = connection.await_connack(link, config.connect_timeout_s)
         if isinstance(answer, Ended):
@@ -266,13 +271,11 @@ class Session:
         self._limits = answer
         self._connected = True
         self._emit(
-            Connected(
-                limits=answer, connection=self._connection, protocol=self._choice.current
-            )
+            Connected(limits=answer, connection=self._connection, protocol=self._choice.current)
         )
         ended = connection.run(link)
         self._connected = False
-        connection.settle_lost(ended)
+        self._choice.ended()
         return self._ended(ended)
 
     def _unreachable(self, reason: str) -> float:
@@ -303,16 +306,14 @@ class Session:
             self._emit(Refused(reason=ended.reason, code=ended.code, retry_in_s=delay_s))
         else:
             delay_s = self._delay.network_failed()
-            self._emit(
-                Disconnected(reason=ended.reason, code=ended.code, retry_in_s=delay_s)
-            )
+            self._emit(Disconnected(reason=ended.reason, code=ended.code, retry_in_s=delay_s))
         return delay_s
 
 
-def _describe_failure(config: MqttConfig, error: OSError) -> str:
+def _describe_failure(config: MqttConfig, error: OSError | ValueError) -> str:
     place = f'{config.host}:{config.effective_port}'
     if isinstance(error, socket.gaierror):
         return f"unknown host '{config.host}': {error.strerror}"
     if isinstance(error, TimeoutError):
         return f'{place} does not answer within {config.connect_timeout_s:g} s'
-    return f'{place}: {error.strerror or error}'
+    return f'{place}: {getattr(error, "strerror", None) or error}'

@@ -1,0 +1,442 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The pump: takes samples in, and sends what the link can take, freshest and most important first."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+import os
+import threading
+import time
+
+from ros_cloud_bridge.core.outbox import CLASS_WEIGHT, DeficitRoundRobin, Outbox, Taken
+from ros_cloud_bridge.core.presence import Presence, Verdict
+from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.core.window import SendWindow
+from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.link import Link, Log
+from ros_cloud_bridge.mqtt.events import (
+    Acknowledged,
+    Connected,
+    Discarded,
+    Received as MqttReceived,
+    SessionEvent,
+)
+from ros_cloud_bridge.uplink.announcer import Announcer
+from ros_cloud_bridge.uplink.assembler import Assembler, Message, Parcel
+from ros_cloud_bridge.uplink.report import health_document, info_document
+from ros_cloud_bridge.values import BridgeConfig, Drop, Priority, Received, StreamConfig
+from ros_cloud_bridge.wire.announce import decode_json, encode_json
+from ros_cloud_bridge.wire.schema import Schema
+from ros_cloud_bridge.wire.topics import RobotTopics
+
+# A changed latched value waits this long for further changes before it is published again.
+_LATCHED_PERIOD_S = 1.0
+_IDLE_S = 1.0
+
+
+class Bridge:
+    """
+    Moves samples from routes to the broker on a thread of its own.
+
+    :param config: checked configuration
+    :param log: takes (level, text); levels are ``info``, ``warning`` and ``error``
+    :raises ConfigError: when a file that the configuration names cannot be used
+    """
+
+    def __init__(self, config: BridgeConfig, log: Log) -> None:
+        self._config = config
+        self._log = log
+        self._boot = os.urandom(8)
+        self._started_at = time.monotonic()
+        self._topics = RobotTopics(config.root, config.robot_id)
+        self._presence = Presence(config.robot_id, self._boot.hex())
+        self._state_reason = 'birth'
+        self._outbox = Outbox()
+        self._assembler = Assembler(self._topics, self._boot, config.announce_period_s)
+        self._announcer = Announcer(
+            self._topics, self._make_state, self._make_info, config.announce_period_s
+        )
+        self._window = SendWindow(config.link.max_in_flight_bytes, self._started_at)
+        self._turns = DeficitRoundRobin()
+        self._parcels: dict[Priority, deque[Parcel]] = {}
+        self._latched_at: dict[int, float] = {}
+        self._health_at = self._started_at + config.health_period_s
+        self._sent_bytes = 0
+        self._sent_messages = 0
+        self._events: deque[SessionEvent] = deque()
+        self._wake = threading.Condition()
+        self._wake_at = 0.0
+        self._flowing = False
+        self._flush_until: float | None = None
+        self._ended = False
+        self._bad_messages = 0
+        self.problems: dict[str, str] = {}
+        self._link = Link(
+            config,
+            will=self._make_will,
+            subscriptions=(self._topics.state, self._topics.ask('+')),
+            on_event=self._on_event,
+            log=log,
+        )
+        self._thread = threading.Thread(target=self._run, name='pump', daemon=True)
+
+    @property
+    def boot_id(self) -> str:
+        """The boot id, hexadecimal."""
+        return self._boot.hex()
+
+    def open_route(
+        self,
+        stream: StreamConfig,
+        topic: str,
+        type_name: str,
+        *,
+        schema: Schema | None,
+        gated: bool,
+    ) -> Route:
+        """
+        Give the route of a topic, made when new.
+
+        :param stream: the stream that gets the topic
+        :param topic: ROS topic
+        :param type_name: as in ``sensor_msgs/msg/Imu``
+        :param schema: the type's definition, or None when it has none
+        :param gated: whether the subscription itself keeps the rate
+        :returns: the route; the same as before for a topic that comes back
+        """
+        with self._wake:
+            for route in self._outbox.routes:
+                known = (route.stream.name, route.topic, route.type_name)
+                if known == (stream.name, topic, type_name):
+                    return route
+            route = Route(len(self._outbox.routes) + 1, stream, topic, type_name, gated)
+            route.schema_id = schema.id if schema is not None else ''
+            self._outbox.add(route)
+            self._announcer.route_added(schema, time.monotonic())
+            self._wake.notify()
+            return route
+
+    def offer(
+        self, route: Route, samples: Sequence[Received], drops: Sequence[tuple[Drop, int]] = ()
+    ) -> None:
+        """
+        Take in what a subscription received; never blocks for the link.
+
+        :param route: their route
+        :param samples: in the order of their arrival
+        :param drops: what was lost or left out before them, by reason
+        """
+        with self._wake:
+            now = time.monotonic()
+            for reason, count in drops:
+                route.drops[reason] += count
+            route.offer(samples, now)
+            due = self._outbox.next_due()
+            if due is not None and due < self._wake_at:
+                self._wake.notify()
+
+    def start(self) -> None:
+        """Connect, and send from now on; after :meth:`pause`, send again."""
+        with self._wake:
+            resumed = self._state_reason != 'birth'
+            self._flowing = True
+            self._state_reason = 'birth'
+            if resumed:
+                self._announcer.state_changed(time.monotonic())
+            self._wake.notify()
+        if self._thread.ident is None:
+            self._link.start()
+            self._thread.start()
+
+    def pause(self) -> None:
+        """Stop sending samples; the connection and what waits stay."""
+        with self._wake:
+            self._flowing = False
+            self._state_reason = 'deactivated'
+            self._announcer.state_changed(time.monotonic())
+            self._wake.notify()
+
+    def stop(self, flush_s: float = 2.0) -> None:
+        """
+        Send what still waits, say goodbye and disconnect.
+
+        :param flush_s: how long to go on sending what waits
+        """
+        with self._wake:
+            self._flush_until = time.monotonic() + (flush_s if self._flowing else 0.0)
+            self._wake.notify()
+        if self._thread.ident is not None:
+            self._thread.join(flush_s + 5.0)
+        goodbye = encode_json(self._presence.document(False, 'shutdown'))
+        self._link.stop(Message(topic=self._topics.state, payload=goodbye, retain=True))
+
+    def apply(self, config: BridgeConfig) -> None:
+        """
+        Change what can change while running.
+
+        :param config: differs from the present one in such keys alone
+        """
+        with self._wake:
+            self._config = config
+            streams = {stream.name: stream for stream in config.streams}
+            for route in self._outbox.routes:
+                route.stream = streams[route.stream.name]
+            self._assembler.announce_period_s = config.announce_period_s
+            self._announcer.period_s = config.announce_period_s
+            self._set_rates()
+            self._announcer.route_added(None, time.monotonic())
+            self._wake.notify()
+
+    def _make_state(self) -> bytes:
+        return encode_json(self._presence.document(True, self._state_reason))
+
+    def _make_will(self, connection: int) -> Message:
+        document = self._presence.document(False, 'connection_lost', connection)
+        return Message(topic=self._topics.state, payload=encode_json(document), retain=True)
+
+    def _make_info(self) -> bytes:
+        return encode_json(
+            info_document(self._config, self.boot_id, self._outbox.routes, time.time_ns())
+        )
+
+    def _on_event(self, event: SessionEvent) -> None:
+        with self._wake:
+            self._events.append(event)
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while not self._ended:
+            try:
+                with self._wake:
+                    now = time.monotonic()
+                    self._handle_events(now)
+                    step = self._choose(now)
+                    if step is None or isinstance(step, float):
+                        wait = _IDLE_S if step is None else min(step, _IDLE_S)
+                        self._wake_at = now + wait
+                        self._wake.wait(wait)
+                        self._wake_at = 0.0
+                        continue
+                step()
+            except Exception as error:  # the robot's bridge outlives one bad batch
+                self._log('error', f'pump: {error!r}')
+
+    def _choose(self, now: float) -> Callable[[], None] | float | None:
+        """Choose the next step; a number is how long to wait for one, None waits for an event."""
+        if self._flush_until is not None and self._flushed(now):
+            self._ended = True
+            return 0.0
+        if not self._link.ready:
+            return None
+        limits = self._link.limits
+        wait = self._window.wait_s(
+            self._link.in_flight, self._link.in_flight_bytes, limits.max_in_flight, now
+        )
+        if wait is None or not self._link.room(limits.max_payload_bytes):
+            return None
+        if wait > 0.0:
+            return wait
+        announcement = self._announcer.next(now)
+        if announcement is not None:
+            return partial(self._send, announcement, None, None)
+        if self._health_at <= now:
+            self._health_at = now + self._config.health_period_s
+            return partial(self._send, self._health(now), None, 3 * self._config.health_period_s)
+        return self._choose_samples(now) if self._flowing else self._wait_s(now)
+
+    def _choose_samples(self, now: float) -> Callable[[], None] | float:
+        repeated = self._announcer.next_repetition(
+            now, self._sent_bytes, [r.topic for r in self._outbox.routes if r.latched is not None]
+        )
+        latched = self._due_latched(now, repeated)
+        flush = self._flush_until is not None
+        ready = {*self._parcels, *latched, *self._outbox.ready(now, flush)}
+        priority = self._turns.pick([(p, CLASS_WEIGHT[p]) for p in sorted(ready)])
+        if priority is None:
+            return self._wait_s(now)
+        assert isinstance(priority, Priority)
+        if priority in self._parcels:
+            return partial(self._send_next, priority)
+        if priority in latched:
+            return self._take_latched(latched[priority], now)
+        taken = self._outbox.take(priority, float('inf') if flush else now)
+        return partial(self._assemble, priority, taken, now)
+
+    def _wait_s(self, now: float) -> float:
+        dues = [self._announcer.next_due(), self._health_at]
+        due = self._outbox.next_due()
+        if due is not None and self._flowing:
+            dues.append(due)
+        # Never 0: a repetition that waits for its share is due all the time.
+        return max(0.005, min(dues) - now)
+
+    def _due_latched(self, now: float, repeated: str | None) -> dict[Priority, Route]:
+        due = {}
+        for route in self._outbox.routes:
+            if route.latched is None or not route.latched.samples:
+                continue
+            if route.topic == repeated:
+                route.latched.changed = True
+                self._announcer.repeated(sum(len(e.sample.cdr) for e in route.latched.samples))
+            rested = now - self._latched_at.get(route.number, float('-inf')) >= _LATCHED_PERIOD_S
+            if route.latched.changed and rested:
+                due[route.stream.priority] = route
+        return due
+
+    def _take_latched(self, route: Route, now: float) -> Callable[[], None]:
+        assert route.latched is not None
+        route.latched.changed = False
+        self._latched_at[route.number] = now
+        covered = route.take_if_latched()
+        limit = self._link.limits.max_payload_bytes
+        if self._link.limits.max_retained_bytes:
+            limit = min(limit, self._link.limits.max_retained_bytes)
+        parcel = self._assembler.latched(route, len(covered), now, time.time_ns(), limit)
+        return partial(self._start_parcel, parcel)
+
+    def _assemble(self, priority: Priority, taken: Sequence[Taken], now: float) -> None:
+        limit = self._link.limits.max_payload_bytes
+        try:
+            parcel = self._assembler.batch(priority, taken, now, time.time_ns(), limit)
+        except Exception as error:
+            with self._wake:
+                for part in taken:
+                    part.route.settle(len(part.samples), Drop.ABANDONED)
+            names = ', '.join(part.route.topic for part in taken)
+            self._log('error', f'{names}: batch abandoned: {error!r}')
+            return
+        self._start_parcel(parcel)
+
+    def _start_parcel(self, parcel: Parcel) -> None:
+        with self._wake:
+            self._parcels.setdefault(parcel.priority, deque()).append(parcel)
+        self._send_next(parcel.priority)
+
+    def _send_next(self, priority: Priority) -> None:
+        waiting = self._parcels[priority]
+        parcel = waiting[0]
+        message = parcel.messages.popleft()
+        if not parcel.messages:
+            waiting.popleft()
+            if not waiting:
+                del self._parcels[priority]
+        parcel.unanswered += 1
+        self._turns.charge(priority, len(message.payload))
+        self._send(message, parcel, parcel.expiry_s)
+
+    def _send(self, message: Message, token: Parcel | None, expiry_s: float | None) -> None:
+        size = len(message.payload) + len(message.topic)
+        self._window.sent(size, time.monotonic())
+        self._sent_bytes += size
+        self._sent_messages += 1
+        self._link.publish(message, token, expiry_s)
+
+    def _flushed(self, now: float) -> bool:
+        if self._flush_until is None or now >= self._flush_until or not self._link.ready:
+            return True
+        waiting = any(len(route) for route in self._outbox.routes)
+        return not waiting and not self._parcels and self._link.in_flight == 0
+
+    def _handle_events(self, now: float) -> None:
+        while self._events:
+            event = self._events.popleft()
+            if isinstance(event, Acknowledged | Discarded):
+                self._settle(event)
+            elif isinstance(event, MqttReceived):
+                self._handle_message(event, now)
+            elif isinstance(event, Connected):
+                self._presence.connected(event.connection)
+                self._assembler.describe_again()
+                self._announcer.connected(now)
+                self._set_rates()
+
+    def _settle(self, event: Acknowledged | Discarded) -> None:
+        parcel = event.token
+        if isinstance(event, Acknowledged) and event.refused:
+            self._log('error', f'broker refuses a message: reason code 0x{event.code or 0:02x}')
+        if not isinstance(parcel, Parcel):
+            return
+        parcel.unanswered -= 1
+        if isinstance(event, Discarded):
+            parcel.drop = Drop.EXPIRED if parcel.expiry_s is not None else Drop.ABANDONED
+        elif event.refused:
+            parcel.drop = Drop.REFUSED
+        if parcel.done:
+            parcel.settle()
+
+    def _handle_message(self, message: MqttReceived, now: float) -> None:
+        try:
+            if message.topic == self._topics.state:
+                self._judge_state(message, now)
+            else:
+                self._answer(message.topic.rpartition('/')[2], message.payload, now)
+        except ProtocolError as error:
+            self._bad_messages += 1
+            if self._bad_messages == 1:
+                self._log('warning', f'{message.topic}: {error} (said once)')
+
+    def _judge_state(self, message: MqttReceived, now: float) -> None:
+        if not message.payload:
+            return
+        verdict = self._presence.seen(decode_json(message.payload), message.retain)
+        if verdict is Verdict.ANNOUNCE_AGAIN:
+            self._announcer.state_changed(now)
+        elif verdict is Verdict.DUPLICATE:
+            self._log(
+                'error',
+                f"duplicate_robot_id: another bridge announces robot '{self._config.robot_id}'; "
+                'this one leaves and tries again in a minute',
+            )
+            self._link.yield_robot_id()
+
+    def _answer(self, consumer: str, payload: bytes, now: float) -> None:
+        ask = self._announcer.asked(consumer, payload, now)
+        if ask.routes:
+            self._assembler.describe_again()
+        if ask.latched:
+            for route in self._outbox.routes:
+                if route.latched is not None:
+                    route.latched.changed = True
+
+    def _set_rates(self) -> None:
+        limits = self._link.limits
+        rates = [r for r in (self._config.link.max_bytes_per_s, limits.max_bytes_per_s) if r > 0]
+        self._window.set_rates(
+            min(rates, default=0.0), limits.max_messages_per_s, time.monotonic()
+        )
+
+    def _health(self, now: float) -> Message:
+        link = {
+            'connected': self._link.ready,
+            'connection': self._presence.connection,
+            'in_flight': self._link.in_flight,
+            'in_flight_bytes': self._link.in_flight_bytes,
+            'sent_bytes': self._sent_bytes,
+            'sent_messages': self._sent_messages,
+            'bad_messages': self._bad_messages,
+            'asks_refused': self._announcer.asks_refused,
+        }
+        document = health_document(
+            robot_id=self._config.robot_id,
+            boot_id=self.boot_id,
+            uptime_s=now - self._started_at,
+            wall_ns=time.time_ns(),
+            link=link,
+            routes=self._outbox.routes,
+            problems=self.problems,
+            now=now,
+        )
+        return Message(topic=self._topics.health, payload=encode_json(document))

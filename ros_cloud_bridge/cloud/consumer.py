@@ -1,0 +1,331 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A consumer: subscribes to robots at a broker, decodes, asks for what is missing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+import fnmatch
+import logging
+import re
+import secrets
+import threading
+import time
+from types import TracebackType
+
+from ros_cloud_bridge.cloud.asking import Asker
+from ros_cloud_bridge.cloud.decoder import Decoder
+from ros_cloud_bridge.cloud.inbox import DEFAULT_MAX_BYTES, Inbox
+from ros_cloud_bridge.cloud.presence import Presence, RobotState
+from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.errors import ConfigError, ProtocolError
+from ros_cloud_bridge.mqtt.events import (
+    Acknowledged,
+    Connected,
+    Discarded,
+    Outgoing,
+    Received,
+    SessionEvent,
+    SessionFull,
+)
+from ros_cloud_bridge.mqtt.session import Session
+from ros_cloud_bridge.values import MqttConfig
+from ros_cloud_bridge.wire.announce import Ask, encode_ask
+from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic, RobotTopics
+
+_KINDS = ('state', 'info', 'health', 'schema/+', 'b/+', 'latched/#')
+_GLOB_CHARACTERS = frozenset('*?[')
+_TURN_S = 0.25
+_ASK_EXPIRY_S = 10.0
+_MAX_NOTED_KINDS = 64
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerCounts:
+    """
+    What a consumer has seen since its start.
+
+    ``bytes`` are MQTT payloads; ``overflow_messages`` came faster than they could be handled and were
+    dropped here; ``errors`` are messages that broke the protocol.
+    """
+
+    messages: int = 0
+    bytes: int = 0
+    samples: int = 0
+    errors: int = 0
+    overflow_messages: int = 0
+    overflow_bytes: int = 0
+    asks: int = 0
+
+
+class Consumer:
+    """
+    Receives the samples of the robots at a broker, without ROS.
+
+    All callbacks run on the consumer's own thread, one at a time; an exception of theirs is logged
+    and nothing else. The broker connection is made, and made again, in the background.
+
+    :param config: how to reach the broker; without a ``client_id`` each consumer makes up its own
+    :param on_sample: takes each sample
+    :param robots: a robot id, or a glob over robot ids
+    :param root: the fleet's topic root
+    :param ordered: hand each route's samples on in the order of their sequence numbers
+    :param on_state: takes the coming and going of robots
+    :param on_link: takes the broker connection's ups and downs
+    :param max_queued_bytes: received but not yet decoded; what comes beyond it is dropped
+    :raises ConfigError: names the key that cannot be used, before any connection
+    """
+
+    def __init__(
+        self,
+        config: MqttConfig,
+        on_sample: Callable[[Sample], None],
+        *,
+        robots: str = '*',
+        root: str = DEFAULT_ROOT,
+        ordered: bool = False,
+        on_state: Callable[[RobotState], None] | None = None,
+        on_link: Callable[[SessionEvent], None] | None = None,
+        max_queued_bytes: int = DEFAULT_MAX_BYTES,
+    ) -> None:
+        _check_root(root)
+        _check_robots(robots)
+        self._exact = None if _GLOB_CHARACTERS & set(robots) else robots
+        self._takes = re.compile(fnmatch.translate(robots)).fullmatch
+        self._root = root
+        self._on_sample = on_sample
+        self._on_state = on_state
+        self._on_link = on_link
+        self._decoder = Decoder(root=root, ordered=ordered)
+        self._presence = Presence()
+        self._asker = Asker()
+        self._counts = ConsumerCounts()
+        self._noted: set[str] = set()
+        self._overflow_said = 0.0
+        self._overflow_seen = 0
+        self.name = config.client_id or f'rcb-{secrets.token_hex(6)}'
+        batches = re.compile(re.escape(root) + '/[^/]*/(b|latched)/')
+        self._inbox = Inbox(lambda topic: batches.match(topic) is not None, max_queued_bytes)
+        level = self._exact or '+'
+        self._session = Session(
+            config,
+            client_id=self.name,
+            subscriptions=[f'{root}/{level}/{kind}' for kind in _KINDS],
+            on_event=self._receive,
+        )
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name='consumer', daemon=True)
+
+    def __enter__(self) -> 'Consumer':
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """
+        Connect and decode in the background, until :meth:`stop`.
+
+        :raises LocalFault: when it was started before
+        """
+        self._session.start()
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """
+        Leave the broker, handle what has already come, and end.
+
+        :param timeout_s: for each of the two steps
+        """
+        self._session.stop(timeout_s)
+        self._stopping.set()
+        self._inbox.wake()
+        if self._thread.ident is not None and threading.current_thread() is not self._thread:
+            self._thread.join(timeout_s)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted us."""
+        return self._session.connected
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder; use it from the callbacks, or after :meth:`stop`."""
+        return self._decoder
+
+    @property
+    def states(self) -> dict[str, RobotState]:
+        """The newest known presence by robot."""
+        return self._presence.states
+
+    @property
+    def counts(self) -> ConsumerCounts:
+        """What it has seen since its start."""
+        messages, size = self._inbox.overflow
+        return replace(self._counts, overflow_messages=messages, overflow_bytes=size)
+
+    def _receive(self, event: SessionEvent) -> None:
+        """Queue an event; runs on the session's thread."""
+        if isinstance(event, Received):
+            robot_id = event.topic[len(self._root) + 1 :].partition('/')[0]
+            if not self._takes(robot_id):
+                return
+        elif isinstance(event, (Acknowledged, Discarded)):
+            return
+        self._inbox.put(event)
+
+    def _run(self) -> None:
+        next_look = 0.0
+        while True:
+            event = self._inbox.take(_TURN_S)
+            if event is None and self._stopping.is_set():
+                break
+            try:
+                if event is not None:
+                    self._handle(event)
+                now = time.monotonic()
+                if now >= next_look:
+                    next_look = now + _TURN_S
+                    self._look_after(now)
+            except Exception as error:  # whatever comes in, the consumer goes on
+                self._note(f'{type(error).__name__}', error, trace=True)
+        for sample in self._decoder.flush():
+            self._hand_on(sample)
+
+    def _handle(self, event: SessionEvent) -> None:
+        if not isinstance(event, Received):
+            if isinstance(event, Connected):
+                self._asker.reconnected()
+            if self._on_link is not None:
+                self._guarded(self._on_link, event)
+            return
+        self._add(messages=1, size=len(event.payload))
+        try:
+            samples = self._decoder.feed(event.topic, event.payload)
+            name = parse_topic(event.topic, self._root)
+        except ProtocolError as error:
+            self._add(errors=1)
+            kind = event.topic[len(self._root) + 1 :].split('/')[1:2]
+            self._note(f'{kind}{_kind_of(str(error))}', error)
+            return
+        if name is not None and name.kind == 'state' and event.payload:
+            self._changed(name.robot_id, retained=event.retain)
+        for sample in samples:
+            self._hand_on(sample)
+
+    def _changed(self, robot_id: str, *, retained: bool) -> None:
+        document = self._decoder.robots[robot_id].documents['state']
+        state = self._presence.update(robot_id, document, retained)
+        if state is not None and self._on_state is not None:
+            self._guarded(self._on_state, state)
+
+    def _hand_on(self, sample: Sample) -> None:
+        self._add(samples=1)
+        self._guarded(self._on_sample, sample)
+
+    def _guarded(self, callback: Callable[..., None], value: object) -> None:
+        try:
+            callback(value)
+        except Exception as error:  # the caller's code: not ours to end for
+            self._note(f'callback {type(error).__name__}', error, trace=True)
+
+    def _look_after(self, now: float) -> None:
+        """Ask for what is missing, and say when messages were dropped."""
+        dropped = self._inbox.overflow.messages
+        if dropped > self._overflow_seen and now - self._overflow_said >= 10.0:
+            self._overflow_seen, self._overflow_said = dropped, now
+            _log.warning('samples come faster than they are handled: %d messages dropped', dropped)
+        if not self._session.connected:
+            return
+        asks = self._asker.due(self._decoder.wanted(), self._uninformed(), now)
+        for robot_id, ask in asks.items():
+            self._ask(robot_id, ask)
+
+    def _uninformed(self) -> list[str]:
+        robots = self._decoder.robots
+        lacking = [
+            robot_id
+            for robot_id, robot in robots.items()
+            if 'info' not in robot.documents and self._presence.online(robot_id) is not False
+        ]
+        if self._exact is not None and self._exact not in robots:
+            # Nothing has come at all, but we know its name: it may be idle, with latched topics.
+            lacking.append(self._exact)
+        return lacking
+
+    def _ask(self, robot_id: str, ask: Ask) -> None:
+        topic = RobotTopics(self._root, robot_id).ask(self.name)
+        try:
+            self._session.publish(
+                Outgoing(topic=topic, payload=encode_ask(ask), expiry_s=_ASK_EXPIRY_S)
+            )
+        except (SessionFull, ValueError) as error:
+            _log.debug('cannot ask %r now: %s', robot_id, error)
+            return
+        self._add(asks=1)
+
+    def _add(
+        self, *, messages: int = 0, size: int = 0, samples: int = 0, errors: int = 0, asks: int = 0
+    ) -> None:
+        counts = self._counts
+        self._counts = ConsumerCounts(
+            messages=counts.messages + messages,
+            bytes=counts.bytes + size,
+            samples=counts.samples + samples,
+            errors=counts.errors + errors,
+            asks=counts.asks + asks,
+        )
+
+    def _note(self, kind: str, error: Exception, *, trace: bool = False) -> None:
+        """Log an error, unless one of its kind has been logged."""
+        if kind in self._noted or len(self._noted) >= _MAX_NOTED_KINDS:
+            return
+        self._noted.add(kind)
+        text = printable(str(error))
+        _log.warning('%s (said once)', text, exc_info=error if trace else None)
+
+
+def printable(text: str, limit: int = 400) -> str:
+    """
+    Make text from the wire fit for a terminal.
+
+    :param text: anything
+    :param limit: longest result
+    :returns: one line without control characters
+    """
+    short = text if len(text) <= limit else text[: limit - 1] + '…'
+    return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in short)
+
+
+def _kind_of(text: str) -> str:
+    """Tell what is alike in two messages about different values."""
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\d+", '', text)[:60]
+
+
+def _check_root(root: str) -> None:
+    if not root or root.startswith(('/', '$')) or root.endswith('/') or set('#+\0') & set(root):
+        raise ConfigError('root', f"{root!r} is no topic prefix such as '{DEFAULT_ROOT}'")
+
+
+def _check_robots(robots: str) -> None:
+    if not robots or set('#+/\0') & set(robots):
+        raise ConfigError('robot', f'{robots!r} is neither a robot id nor a glob over robot ids')

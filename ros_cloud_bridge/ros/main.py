@@ -1,0 +1,78 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The executable ``bridge``: hosts the bridge's nodes until SIGINT or SIGTERM."""
+
+from collections.abc import Sequence
+import signal
+import sys
+from types import FrameType
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.signals import SignalHandlerOptions
+
+from ros_cloud_bridge.ros.uplink import UplinkNode
+
+# How long a signal may wait to be noticed: rclpy's wait is not interrupted by one.
+_SPIN_S = 0.2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the bridge.
+
+    :param argv: arguments, ``--ros-args`` included; those of the process when left out
+    :returns: 0 after SIGINT or SIGTERM, 2 when the configuration cannot be used
+    """
+    stopping: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopping.append(number)
+
+    arguments = list(sys.argv if argv is None else ['bridge', *argv])
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    try:
+        return _host(stopping)
+    finally:
+        rclpy.try_shutdown()
+
+
+def _host(stopping: list[int]) -> int:
+    node = UplinkNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if node.get_parameter_or('auto_start').value is not False and not _start(node):
+            return 2
+        while not stopping and rclpy.ok():
+            executor.spin_once(timeout_sec=_SPIN_S)
+        return 0
+    finally:
+        node.trigger_shutdown()
+        executor.remove_node(node)
+        node.destroy_node()
+        executor.shutdown()
+
+
+def _start(node: UplinkNode) -> bool:
+    success = TransitionCallbackReturn.SUCCESS
+    return node.trigger_configure() == success and node.trigger_activate() == success
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,127 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Open and close routes as the graph changes, and say once what cannot be bridged."""
+
+from collections.abc import Mapping, Sequence
+
+from rclpy.node import Node
+
+from ros_cloud_bridge.bridge import Bridge
+from ros_cloud_bridge.core.latched import LatchedValues
+from ros_cloud_bridge.core.offers import mixed_offers, Publisher
+from ros_cloud_bridge.core.selection import TopicSelector
+from ros_cloud_bridge.errors import BridgeError
+from ros_cloud_bridge.link import Log
+from ros_cloud_bridge.ros.discovery import matching_publishers, TopicAndType
+from ros_cloud_bridge.ros.interfaces import check_hash, load_message, schema_of
+from ros_cloud_bridge.ros.subscriptions import may_gate, RouteSubscriptions
+
+TF_STATIC_TYPE = 'tf2_msgs/msg/TFMessage'
+
+
+class RouteManager:
+    """
+    Keeps the subscriptions in step with the graph.
+
+    :param node: the node that subscribes
+    :param bridge: takes the samples
+    :param selector: the streams' claims
+    :param log: takes (level, text)
+    """
+
+    def __init__(self, node: Node, bridge: Bridge, selector: TopicSelector, log: Log) -> None:
+        self._node = node
+        self._bridge = bridge
+        self._selector = selector
+        self._log = log
+        self._subscribed: dict[TopicAndType, RouteSubscriptions] = {}
+        self._said: set[str] = set()
+
+    def refresh(self) -> None:
+        """Look at the graph and follow it."""
+        found = matching_publishers(self._node, self._selector)
+        for key in set(self._subscribed) - set(found):
+            # The route stays: its queue is still to be sent, and its numbers go on if it returns.
+            self._subscribed.pop(key).close()
+            self._say('info', f'{key[0]}: no publisher any more', once=False)
+        for key, publishers in found.items():
+            subscriptions = self._subscribed.get(key) or self._open(key, publishers)
+            if subscriptions is not None:
+                subscriptions.update(publishers)
+                self._explain(key[0], publishers, found)
+
+    def close(self) -> None:
+        """Unsubscribe from everything."""
+        for subscriptions in self._subscribed.values():
+            subscriptions.close()
+        self._subscribed.clear()
+
+    def _open(
+        self, key: TopicAndType, publishers: Sequence[Publisher]
+    ) -> RouteSubscriptions | None:
+        topic, type_name = key
+        stream = self._selector.stream_for(topic)
+        assert stream is not None
+        try:
+            message_class = load_message(type_name)
+            schema = schema_of(message_class)
+            for publisher in publishers:
+                check_hash(schema, publisher.type_hash or None)
+        except BridgeError as error:
+            self._bridge.problems[topic] = str(error)
+            self._say('error', f"stream '{stream.name}': {topic}: {error}")
+            return None
+        self._bridge.problems.pop(topic, None)
+        route = self._bridge.open_route(
+            stream, topic, type_name, schema=schema, gated=may_gate(stream, publishers)
+        )
+        if any(publisher.offer.transient_local for publisher in publishers):
+            if route.latched is None:
+                route.latched = LatchedValues(merge_frames=type_name == TF_STATIC_TYPE)
+        subscriptions = RouteSubscriptions(self._node, route, message_class, self._bridge.offer)
+        self._subscribed[key] = subscriptions
+        self._say('info', f"stream '{stream.name}': {topic} [{type_name}]", once=False)
+        return subscriptions
+
+    def _explain(
+        self,
+        topic: str,
+        publishers: Sequence[Publisher],
+        found: Mapping[TopicAndType, Sequence[Publisher]],
+    ) -> None:
+        mixed = mixed_offers(topic, publishers)
+        if mixed is not None:
+            self._say('warning', mixed, identity=f'mixed {topic}')
+        overlaps = self._selector.overlaps(topic)
+        if overlaps:
+            stream = self._selector.stream_for(topic)
+            assert stream is not None
+            self._say(
+                'info',
+                f"{topic}: goes to stream '{stream.name}', which stands before "
+                f'{", ".join(overlaps)}',
+            )
+        types = sorted(type_name for name, type_name in found if name == topic)
+        if len(types) > 1:
+            self._say('warning', f'{topic}: published with several types: {", ".join(types)}')
+
+    def _say(
+        self, level: str, text: str, once: bool = True, identity: str | None = None
+    ) -> None:
+        if once:
+            if (identity or text) in self._said:
+                return
+            self._said.add(identity or text)
+        self._log(level, text)

@@ -1,0 +1,143 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The managed node ``uplink``: its lifecycle, and what each transition does."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.timer import Timer
+
+from ros_cloud_bridge.bridge import Bridge
+from ros_cloud_bridge.core.selection import TopicSelector
+from ros_cloud_bridge.errors import BridgeError
+from ros_cloud_bridge.host_lock import HostLock
+from ros_cloud_bridge.ros.parameters import read_parameters, try_change
+from ros_cloud_bridge.ros.routes import RouteManager
+from ros_cloud_bridge.values import BridgeConfig
+
+
+class UplinkNode(LifecycleNode):
+    """
+    Bridges selected topics to MQTT.
+
+    ``configure`` reads and checks the parameters, ``activate`` connects and subscribes,
+    ``deactivate`` stops sending and keeps the connection, ``cleanup`` and ``shutdown`` let go.
+
+    :param options: further arguments of the rclpy node
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__('uplink', allow_undeclared_parameters=True, **options)
+        self.problem: BridgeError | None = None
+        self._config: BridgeConfig | None = None
+        self._lock: HostLock | None = None
+        self._bridge: Bridge | None = None
+        self._routes: RouteManager | None = None
+        self._timer: Timer | None = None
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+
+    @property
+    def bridge(self) -> Bridge | None:
+        """The pump, once configured."""
+        return self._bridge
+
+    def on_configure(self, state: State) -> TransitionCallbackReturn:
+        """Read and check the parameters."""
+        try:
+            self._config = read_parameters(self)
+            self._lock = HostLock(self._config)
+            self._bridge = Bridge(self._config, self._log)
+        except BridgeError as error:
+            self.problem = error
+            self._log('error', str(error))
+            self._let_go()
+            return TransitionCallbackReturn.FAILURE
+        self.problem = None
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: State) -> TransitionCallbackReturn:
+        """Connect and subscribe."""
+        assert self._config is not None and self._bridge is not None
+        selector = TopicSelector(
+            self._config,
+            namespace=self.get_namespace(),
+            own=[f'{self.get_fully_qualified_name()}/'],
+        )
+        self._routes = RouteManager(self, self._bridge, selector, self._log)
+        self._bridge.start()
+        self._timer = self.create_timer(self._config.discovery.period_s, self._refresh)
+        self._refresh()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: State) -> TransitionCallbackReturn:
+        """Unsubscribe and stop sending; the connection stays."""
+        self._unsubscribe()
+        if self._bridge is not None:
+            self._bridge.pause()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
+        """Disconnect and forget."""
+        self._let_go()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
+        """Send what waits, say goodbye and disconnect."""
+        self._let_go()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: State) -> TransitionCallbackReturn:
+        """Let go, so that the node can be configured again."""
+        self._let_go()
+        return TransitionCallbackReturn.SUCCESS
+
+    def _refresh(self) -> None:
+        if self._routes is None:
+            return
+        try:
+            self._routes.refresh()
+        except Exception as error:  # a graph that changes under us is no reason to die
+            self._log('error', f'discovery: {error!r}')
+
+    def _unsubscribe(self) -> None:
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
+            self._timer = None
+        if self._routes is not None:
+            self._routes.close()
+            self._routes = None
+
+    def _let_go(self) -> None:
+        self._unsubscribe()
+        if self._bridge is not None:
+            self._bridge.stop()
+            self._bridge = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+        self._config = None
+
+    def _on_set_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        answer, config = try_change(self, changes, self._config)
+        if config is not None and self._bridge is not None:
+            self._config = config
+            self._bridge.apply(config)
+        return answer
+
+    def _log(self, level: str, text: str) -> None:
+        getattr(self.get_logger(), level)(text)

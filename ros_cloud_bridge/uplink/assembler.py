@@ -1,0 +1,210 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Make MQTT messages of samples: batches with descriptors and drop totals, split to fit."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ros_cloud_bridge.core.outbox import Taken
+from ros_cloud_bridge.core.queued import Queued
+from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.values import Drop, Priority
+from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
+from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.fragments import abandoned, split
+from ros_cloud_bridge.wire.topics import RobotTopics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One MQTT message to publish."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Parcel:
+    """A batch on its way: messages yet to send, and samples to settle once all are answered for."""
+
+    number: int
+    priority: Priority
+    messages: deque[Message]
+    entries: list[tuple[Route, int]]
+    expiry_s: float | None = None
+    unanswered: int = 0
+    drop: Drop | None = field(default=None)
+
+    @property
+    def done(self) -> bool:
+        """Whether every message was sent and answered for."""
+        return not self.messages and not self.unanswered
+
+    def settle(self) -> None:
+        """Tell the routes what became of the samples."""
+        for route, count in self.entries:
+            route.settle(count, self.drop)
+
+
+class Assembler:
+    """
+    Builds the parcels of one boot.
+
+    :param topics: the robot's MQTT topics
+    :param boot: boot id
+    :param announce_period_s: a route's descriptor stands in a batch at least this often
+    """
+
+    def __init__(self, topics: RobotTopics, boot: bytes, announce_period_s: float) -> None:
+        self._topics = topics
+        self._boot = boot
+        self.announce_period_s = announce_period_s
+        self._next_number = 1
+        self._encoders: dict[int, BlockEncoder] = {}
+        self._described_at: dict[int, float] = {}
+        self._totals_sent: dict[int, dict[int, int]] = {}
+        self._latched_fragments: dict[str, int] = {}
+
+    def describe_again(self) -> None:
+        """Put every route's descriptor into its next batch."""
+        self._described_at.clear()
+
+    def batch(
+        self, priority: Priority, taken: Sequence[Taken], now: float, wall_ns: int, limit: int
+    ) -> Parcel:
+        """
+        Make a parcel of live samples.
+
+        :param priority: their class
+        :param taken: samples by route
+        :param now: monotonic seconds
+        :param wall_ns: nanoseconds since the Unix epoch
+        :param limit: largest MQTT payload, bytes
+        :returns: the parcel
+        """
+        sections = [self._section(part.route, part.samples, now) for part in taken]
+        number, payload = self._encode([part.route for part in taken], sections, wall_ns)
+        topic = self._topics.batches(priority)
+        fragments = split(payload, self._boot, number, limit)
+        return Parcel(
+            number=number,
+            priority=priority,
+            messages=deque(Message(topic=topic, payload=fragment) for fragment in fragments),
+            entries=[(part.route, len(part.samples)) for part in taken],
+            expiry_s=_expiry_s(taken),
+        )
+
+    def latched(self, route: Route, covered: int, now: float, wall_ns: int, limit: int) -> Parcel:
+        """
+        Make a parcel of a route's latched values, to stand retained.
+
+        :param route: a latched route with values
+        :param covered: how many samples left the queue to travel in this parcel alone
+        :param now: monotonic seconds
+        :param wall_ns: nanoseconds since the Unix epoch
+        :param limit: largest retained MQTT payload, bytes
+        :returns: the parcel
+        """
+        assert route.latched is not None
+        self._described_at.pop(route.number, None)
+        section = self._section(route, route.latched.samples, now)
+        number, payload = self._encode([route], [section], wall_ns)
+        fragments = split(payload, self._boot, number, limit)
+        # A value in fewer fragments than the one before leaves some standing: clear those.
+        stale = self._latched_fragments.get(route.topic, 0) - len(fragments)
+        self._latched_fragments[route.topic] = len(fragments)
+        messages = deque(
+            Message(
+                topic=self._topics.latched(route.topic, index),
+                payload=fragment,
+                retain=len(fragment) <= limit,
+            )
+            for index, fragment in enumerate([*fragments, *[b''] * max(0, stale)])
+        )
+        return Parcel(
+            number=number,
+            priority=route.stream.priority,
+            messages=messages,
+            entries=[(route, covered)] if covered else [],
+        )
+
+    def abandon(self, parcel: Parcel, reason: Drop) -> Message:
+        """
+        Give up the rest of a fragmented parcel.
+
+        :param parcel: the parcel; its unsent messages are dropped
+        :param reason: why its samples count as dropped
+        :returns: the announcement for consumers
+        """
+        topic = parcel.messages[0].topic
+        parcel.messages.clear()
+        parcel.drop = reason
+        return Message(topic=topic, payload=abandoned(self._boot, parcel.number))
+
+    def _section(self, route: Route, samples: Sequence[Queued], now: float) -> Section:
+        described_at = self._described_at.get(route.number)
+        descriptor = None
+        if described_at is None or now - described_at >= self.announce_period_s:
+            self._described_at[route.number] = now
+            descriptor = Descriptor(
+                stream=route.stream.name,
+                topic=route.topic,
+                type_name=route.type_name,
+                schema_id=route.schema_id,
+            )
+        totals: dict[int, int] | None = route.totals()
+        if descriptor is None and totals == self._totals_sent.get(route.number):
+            totals = None
+        else:
+            self._totals_sent[route.number] = dict(totals or {})
+        return Section(
+            route=route.number,
+            descriptor=descriptor,
+            sequences=[entry.sequence for entry in samples],
+            samples=[entry.sample for entry in samples],
+            totals=totals,
+        )
+
+    def _encode(
+        self, routes: Sequence[Route], sections: Sequence[Section], wall_ns: int
+    ) -> tuple[int, bytes]:
+        number = self._next_number
+        self._next_number += 1
+        encoders = {
+            route.number: self._encoders.setdefault(route.number, BlockEncoder())
+            for route in routes
+        }
+        before = {number: encoder.encoded_bytes for number, encoder in encoders.items()}
+        payload = encode_batch(
+            Batch(
+                boot=self._boot, number=number, sent_time_ns=wall_ns, sections=tuple(sections)
+            ),
+            encoders,
+        )
+        blocks = {
+            number: encoder.encoded_bytes - before[number] for number, encoder in encoders.items()
+        }
+        # The envelope is shared out evenly: it grows with the number of sections.
+        envelope = (len(payload) - sum(blocks.values())) // len(routes)
+        for route in routes:
+            route.wire_bytes += blocks[route.number] + envelope
+        return number, payload
+
+
+def _expiry_s(taken: Sequence[Taken]) -> float | None:
+    limits = [part.route.stream.max_age_s for part in taken]
+    return max(limits) if min(limits) > 0 else None

@@ -1,0 +1,148 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The documents ``info`` and ``health`` (docs/protocol.md)."""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from enum import Enum
+import hashlib
+import json
+
+from ros_cloud_bridge import __version__
+from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.values import BridgeConfig, StreamConfig
+from ros_cloud_bridge.wire.batch import VERSION
+
+
+def config_hash(config: BridgeConfig) -> str:
+    """
+    Hash a configuration, so that a fleet's dashboards see which robots run the same.
+
+    :param config: holds no secrets, just the places where they stand
+    :returns: the first 16 hexadecimal digits of a SHA-256
+    """
+    text = json.dumps(dataclasses.asdict(config), sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: object) -> object:
+    return value.value if isinstance(value, Enum) else str(value)
+
+
+def info_document(
+    config: BridgeConfig, boot_id: str, routes: Sequence[Route], wall_ns: int
+) -> dict[str, object]:
+    """
+    Build ``info``: what this bridge sends.
+
+    :param config: the configuration in force
+    :param boot_id: hexadecimal
+    :param routes: all routes
+    :param wall_ns: nanoseconds since the Unix epoch on the robot's clock
+    :returns: JSON-able document
+    """
+    return {
+        'version': VERSION,
+        'robot_id': config.robot_id,
+        'boot_id': boot_id,
+        'bridge_version': __version__,
+        'config_hash': config_hash(config),
+        'clock': {'time_ns': wall_ns},
+        'streams': [_stream_document(stream) for stream in config.streams],
+        'routes': [
+            {
+                'route': route.number,
+                'stream': route.stream.name,
+                'topic': route.topic,
+                'type': route.type_name,
+                'schema': route.schema_id,
+                'latched': route.latched is not None,
+            }
+            for route in routes
+        ],
+    }
+
+
+def _stream_document(stream: StreamConfig) -> dict[str, object]:
+    return {
+        'name': stream.name,
+        'topics': list(stream.topics),
+        'max_hz': stream.max_hz,
+        'keep': stream.keep.value,
+        'priority': stream.priority.name.lower(),
+        'weight': stream.weight,
+        'max_age_s': stream.max_age_s,
+    }
+
+
+def route_document(route: Route, now: float) -> dict[str, object]:
+    """
+    Build one route's entry in ``health``.
+
+    :param route: the route
+    :param now: monotonic seconds
+    :returns: JSON-able document; counts since boot
+    """
+    return {
+        'route': route.number,
+        'stream': route.stream.name,
+        'topic': route.topic,
+        'received': route.received,
+        'accepted': route.accepted,
+        'delivered': route.delivered,
+        'queued': len(route),
+        'queued_bytes': route.queued_bytes,
+        'in_flight': route.in_flight,
+        'oldest_age_s': round(route.age_s(now), 3),
+        'bytes_accepted': route.bytes_accepted,
+        'wire_bytes': route.wire_bytes,
+        'dropped': {reason.name.lower(): count for reason, count in route.drops.items() if count},
+    }
+
+
+def health_document(
+    *,
+    robot_id: str,
+    boot_id: str,
+    uptime_s: float,
+    wall_ns: int,
+    link: Mapping[str, object],
+    routes: Sequence[Route],
+    problems: Mapping[str, str],
+    now: float,
+) -> dict[str, object]:
+    """
+    Build ``health``: figures since boot.
+
+    :param robot_id: the robot
+    :param boot_id: hexadecimal
+    :param uptime_s: seconds since boot
+    :param wall_ns: nanoseconds since the Unix epoch on the robot's clock
+    :param link: figures of the connection
+    :param routes: all routes
+    :param problems: what is not bridged and why, by topic
+    :param now: monotonic seconds
+    :returns: JSON-able document
+    """
+    return {
+        'version': VERSION,
+        'robot_id': robot_id,
+        'boot_id': boot_id,
+        'uptime_s': round(uptime_s, 3),
+        'time_ns': wall_ns,
+        'link': dict(link),
+        'routes': [route_document(route, now) for route in routes],
+        'problems': dict(problems),
+    }
