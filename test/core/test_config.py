@@ -31,8 +31,9 @@ from ros_cloud_bridge.core.config import (
     refuse_read_only,
 )
 from ros_cloud_bridge.core.config_fields import Field, Kind
-from ros_cloud_bridge.core.config_table import FIELDS, STREAM_FIELDS
+from ros_cloud_bridge.core.config_table import FIELDS, PRESETS, STREAM_FIELDS
 from ros_cloud_bridge.errors import ConfigError
+from ros_cloud_bridge.mqtt import presets
 from ros_cloud_bridge.values import (
     BridgeConfig,
     Keep,
@@ -379,6 +380,10 @@ def test_the_table_is_whole(field: Field) -> None:
     assert (field.high > field.low) is (field.kind in (Kind.INTEGER, Kind.NUMBER))
     if field.choices:
         assert field.default in field.choices
+
+
+def test_the_presets_are_those_that_the_session_knows() -> None:
+    assert set(PRESETS) == set(presets.PRESETS)
 
 
 def test_only_what_may_change_at_run_time_does() -> None:
