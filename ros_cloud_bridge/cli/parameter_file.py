@@ -248,7 +248,7 @@ def _c_integer(text: str) -> int | None:
     digits = text.lstrip('+-')
     base = 16 if digits[:2] in ('0x', '0X') else 8 if len(digits) > 1 and digits[0] == '0' else 10
     try:
-        return int(text, base) if base != 8 else int(text.replace(digits, f'0o{digits[1:]}'), 8)
+        return int(text, base)
     except ValueError:
         return None
 
