@@ -18,8 +18,6 @@ import argparse
 import math
 from pathlib import Path
 
-from ros_cloud_bridge.ros.rover.stopping import stop_signals
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
@@ -60,10 +58,10 @@ def run(args: argparse.Namespace) -> int:
     :returns: exit status
     :raises ConfigError: when the namespace or a ROS parameter cannot be used
     """
+    from ros_cloud_bridge.ros.rover.stopping import stop_signals
+
     # From here on a signal ends the rover cleanly, even while rclpy is still being imported.
     with stop_signals() as stop:
-        from rclpy.parameter import Parameter
-
         from ros_cloud_bridge.ros.rover.node import drive
 
         chosen = {
@@ -73,11 +71,9 @@ def run(args: argparse.Namespace) -> int:
             'camera': False if args.no_camera else None,
             'counts_file': str(args.counts) if args.counts else None,
         }
-        overrides = [
-            Parameter(name, value=value) for name, value in chosen.items() if value is not None
-        ]
+        chosen = {name: value for name, value in chosen.items() if value is not None}
         ros_arguments = ['--ros-args', *args.ros_args] if args.ros_args else []
-        return drive(stop, ros_arguments, args.namespace, overrides)
+        return drive(stop, ros_arguments, args.namespace, chosen)
 
 
 def _natural(text: str) -> int:

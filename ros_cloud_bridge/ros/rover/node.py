@@ -14,7 +14,7 @@
 
 """The rover as a ROS node; its rates and faults are parameters, see ``settings``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 from dataclasses import dataclass
 from importlib import import_module
@@ -77,12 +77,13 @@ class RoverNode(Node):
     The node ``rover``.
 
     :param namespace: of the node and all its topics
-    :param overrides: parameters that differ from their defaults
+    :param chosen: parameters that differ from their defaults
     :raises ConfigError: when a parameter cannot be used
     """
 
-    def __init__(self, namespace: str = '', overrides: Sequence['Parameter[Any]'] = ()) -> None:
-        super().__init__('rover', namespace=namespace, parameter_overrides=list(overrides))
+    def __init__(self, namespace: str = '', chosen: Mapping[str, Any] | None = None) -> None:
+        overrides = [Parameter(name, value=value) for name, value in (chosen or {}).items()]
+        super().__init__('rover', namespace=namespace, parameter_overrides=overrides)
         self.settings = declare(self)
         if path := self.settings.counts_path:
             check_counts_file(path)
@@ -228,7 +229,7 @@ def drive(
     stop: Stop,
     ros_arguments: Sequence[str] | None = None,
     namespace: str = '',
-    overrides: Sequence['Parameter[Any]'] = (),
+    chosen: Mapping[str, Any] | None = None,
 ) -> int:
     """
     Run the rover until it is stopped or its duration is over, then print what it published.
@@ -236,7 +237,7 @@ def drive(
     :param stop: asks for the end
     :param ros_arguments: such as ``--ros-args``; those of the process when left out
     :param namespace: of the node
-    :param overrides: parameters that differ from their defaults
+    :param chosen: parameters that differ from their defaults
     :returns: exit status
     :raises ConfigError: when the namespace or a parameter cannot be used
     :raises LocalFault: when ROS does not start
@@ -255,7 +256,7 @@ def drive(
         raise LocalFault(f'ROS does not start: {error}') from error
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(rclpy.try_shutdown)
-        node = RoverNode(namespace, overrides)
+        node = RoverNode(namespace, chosen)
         cleanup.callback(node.destroy_node)
         executor = SingleThreadedExecutor()
         cleanup.callback(executor.shutdown)
