@@ -189,6 +189,8 @@ class Link:
     def _say(self, event: SessionEvent) -> None:
         mqtt = self._config.mqtt
         place = f'{mqtt.host}:{mqtt.effective_port}'
+        if self._stopped:
+            return
         if isinstance(event, Connected):
             self._change('info', f'connected to {place} (MQTT {event.protocol})')
         elif isinstance(event, Disconnected):

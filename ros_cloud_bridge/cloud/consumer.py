@@ -15,7 +15,7 @@
 """A consumer: subscribes to robots at a broker, decodes, asks for what is missing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 import fnmatch
 import logging
 import re
@@ -71,6 +71,15 @@ class ConsumerCounts:
     asks: int = 0
 
 
+@dataclass(slots=True)
+class _Tally:
+    messages: int = 0
+    bytes: int = 0
+    samples: int = 0
+    errors: int = 0
+    asks: int = 0
+
+
 class Consumer:
     """
     Receives the samples of the robots at a broker, without ROS.
@@ -112,7 +121,7 @@ class Consumer:
         self._decoder = Decoder(root=root, ordered=ordered)
         self._presence = Presence()
         self._asker = Asker()
-        self._counts = ConsumerCounts()
+        self._tally = _Tally()
         self._noted: set[str] = set()
         self._overflow_said = 0.0
         self._overflow_seen = 0
@@ -181,7 +190,9 @@ class Consumer:
     def counts(self) -> ConsumerCounts:
         """What it has seen since its start."""
         messages, size = self._inbox.overflow
-        return replace(self._counts, overflow_messages=messages, overflow_bytes=size)
+        return ConsumerCounts(
+            **asdict(self._tally), overflow_messages=messages, overflow_bytes=size
+        )
 
     def _receive(self, event: SessionEvent) -> None:
         """Queue an event; runs on the session's thread."""
@@ -218,12 +229,13 @@ class Consumer:
             if self._on_link is not None:
                 self._guarded(self._on_link, event)
             return
-        self._add(messages=1, size=len(event.payload))
+        self._tally.messages += 1
+        self._tally.bytes += len(event.payload)
         try:
             samples = self._decoder.feed(event.topic, event.payload)
             name = parse_topic(event.topic, self._root)
         except ProtocolError as error:
-            self._add(errors=1)
+            self._tally.errors += 1
             kind = event.topic[len(self._root) + 1 :].split('/')[1:2]
             self._note(f'{kind}{_kind_of(str(error))}', error)
             return
@@ -239,7 +251,7 @@ class Consumer:
             self._guarded(self._on_state, state)
 
     def _hand_on(self, sample: Sample) -> None:
-        self._add(samples=1)
+        self._tally.samples += 1
         self._guarded(self._on_sample, sample)
 
     def _guarded(self, callback: Callable[..., None], value: object) -> None:
@@ -256,7 +268,12 @@ class Consumer:
             _log.warning('samples come faster than they are handled: %d messages dropped', dropped)
         if not self._session.connected:
             return
-        asks = self._asker.due(self._decoder.wanted(), self._uninformed(), now)
+        wanted = {
+            robot_id: ask
+            for robot_id, ask in self._decoder.wanted().items()
+            if self._presence.online(robot_id) is not False
+        }
+        asks = self._asker.due(wanted, self._uninformed(), now)
         for robot_id, ask in asks.items():
             self._ask(robot_id, ask)
 
@@ -281,19 +298,7 @@ class Consumer:
         except (SessionFull, ValueError) as error:
             _log.debug('cannot ask %r now: %s', robot_id, error)
             return
-        self._add(asks=1)
-
-    def _add(
-        self, *, messages: int = 0, size: int = 0, samples: int = 0, errors: int = 0, asks: int = 0
-    ) -> None:
-        counts = self._counts
-        self._counts = ConsumerCounts(
-            messages=counts.messages + messages,
-            bytes=counts.bytes + size,
-            samples=counts.samples + samples,
-            errors=counts.errors + errors,
-            asks=counts.asks + asks,
-        )
+        self._tally.asks += 1
 
     def _note(self, kind: str, error: Exception, *, trace: bool = False) -> None:
         """Log an error, unless one of its kind has been logged."""

@@ -35,13 +35,19 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publisher:
-    """A publisher as the graph reports it; ``type_hash`` is RIHS01 text or empty."""
+    """
+    A publisher as the graph reports it.
+
+    ``type_hash`` is RIHS01 text or empty; ``latched`` says that its samples stay valid for late
+    joiners without end (transient local with an infinite lifespan; ``/rosout`` has a finite one).
+    """
 
     gid: bytes
     node: str
     type_name: str
     type_hash: str
     offer: Offer
+    latched: bool = False
 
 
 def subscriptions_for(publishers: Iterable[Publisher]) -> tuple[Offer, ...]:

@@ -17,7 +17,8 @@ The outbox: every route's queue, and whose turn it is.
 
 Classes and, within a class, routes share the link by deficit round robin (Shreedhar and Varghese,
 1995): each turn adds a quantum in proportion to the weight, and what was sent is charged. No class
-and no route starves, and an idle one saves nothing up.
+and no route starves, and an idle one saves nothing up; what it owes it works off at its own pace,
+or is let off once nobody waits.
 """
 
 from collections.abc import Iterable
@@ -40,6 +41,7 @@ class DeficitRoundRobin:
 
     def __init__(self) -> None:
         self._deficit: dict[object, float] = {}
+        self._weights: dict[object, float] = {}
 
     def pick(self, ready: Iterable[tuple[object, float]]) -> object | None:
         """
@@ -48,23 +50,41 @@ class DeficitRoundRobin:
         :param ready: (contender, weight) of those that have something to send, the preferred first
         :returns: the one to serve, or None when nobody is ready
         """
-        contenders = list(ready)
+        contenders = dict(ready)
         if not contenders:
+            self._deficit.clear()
+            self._weights.clear()
             return None
-        names = {name for name, _ in contenders}
-        self._deficit = {name: left for name, left in self._deficit.items() if name in names}
+        self._weights.update(contenders)
         deficit = self._deficit
+        for name in [name for name, left in deficit.items() if left >= 0.0]:
+            if name not in contenders:
+                self._forget(name)
         # As many whole rounds at once as the nearest contender needs, instead of one at a time.
         rounds = min(
-            max(0.0, -deficit.get(name, 0.0) // (_QUANTUM * weight)) for name, weight in contenders
+            max(0.0, -deficit.get(name, 0.0) // (_QUANTUM * weight))
+            for name, weight in contenders.items()
         )
         while True:
-            for name, weight in contenders:
-                deficit[name] = deficit.get(name, 0.0) + rounds * _QUANTUM * weight
-            for name, _ in contenders:
-                if deficit[name] > 0.0:
+            if rounds > 0.0:
+                self._advance(rounds, contenders)
+            for name in contenders:
+                if deficit.get(name, 0.0) > 0.0:
                     return name
             rounds = 1.0
+
+    def _advance(self, rounds: float, contenders: Iterable[object]) -> None:
+        deficit = self._deficit
+        for name in contenders:
+            deficit.setdefault(name, 0.0)
+        for name in list(deficit):
+            deficit[name] += rounds * _QUANTUM * self._weights[name]
+            if deficit[name] >= 0.0 and name not in contenders:
+                self._forget(name)
+
+    def _forget(self, name: object) -> None:
+        del self._deficit[name]
+        del self._weights[name]
 
     def charge(self, name: object, size: float) -> None:
         """
@@ -74,6 +94,7 @@ class DeficitRoundRobin:
         :param size: bytes
         """
         self._deficit[name] = self._deficit.get(name, 0.0) - size
+        self._weights.setdefault(name, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

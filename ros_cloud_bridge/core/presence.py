@@ -16,8 +16,8 @@
 Who is this robot's bridge: reads the retained ``state`` topic's traffic, its own included.
 
 Boot ids cannot be ordered, so a late will is told from a birth by what the bridge knows of itself:
-whatever says ``offline`` while it is online is outdated, whatever says ``online`` with another boot
-id is another live bridge.
+whatever says ``offline`` while it is online is outdated, whatever says ``online`` with another
+boot id is another live bridge.
 """
 
 from collections.abc import Mapping
@@ -83,7 +83,7 @@ class Presence:
         """
         own = document.get('boot_id') == self.boot
         if document.get('state') == 'online':
-            # A retained birth may be left over from a crash; only a live one proves another bridge.
+            # A retained birth may be left over from a crash; a live one proves another bridge.
             return Verdict.NONE if own or retained else Verdict.DUPLICATE
         if retained:
             return Verdict.NONE

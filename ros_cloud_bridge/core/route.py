@@ -24,6 +24,8 @@ from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.rate import RateLimiter
 from ros_cloud_bridge.values import Drop, Keep, Key, Received, StreamConfig
 
+_DROPS_IN_QUEUE = (Drop.SUPERSEDED, Drop.OVERFLOW_SAMPLES, Drop.OVERFLOW_BYTES, Drop.EXPIRED)
+
 
 class Route:
     """
@@ -63,6 +65,9 @@ class Route:
         self._limiter: RateLimiter | None = None
         self._queue: deque[Queued] = deque()
         self._slots: OrderedDict[object, Queued] = OrderedDict()
+        self._taken = 0
+        self._dropped_before_taken: dict[Drop, int] = {}
+        self._stream = stream
         self.stream = stream
 
     @property
@@ -72,13 +77,22 @@ class Route:
 
     @stream.setter
     def stream(self, stream: StreamConfig) -> None:
+        requeue = (stream.keep, stream.key) != (self._stream.keep, self._stream.key)
         self._stream = stream
+        if requeue:
+            self._requeue()
         if stream.max_hz <= 0 or self.gated:
             self._limiter = None
         elif self._limiter is None:
             self._limiter = RateLimiter(stream.max_hz)
         else:
             self._limiter.max_hz = stream.max_hz
+
+    def _requeue(self) -> None:
+        waiting = sorted((*self._queue, *self._slots.values()), key=lambda entry: entry.sequence)
+        self._queue.clear()
+        self._slots.clear()
+        self._enqueue(waiting)
 
     def __len__(self) -> int:
         return len(self._queue) + len(self._slots)
@@ -104,10 +118,7 @@ class Route:
         queued = list(map(Queued, range(first, self._next_sequence), passed, repeat(now)))
         if self.latched is not None:
             self.latched.update(queued, self.publishers, self.publisher_count)
-        if self._stream.keep is Keep.FIFO:
-            self._queue.extend(queued)
-        else:
-            self._supersede(queued)
+        self._enqueue(queued)
         self._enforce_bounds()
         return len(passed)
 
@@ -124,6 +135,12 @@ class Route:
             self.drops[Drop.RATE] += len(samples) - len(kept)
             samples = kept
         return samples
+
+    def _enqueue(self, queued: list[Queued]) -> None:
+        if self._stream.keep is Keep.FIFO:
+            self._queue.extend(queued)
+        else:
+            self._supersede(queued)
 
     def _supersede(self, queued: list[Queued]) -> None:
         key = self._stream.key
@@ -230,7 +247,17 @@ class Route:
         self.queued_bytes -= size
         self.bytes_sent += size
         self.in_flight += len(taken)
+        if taken:
+            self._taken += len(taken)
+            self._note_drops_before(taken[-1].sequence)
         return taken
+
+    def _note_drops_before(self, sequence: int) -> None:
+        # Whatever is numbered up to here was taken or dropped. Only a keyed slot is superseded
+        # while older ones wait, so only those drops can lie behind this sample.
+        counts = {reason: self.drops[reason] for reason in _DROPS_IN_QUEUE}
+        counts[Drop.SUPERSEDED] -= sum(counts.values()) - (sequence - self._taken)
+        self._dropped_before_taken = counts
 
     def settle(self, count: int, reason: Drop | None = None) -> None:
         """
@@ -247,8 +274,13 @@ class Route:
 
     def totals(self) -> dict[int, int]:
         """
-        Give the cumulative drops since boot.
+        Give the cumulative drops since boot, of numbered samples those before the last one taken.
+
+        So a receiver can set what is missing between two samples against what was dropped there.
 
         :returns: count by :class:`Drop` value, zero counts left out
         """
-        return {int(reason): count for reason, count in dict(self.drops).items() if count}
+        counts = {**self.drops, **self._dropped_before_taken}
+        if not self._taken:
+            counts = {reason: count for reason, count in counts.items() if not reason.sequenced}
+        return {int(reason): count for reason, count in counts.items() if count}

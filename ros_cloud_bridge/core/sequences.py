@@ -84,6 +84,9 @@ class DuplicateFilter:
         """
         kept = []
         for sample in samples:
+            if sample.publication_sequence is None and sample.source_time_ns <= 0:
+                kept.append(sample)  # nothing tells it from its neighbours
+                continue
             identity = (sample.publisher, sample.source_time_ns, sample.publication_sequence)
             if identity in self._known:
                 continue

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-One connection over one paho client; the only file that knows paho, its 1.6 and its 2.x.
+One connection over one paho client, whichever of its versions is installed.
 
 paho's external loop is used (``loop_read``, ``loop_write``, ``loop_misc``), always from the one
 thread that calls ``turn``: so nothing races inside paho, no exception can end a thread of paho's
@@ -21,7 +21,6 @@ unseen (1.6 lets a time-out of the socket do that), and no lock of paho's is eve
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 import logging
 import selectors
 import socket
@@ -35,10 +34,16 @@ from paho.mqtt.properties import Properties
 from ros_cloud_bridge.mqtt.credentials import Login
 from ros_cloud_bridge.mqtt.events import Will
 from ros_cloud_bridge.mqtt.limits import ServerLimits
+from ros_cloud_bridge.mqtt.paho_versions import (
+    make_client,
+    PAHO_2,
+    publish_properties,
+    reason_value,
+    server_limits,
+)
 from ros_cloud_bridge.mqtt.protocol_choice import V5
 from ros_cloud_bridge.mqtt.reasons import describe, from_v311
 
-PAHO_2 = hasattr(paho, 'CallbackAPIVersion')
 # How many packets one turn reads at most while TLS has more of them decrypted.
 MAX_READS_PER_TURN = 64
 
@@ -76,23 +81,6 @@ def _guarded(callback: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
-class _Paho1(paho.Client):
-    """paho 1.6, which reads the reason codes of PUBACK and short DISCONNECT and hides them."""
-
-    answer_code: int | None = None
-    disconnect_code: int | None = None
-
-    def _handle_pubackcomp(self, cmd: Any) -> Any:
-        body = self._in_packet['packet']
-        self.answer_code = body[2] if len(body) > 2 else 0
-        return super()._handle_pubackcomp(cmd)
-
-    def _handle_disconnect(self) -> Any:
-        body = self._in_packet['packet']
-        self.disconnect_code = body[0] if body else 0
-        return super()._handle_disconnect()
-
-
 class PahoLink:
     """
     One connection, from CONNECT to its end; not to be used again.
@@ -120,7 +108,7 @@ class PahoLink:
         self._handler = handler
         self._wake = wake
         self._v5 = protocol == V5
-        self._client = _make_client(client_id, v5=self._v5)
+        self._client = make_client(client_id, v5=self._v5)
         self._selector: selectors.BaseSelector | None = None
         self._writing = False
         self._ended = False
@@ -130,9 +118,6 @@ class PahoLink:
             self._client.tls_set_context(tls)
         if will is not None:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain)
-        # Both of paho's own limits off: the window is ours, and it follows the CONNACK.
-        self._client.max_inflight_messages_set(0)
-        self._client.max_queued_messages_set(0)
         self._client.on_socket_open = self._on_socket_open
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
@@ -212,7 +197,7 @@ class PahoLink:
         :param content_type: has no effect with MQTT 3.1.1
         :returns: packet id and whether it is already written; None when the connection is gone
         """
-        properties = _publish_properties(alias, expiry_s, content_type) if self._v5 else None
+        properties = publish_properties(alias, expiry_s, content_type) if self._v5 else None
         info = self._client.publish(topic, payload, qos, retain, properties)
         if self._ended or info.rc != paho.MQTT_ERR_SUCCESS:
             return None
@@ -275,6 +260,10 @@ class PahoLink:
         if self._client.want_write():
             self._client.loop_write()
         self._client.loop_misc()
+        code = getattr(self._client, 'disconnect_code', None)
+        if code is not None:
+            # paho 1.6 goes on as if a short DISCONNECT had not come.
+            self._end(_broker_closed(code), code)
 
     def _read(self, connected: Any) -> None:
         for _ in range(MAX_READS_PER_TURN):
@@ -296,14 +285,14 @@ class PahoLink:
     def _on_connect(
         self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any = None
     ) -> None:
-        code = from_v311(_value(reason))
-        self._handler.on_connack(code, _server_limits(properties))
+        code = from_v311(reason_value(reason))
+        self._handler.on_connack(code, server_limits(properties))
 
     @_guarded
     def _on_disconnect(self, client: Any, userdata: Any, *facts: Any) -> None:
         code = self._broker_code(facts)
         if code is not None:
-            self._end(f'the broker closed: {describe(code)}', code)
+            self._end(_broker_closed(code), code)
         else:
             reason = facts[1] if PAHO_2 else paho.error_string(facts[0])
             self._end(_local_reason(str(reason)), None)
@@ -313,7 +302,7 @@ class PahoLink:
             code = getattr(self._client, 'disconnect_code', None)
             return code if isinstance(code, int) else None
         flags, reason = facts[0], facts[1]
-        return _value(reason) if flags.is_disconnect_packet_from_server else None
+        return reason_value(reason) if flags.is_disconnect_packet_from_server else None
 
     @_guarded
     def _on_publish(
@@ -322,14 +311,14 @@ class PahoLink:
         code: int | None = None
         if self._v5:
             # A QoS 0 packet comes through here too; who waits for it knows not to ask for a code.
-            code = _value(reason) if PAHO_2 else getattr(self._client, 'answer_code', None)
+            code = reason_value(reason) if PAHO_2 else getattr(self._client, 'answer_code', None)
         self._handler.on_answered(mid, code)
 
     @_guarded
     def _on_subscribe(
         self, client: Any, userdata: Any, mid: int, codes: Any, properties: Any = None
     ) -> None:
-        self._handler.on_suback(mid, [_value(code) for code in codes])
+        self._handler.on_suback(mid, [reason_value(code) for code in codes])
 
     @_guarded
     def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
@@ -338,66 +327,19 @@ class PahoLink:
         )
 
 
-def _make_client(client_id: str, *, v5: bool) -> Any:
-    protocol = paho.MQTTv5 if v5 else paho.MQTTv311
-    named: dict[str, Any] = {
-        'client_id': client_id,
-        'protocol': protocol,
-        'reconnect_on_failure': False,
-    }
-    if not v5:
-        named['clean_session'] = True
-    if PAHO_2:
-        return paho.Client(paho.CallbackAPIVersion.VERSION2, **named)
-    return _Paho1(**named)
-
-
-@lru_cache(maxsize=64)
-def _publish_properties(
-    alias: int | None, expiry_s: int | None, content_type: str
-) -> Properties | None:
-    # paho's constructor builds two large tables each time, hence the cache.
-    if alias is None and expiry_s is None and not content_type:
-        return None
-    properties = Properties(PacketTypes.PUBLISH)
-    if alias is not None:
-        properties.TopicAlias = alias
-    if expiry_s is not None:
-        properties.MessageExpiryInterval = expiry_s
-    if content_type:
-        properties.ContentType = content_type
-    return properties
-
-
-def _server_limits(properties: Any) -> ServerLimits:
-    def given(name: str, otherwise: int) -> int:
-        return int(getattr(properties, name, otherwise))
-
-    keepalive = getattr(properties, 'ServerKeepAlive', None)
-    return ServerLimits(
-        # Zero is a protocol error; one message at a time is then the safest reading.
-        receive_maximum=max(1, given('ReceiveMaximum', 65535)),
-        maximum_packet_size=given('MaximumPacketSize', 0),
-        topic_alias_maximum=given('TopicAliasMaximum', 0),
-        server_keep_alive_s=None if keepalive is None else int(keepalive),
-        retain_available=bool(given('RetainAvailable', 1)),
-        maximum_qos=given('MaximumQoS', 2),
-    )
-
-
-def _value(reason: Any) -> int:
-    return int(getattr(reason, 'value', reason))
-
-
 def _pending(connected: Any) -> bool:
     return isinstance(connected, ssl.SSLSocket) and connected.pending() > 0
+
+
+def _broker_closed(code: int) -> str:
+    return f'the broker closed: {describe(code)}'
 
 
 def _local_reason(text: str) -> str:
     lowered = text.lower()
     if 'keep' in lowered:
         return 'no answer within the keepalive time'
-    return 'connection lost' if 'unspecified' in lowered else lowered.rstrip('.')
+    return 'protocol error' if 'protocol' in lowered else 'connection lost'
 
 
 def _drain(wake: socket.socket) -> None:

@@ -23,6 +23,8 @@ from ros_cloud_bridge.core.offers import Offer, Publisher
 from ros_cloud_bridge.core.selection import TopicSelector
 from ros_cloud_bridge.ros.interfaces import published_hash
 
+_INFINITE_NS = 2**63 - 1
+
 TopicAndType = tuple[str, str]
 
 
@@ -50,6 +52,7 @@ def _publisher(endpoint: object) -> Publisher:
     profile = endpoint.qos_profile  # type: ignore[attr-defined]
     namespace = endpoint.node_namespace  # type: ignore[attr-defined]
     name = endpoint.node_name  # type: ignore[attr-defined]
+    transient_local = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
     return Publisher(
         gid=bytes(endpoint.endpoint_gid),  # type: ignore[attr-defined]
         node=f'{namespace.rstrip("/")}/{name}',
@@ -57,6 +60,7 @@ def _publisher(endpoint: object) -> Publisher:
         type_hash=published_hash(endpoint) or '',
         offer=Offer(
             reliable=profile.reliability != ReliabilityPolicy.BEST_EFFORT,
-            transient_local=profile.durability == DurabilityPolicy.TRANSIENT_LOCAL,
+            transient_local=transient_local,
         ),
+        latched=transient_local and profile.lifespan.nanoseconds in (0, _INFINITE_NS),
     )

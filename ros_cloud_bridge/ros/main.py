@@ -71,7 +71,7 @@ def _host(stopping: list[int]) -> int:
 
 def _start(node: UplinkNode) -> bool:
     success = TransitionCallbackReturn.SUCCESS
-    return node.trigger_configure() == success and node.trigger_activate() == success
+    return bool(node.trigger_configure() == success and node.trigger_activate() == success)
 
 
 if __name__ == '__main__':

@@ -87,9 +87,8 @@ class RouteManager:
         route = self._bridge.open_route(
             stream, topic, type_name, schema=schema, gated=may_gate(stream, publishers)
         )
-        if any(publisher.offer.transient_local for publisher in publishers):
-            if route.latched is None:
-                route.latched = LatchedValues(merge_frames=type_name == TF_STATIC_TYPE)
+        if route.latched is None and any(publisher.latched for publisher in publishers):
+            route.latched = LatchedValues(merge_frames=type_name == TF_STATIC_TYPE)
         subscriptions = RouteSubscriptions(self._node, route, message_class, self._bridge.offer)
         self._subscribed[key] = subscriptions
         self._say('info', f"stream '{stream.name}': {topic} [{type_name}]", once=False)

@@ -147,7 +147,10 @@ class RouteSubscriptions:
         cell: list[Subscription] = []
 
         def callback(cdr: bytes, info: dict[str, Any]) -> None:
-            self._take(cell[0], received(cdr, info))
+            try:
+                self._take(cell[0], received(cdr, info))
+            except Exception as error:  # nothing may escape into the executor
+                self._node.get_logger().error(f'{self._route.topic}: {error!r}')
 
         subscription = self._node.create_subscription(
             self._message_class,

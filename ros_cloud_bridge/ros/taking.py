@@ -58,7 +58,8 @@ def drain(subscription: Subscription, first: Received | None = None) -> list[Rec
     samples = [] if first is None else [first]
     deadline = time.monotonic() + TURN_S
     message_type = subscription.msg_type
-    with subscription.handle as handle:
+    handle = subscription.handle
+    with handle:
         take = handle.take_message
         while len(samples) < TURN_MESSAGES:
             taken = take(message_type, True)

@@ -140,4 +140,11 @@ class UplinkNode(LifecycleNode):
         return answer
 
     def _log(self, level: str, text: str) -> None:
-        getattr(self.get_logger(), level)(text)
+        logger = self.get_logger()
+        # One call each: rclpy refuses a call site that changes its severity.
+        if level == 'error':
+            logger.error(text)
+        elif level == 'warning':
+            logger.warning(text)
+        else:
+            logger.info(text)

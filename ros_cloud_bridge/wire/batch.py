@@ -37,12 +37,12 @@ import numpy as np
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.values import Received
 from ros_cloud_bridge.wire import cbor
-from ros_cloud_bridge.wire.codecs import BlockEncoder, decode_block
+from ros_cloud_bridge.wire.codecs import BlockEncoder, Codec, decode_block
 from ros_cloud_bridge.wire.columns import decode_column, encode_column, Integers
 from ros_cloud_bridge.wire.limits import (
     MAX_BATCH,
     MAX_BATCH_RAW,
-    MAX_SAMPLES_PER_SECTION,
+    MAX_SAMPLES,
     MAX_SECTIONS,
     MAX_TEXT,
 )
@@ -114,8 +114,10 @@ def _encode_section(section: Section, encoder: BlockEncoder) -> list[object]:
     samples = section.samples
     cdr, source, receive, *_ = zip(*samples, strict=True)
     sequences = np.array(section.sequences, dtype=np.int64)
-    source_ns = np.array(source, dtype=np.int64)
-    latency_us = (np.array(receive, dtype=np.int64) - source_ns) // 1000
+    # A publisher may stamp anything; times before 1970 are not on the wire.
+    source_ns = np.maximum(np.array(source, dtype=np.int64), 0)
+    receive_ns = np.maximum(np.array(receive, dtype=np.int64), 0)
+    latency_us = np.maximum((receive_ns - source_ns) // 1000, -(source_ns // 1000))
     lengths = np.fromiter(map(len, cdr), dtype=np.int64, count=len(cdr))
     columns = []
     planes = []
@@ -158,14 +160,14 @@ def decode_message(payload: bytes) -> list[Any]:
     if not isinstance(message, list) or len(message) < 4:
         raise ProtocolError('a batch message is an array of at least four fields')
     version, kind, boot, number = message[:4]
-    if version != VERSION or isinstance(version, bool):
-        raise ProtocolError(f'protocol version {version!r}; this decoder reads {VERSION}')
+    if type(version) is not int or version != VERSION:
+        raise ProtocolError(f'protocol version {_brief(version)}; this decoder reads {VERSION}')
     if not isinstance(boot, bytes) or len(boot) != BOOT_BYTES:
         raise ProtocolError(f'a boot id has {BOOT_BYTES} bytes')
     _natural(number, 'batch number')
-    lengths = {Kind.BATCH: 6, Kind.FRAGMENT: 9, Kind.ABANDONED: 4}
-    if not isinstance(kind, int) or lengths.get(kind) != len(message):  # type: ignore[call-overload]
-        raise ProtocolError(f'message of kind {kind!r} with {len(message)} fields')
+    lengths: dict[int, int] = {Kind.BATCH: 6, Kind.FRAGMENT: 9, Kind.ABANDONED: 4}
+    if type(kind) is not int or lengths.get(kind) != len(message):
+        raise ProtocolError(f'message of kind {_brief(kind)} with {len(message)} fields')
     return message
 
 
@@ -183,12 +185,16 @@ def decode_batch(message: Sequence[Any]) -> Batch:
         raise ProtocolError(f'a batch has 1 to {MAX_SECTIONS} sections')
     decoded = []
     budget = MAX_BATCH_RAW
+    samples = 0
     for fields in sections:
         if not isinstance(fields, list) or len(fields) != 10:
             raise ProtocolError('a section has ten fields')
         budget -= _natural(fields[8], 'raw length')
         if budget < 0:
             raise ProtocolError(f'a batch holds more than {MAX_BATCH_RAW} bytes')
+        samples += _natural(fields[2], 'sample count')
+        if fields[2] == 0 or samples > MAX_SAMPLES:
+            raise ProtocolError(f'a section has samples, and a batch at most {MAX_SAMPLES}')
         decoded.append(_decode_section(fields))
     return Batch(boot=boot, number=number, sent_time_ns=sent_time_ns, sections=tuple(decoded))
 
@@ -199,9 +205,7 @@ def _decode_section(fields: list[Any]) -> Section:
     )
     for value, name in ((route, 'route'), (sequence, 'sequence'), (source_ns, 'source time')):
         _natural(value, name)
-    if _natural(count, 'sample count') > MAX_SAMPLES_PER_SECTION or count == 0:
-        raise ProtocolError(f'a section has 1 to {MAX_SAMPLES_PER_SECTION} samples, not {count}')
-    if not isinstance(block, bytes) or not isinstance(codec, int):
+    if not isinstance(block, bytes) or type(codec) is not int:
         raise ProtocolError('a block is a byte string with an integer codec')
     counts = (count - 1, count - 1, count, count)
     headers = _column_headers(columns)
@@ -216,6 +220,8 @@ def _decode_section(fields: list[Any]) -> Section:
     steps, source_steps, latency_us, lengths = decoded
     if (lengths < 0).any() or position + sum(lengths.tolist()) != raw_length:
         raise ProtocolError('lengths of the samples do not add up to the block')
+    if codec == Codec.TRANSPOSED and (lengths != lengths[0]).any():
+        raise ProtocolError('transposed samples are of one length')
     if (steps < 1).any():
         raise ProtocolError('sequence numbers of a section must rise')
     sequences = _accumulate(sequence, steps, 'sequence numbers')
@@ -257,9 +263,10 @@ def _samples(
 ) -> list[Received]:
     samples = []
     for length, source, latency in zip(lengths, sources, latency_us, strict=True):
-        samples.append(
-            Received(raw[position : position + length], source, source + 1000 * latency)
-        )
+        receive = source + 1000 * latency
+        if not 0 <= receive <= _INT64_MAX:
+            raise ProtocolError('receive times out of range')
+        samples.append(Received(raw[position : position + length], source, receive))
         position += length
     return samples
 
@@ -287,5 +294,10 @@ def _totals(value: object) -> dict[int, int] | None:
 
 def _natural(value: object, name: str) -> int:
     if type(value) is not int or not 0 <= value <= _INT64_MAX:
-        raise ProtocolError(f'{name} is not a natural number below 2**63: {str(value)[:40]}')
+        raise ProtocolError(f'{name} is not a natural number below 2**63: {_brief(value)}')
     return value
+
+
+def _brief(value: object) -> str:
+    # Whatever else it is can be megabytes long.
+    return str(value) if isinstance(value, (int, float)) else type(value).__name__

@@ -54,7 +54,7 @@ def split(payload: bytes, boot: bytes, number: int, max_payload: int) -> list[by
     :param number: batch number in it
     :param max_payload: largest MQTT payload, bytes
     :returns: the payload itself when it fits, otherwise the fragments' payloads in order
-    :raises ValueError: when the limit leaves no room for data
+    :raises ValueError: when the limit leaves no room for data, or needs too many fragments
     """
     if len(payload) <= max_payload:
         return [payload]
@@ -62,6 +62,8 @@ def split(payload: bytes, boot: bytes, number: int, max_payload: int) -> list[by
     if room < 1:
         raise ValueError(f'a payload limit of {max_payload} bytes has no room for a fragment')
     count = -(-len(payload) // room)
+    if count > MAX_FRAGMENTS:
+        raise ValueError(f'{len(payload)} bytes are more than {MAX_FRAGMENTS} fragments')
     checksum = zlib.crc32(payload)
     return [
         cbor.dumps(

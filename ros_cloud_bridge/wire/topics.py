@@ -120,7 +120,8 @@ def parse_topic(topic: str, root: str = DEFAULT_ROOT) -> TopicName | None:
     prefix = root + '/'
     if not topic.startswith(prefix):
         return None
-    if len(topic.encode()) > TOPIC_MAX_BYTES or topic.count('/') >= TOPIC_MAX_LEVELS:
+    size = len(topic.encode(errors='replace'))
+    if size > TOPIC_MAX_BYTES or topic.count('/') >= TOPIC_MAX_LEVELS:
         raise ProtocolError(f'topic longer or deeper than the protocol allows: {topic[:80]!r}')
     robot_id, _, rest = topic[len(prefix) :].partition('/')
     kind, *levels = rest.split('/')

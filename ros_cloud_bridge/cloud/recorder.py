@@ -1,0 +1,311 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Write samples to an MCAP file that Foxglove and rosbag2 open."""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+import json
+import re
+import threading
+from typing import BinaryIO
+
+from mcap.writer import CompressionType, Writer
+
+from ros_cloud_bridge.cloud.losses import RouteLosses
+from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.errors import UnknownSchema
+
+_LIBRARY = 'ros_cloud_bridge'
+_METADATA_PREFIX = 'ros_cloud_bridge/'
+_CHUNK_BYTES = 1024 * 1024
+# Samples that wait for their schema, each with what Python holds beside its bytes.
+_MAX_WAITING_BYTES = 64 * 1024 * 1024
+_WAITING_OVERHEAD = 512
+_MAX_TIME = (1 << 64) - 1
+# Channel ids have 16 bits, and 0 is none.
+_MAX_CHANNELS = 65535
+
+# rosbag2's YAML of a QoS profile from its metadata version 9 (Jazzy) on; the times mean unlimited.
+_QOS = """\
+- history: keep_last
+  depth: {depth}
+  reliability: reliable
+  durability: {durability}
+  deadline:
+    sec: 9223372036
+    nsec: 854775807
+  lifespan:
+    sec: 9223372036
+    nsec: 854775807
+  liveliness: automatic
+  liveliness_lease_duration:
+    sec: 9223372036
+    nsec: 854775807
+  avoid_ros_namespace_conventions: false"""
+
+
+@dataclass(slots=True, kw_only=True)
+class TopicTotals:
+    """What of one robot's topic was recorded; ``without_schema`` samples had to be left out."""
+
+    robot_id: str
+    topic: str
+    recorded_as: str
+    type_name: str
+    samples: int = 0
+    bytes: int = 0
+    without_schema: int = 0
+
+
+@dataclass(slots=True)
+class _Channel:
+    number: int
+    totals: TopicTotals
+
+
+@dataclass(slots=True)
+class _Names:
+    """Which topic name a robot's samples get; decided when the robot's first sample comes."""
+
+    prefix: bool | None
+    online: set[str] = field(default_factory=set)
+    prefixed: dict[str, bool] = field(default_factory=dict)
+
+    def name(self, robot_id: str, topic: str) -> str:
+        if robot_id not in self.prefixed:
+            several = len(self.online | {robot_id}) > 1 or bool(self.prefixed)
+            self.prefixed[robot_id] = several if self.prefix is None else self.prefix
+        if not self.prefixed[robot_id]:
+            return topic
+        return f'/{_token(robot_id)}/{topic.lstrip("/")}'
+
+
+class Recorder:
+    """
+    Records samples; usable from several threads.
+
+    A sample whose schema has not arrived waits for it, within bounds. Call :meth:`flush` about
+    once a second, so that a file whose writer was killed can be read up to then.
+
+    :param stream: binary, seekable or not; it is flushed but not closed
+    :param prefix: write ``/{robot}`` before each topic; None does so when several robots are known
+        by the time that the first sample comes, and for each robot that appears later
+    :param max_waiting_bytes: most bytes of samples that wait for their schema
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        prefix: bool | None = None,
+        max_waiting_bytes: int = _MAX_WAITING_BYTES,
+    ) -> None:
+        self._lock = threading.Lock()
+        self._names = _Names(prefix)
+        self._max_waiting_bytes = max_waiting_bytes
+        self._waiting: deque[Sample] = deque()
+        self._waiting_bytes = 0
+        self._schemas: dict[tuple[str, str], int] = {}
+        self._channels: dict[tuple[str, str, str, str], _Channel] = {}
+        # Looked for since the last flush and not found: to look is not cheap.
+        self._unready: set[tuple[str, str, str, str]] = set()
+        self._left_out: dict[tuple[str, str, str, str], int] = {}
+        self._latched: set[tuple[str, str]] = set()
+        self._stream = stream
+        self._writer = Writer(stream, _CHUNK_BYTES, CompressionType.ZSTD)
+        self._writer.start(profile='ros2', library=_LIBRARY)
+        self._closed = False
+
+    def expect(self, robot_id: str) -> None:
+        """
+        Note that a robot is online, for the choice of topic names.
+
+        :param robot_id: the robot
+        """
+        with self._lock:
+            self._names.online.add(robot_id)
+
+    def add(self, sample: Sample) -> None:
+        """
+        Record a sample; after :meth:`close` it does nothing.
+
+        :param sample: from a consumer or decoder
+        :raises OSError: when the file cannot be written
+        """
+        with self._lock:
+            if self._closed:
+                return
+            if sample.latched:
+                self._latched.add((sample.robot_id, sample.topic))
+            if not self._write(sample):
+                self._wait(sample)
+
+    def flush(self) -> None:
+        """
+        Finish the present chunk and hand it to the operating system.
+
+        :raises OSError: when the file cannot be written
+        """
+        with self._lock:
+            if not self._closed:
+                self._retry()
+                self._writer.flush()
+
+    def close(self, losses: Iterable[RouteLosses] = ()) -> list[TopicTotals]:
+        """
+        Finish the file.
+
+        :param losses: what the decoder knows was lost; stands in a metadata record per robot
+        :returns: what was recorded, by robot and topic
+        :raises OSError: when the file cannot be written
+        """
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._retry()
+                while self._waiting:
+                    self._leave_out(self._waiting.popleft())
+                self._write_metadata(list(losses))
+                self._writer.finish()
+                self._stream.flush()
+            return self._totals()
+
+    @property
+    def samples(self) -> int:
+        """How many samples have been written."""
+        with self._lock:
+            return sum(channel.totals.samples for channel in self._channels.values())
+
+    def _write(self, sample: Sample) -> bool:
+        """Write a sample; returns whether its schema is there."""
+        key = _key(sample)
+        channel = self._channels.get(key)
+        if channel is None:
+            if key in self._unready or len(self._channels) >= _MAX_CHANNELS:
+                return False
+            try:
+                channel = self._channels[key] = self._make_channel(sample)
+            except UnknownSchema:
+                self._unready.add(key)
+                return False
+        self._writer.add_message(
+            channel_id=channel.number,
+            log_time=_time(sample.receive_time_ns),
+            publish_time=_time(sample.source_time_ns),
+            sequence=sample.sequence & 0xFFFFFFFF,
+            data=sample.cdr,
+        )
+        channel.totals.samples += 1
+        channel.totals.bytes += len(sample.cdr)
+        return True
+
+    def _make_channel(self, sample: Sample) -> _Channel:
+        schema = sample.schema()
+        identity = (sample.type_name, schema.rihs01)
+        if identity not in self._schemas:
+            self._schemas[identity] = self._writer.register_schema(
+                name=sample.type_name, encoding='ros2msg', data=schema.definition.encode()
+            )
+        name = self._names.name(sample.robot_id, sample.topic)
+        number = self._writer.register_channel(
+            topic=name,
+            message_encoding='cdr',
+            schema_id=self._schemas[identity],
+            metadata={
+                'offered_qos_profiles': self._qos(sample),
+                'topic_type_hash': schema.rihs01,
+                'robot_id': sample.robot_id,
+                'ros_topic': sample.topic,
+            },
+        )
+        totals = TopicTotals(
+            robot_id=sample.robot_id,
+            topic=sample.topic,
+            recorded_as=name,
+            type_name=sample.type_name,
+        )
+        return _Channel(number, totals)
+
+    def _qos(self, sample: Sample) -> str:
+        latched = (sample.robot_id, sample.topic) in self._latched
+        # tf2 publishes it so by definition, and a player that does not leaves late listeners without.
+        if latched or sample.topic.rpartition('/')[2] == 'tf_static':
+            return _QOS.format(depth=1, durability='transient_local')
+        return _QOS.format(depth=10, durability='volatile')
+
+    def _wait(self, sample: Sample) -> None:
+        self._waiting.append(sample)
+        self._waiting_bytes += len(sample.cdr) + _WAITING_OVERHEAD
+        while self._waiting_bytes > self._max_waiting_bytes:
+            self._leave_out(self._waiting.popleft())
+
+    def _leave_out(self, sample: Sample) -> None:
+        self._waiting_bytes -= len(sample.cdr) + _WAITING_OVERHEAD
+        key = _key(sample)
+        self._left_out[key] = self._left_out.get(key, 0) + 1
+
+    def _retry(self) -> None:
+        self._unready.clear()
+        still = deque(sample for sample in self._waiting if not self._write(sample))
+        self._waiting = still
+        self._waiting_bytes = sum(len(sample.cdr) + _WAITING_OVERHEAD for sample in still)
+
+    def _totals(self) -> list[TopicTotals]:
+        totals = [channel.totals for channel in self._channels.values()]
+        for key, count in self._left_out.items():
+            channel = self._channels.get(key)
+            if channel is not None:
+                channel.totals.without_schema = count
+            else:
+                robot_id, topic, type_name, _ = key
+                totals.append(
+                    TopicTotals(
+                        robot_id=robot_id,
+                        topic=topic,
+                        recorded_as='',
+                        type_name=type_name,
+                        without_schema=count,
+                    )
+                )
+        return sorted(totals, key=lambda entry: (entry.robot_id, entry.topic, entry.type_name))
+
+    def _write_metadata(self, losses: list[RouteLosses]) -> None:
+        totals = self._totals()
+        for robot_id in sorted({entry.robot_id for entry in totals}):
+            routes = [asdict(entry) for entry in losses if entry.robot_id == robot_id]
+            topics = [asdict(entry) for entry in totals if entry.robot_id == robot_id]
+            self._writer.add_metadata(
+                _METADATA_PREFIX + robot_id,
+                {
+                    'robot_id': robot_id,
+                    'topics': json.dumps(topics),
+                    'losses': json.dumps(routes),
+                },
+            )
+
+
+def _key(sample: Sample) -> tuple[str, str, str, str]:
+    return sample.robot_id, sample.topic, sample.type_name, sample.schema_id
+
+
+def _time(nanoseconds: int) -> int:
+    return min(max(nanoseconds, 0), _MAX_TIME)
+
+
+def _token(robot_id: str) -> str:
+    """Write a robot id as a token of a ROS name."""
+    token = re.sub('[^A-Za-z0-9_]', '_', robot_id)
+    return f'_{token}' if token[:1].isdigit() else token
