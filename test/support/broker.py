@@ -35,7 +35,9 @@ def find_mosquitto() -> str | None:
 
     :returns: its path, or None where it is not installed
     """
-    return shutil.which('mosquitto', path=f'{os.environ.get("PATH", "")}:/usr/sbin:/usr/local/sbin')
+    return shutil.which(
+        'mosquitto', path=f'{os.environ.get("PATH", "")}:/usr/sbin:/usr/local/sbin'
+    )
 
 
 def free_port() -> int:
@@ -112,6 +114,8 @@ class Broker:
     def pause(self) -> None:
         """SIGSTOP the process: connections stay open and nothing is answered."""
         self._running.send_signal(signal.SIGSTOP)
+        # The signal takes a moment, in which the broker would still answer.
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         """SIGCONT the process after ``pause``."""
