@@ -58,8 +58,8 @@ class ConsumerCounts:
     """
     What a consumer has seen since its start.
 
-    ``bytes`` are MQTT payloads; ``overflow_messages`` came faster than they could be handled and were
-    dropped here; ``errors`` are messages that broke the protocol.
+    ``bytes`` are MQTT payloads; ``overflow_messages`` came faster than they could be handled and
+    were dropped here; ``errors`` are messages that broke the protocol.
     """
 
     messages: int = 0

@@ -15,8 +15,8 @@
 """
 Samples as readable text and as JSON.
 
-In JSON, arrays of numbers are lists, arrays of bytes (``uint8[]``, ``byte[]``) are base64, and what
-JSON has no number for are the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
+In JSON, arrays of numbers are lists, arrays of bytes (``uint8[]``, ``byte[]``) are base64, and
+what JSON has no number for are the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``.
 """
 
 import base64
@@ -93,8 +93,9 @@ class FieldFilter:
 
 def _members(message: Any) -> Iterable[tuple[str, Any]]:
     for field in dataclasses.fields(message):
-        if field.name != EMPTY_MEMBER:
-            # The decoder's library writes members named like a Python keyword with an underscore.
+        # Constants come as fields too, but only they have defaults; the decoder's library writes
+        # members that are named like a Python keyword with an underscore behind.
+        if field.name != EMPTY_MEMBER and field.default is dataclasses.MISSING:
             trimmed = field.name.removesuffix('_')
             name = trimmed if keyword.iskeyword(trimmed) else field.name
             yield name, getattr(message, field.name)
@@ -228,20 +229,24 @@ def _items(values: Sequence[Any], indent: int) -> list[str]:
 def _flow(value: Any) -> str:
     if isinstance(value, dict):
         return '{' + ', '.join(f'{name}: {_flow(inner)}' for name, inner in value.items()) + '}'
-    if isinstance(value, (list, np.ndarray)):
-        count = len(value)
-        numbers = isinstance(value, np.ndarray)
-        shown = count if count <= _SHOWN_NUMBERS else _SHOWN_ITEMS
-        texts = [_flow(item) for item in (value[:shown].tolist() if numbers else value[:shown])]
-        if count > shown:
-            unit = 'bytes' if numbers and value.dtype == np.uint8 else 'in all'
-            texts.append(f'… {count} {unit}')
-        return '[' + ', '.join(texts) + ']'
+    if isinstance(value, np.ndarray):
+        unit = 'bytes' if value.dtype == np.uint8 else 'in all'
+        return _flow_items(value[: _SHOWN_NUMBERS + 1].tolist(), len(value), unit)
+    if isinstance(value, list):
+        return _flow_items(value, len(value), 'in all')
     if isinstance(value, bool):
         return 'true' if value else 'false'
     if isinstance(value, float):
         return f'{value:.6g}'
     return _string(value) if isinstance(value, str) else str(value)
+
+
+def _flow_items(items: Sequence[Any], count: int, unit: str) -> str:
+    shown = items if count <= _SHOWN_NUMBERS else items[:_SHOWN_ITEMS]
+    texts = [_flow(item) for item in shown]
+    if count > len(shown):
+        texts.append(f'… {count} {unit}')
+    return '[' + ', '.join(texts) + ']'
 
 
 def _string(text: str, limit: int = _SHOWN_CHARACTERS) -> str:

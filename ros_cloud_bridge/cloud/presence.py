@@ -39,7 +39,7 @@ class Presence:
     """
     Keeps what is known of each robot's presence.
 
-    Boot ids cannot be ordered, so that a will counts only against the birth that it belongs to: one of
+    Boot ids cannot be ordered, so a will counts only against the birth that it belongs to: one of
     an earlier connection, or of a boot that another birth has replaced, comes too late.
     """
 

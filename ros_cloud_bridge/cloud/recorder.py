@@ -241,7 +241,7 @@ class Recorder:
 
     def _qos(self, sample: Sample) -> str:
         latched = (sample.robot_id, sample.topic) in self._latched
-        # tf2 publishes it so by definition, and a player that does not leaves late listeners without.
+        # tf2 publishes it so by definition; a player that does not leaves late listeners without.
         if latched or sample.topic.rpartition('/')[2] == 'tf_static':
             return _QOS.format(depth=1, durability='transient_local')
         return _QOS.format(depth=10, durability='volatile')

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Types with ``wstring`` members, which rosbags can neither parse from ``.msg`` text nor decode."""
+"""Types with ``wstring`` members, which rosbags neither parses from ``.msg`` text nor decodes."""
 
 from collections.abc import Mapping
 import re

@@ -1,0 +1,218 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What ``tail`` and ``record`` share: selection, ends, and what they say on stderr."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import math
+import signal
+import sys
+import threading
+import time
+
+from ros_cloud_bridge.cloud.consumer import Consumer, printable
+from ros_cloud_bridge.cloud.presence import RobotState
+from ros_cloud_bridge.core.selection import compile_pattern
+from ros_cloud_bridge.errors import ConfigError
+from ros_cloud_bridge.mqtt.events import (
+    Connected,
+    Disconnected,
+    Refused,
+    SessionEvent,
+    SubscriptionRefused,
+    TakenOver,
+    Unreachable,
+)
+from ros_cloud_bridge.values import MqttConfig
+
+_POLL_S = 0.5
+
+
+def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
+    """
+    Add which samples are wanted, and how many.
+
+    :param parser: a subcommand's parser
+    """
+    parser.add_argument(
+        '--robot', default='*', metavar='GLOB', help='robot id or glob over robot ids (all)'
+    )
+    parser.add_argument(
+        '--topic',
+        action='append',
+        nargs='+',
+        default=[],
+        metavar='PATTERN',
+        help="ROS topic, glob such as '/camera*', or 're:' and a regular expression (all)",
+    )
+    parser.add_argument('--count', type=_count, metavar='N', help='end after N samples')
+    parser.add_argument('--seconds', type=_seconds, metavar='S', help='end after S seconds')
+
+
+def topic_filter(args: argparse.Namespace) -> Callable[[str], bool]:
+    """
+    Make a predicate of the ``--topic`` arguments.
+
+    :param args: parsed arguments
+    :returns: says whether a ROS topic is wanted
+    :raises ConfigError: for an invalid pattern
+    """
+    patterns = []
+    for text in (text for group in args.topic for text in group):
+        try:
+            patterns.append(compile_pattern(text))
+        except ValueError as error:
+            raise ConfigError('topic', f'{text!r} {error}') from None
+    return lambda topic: not patterns or any(pattern.matches(topic) for pattern in patterns)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """
+    Turn SIGINT and SIGTERM into an event.
+
+    :yields: the event
+    """
+    stop = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stop.set())
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def wait(
+    stop: threading.Event, seconds: float | None, each_turn: Callable[[], None] | None = None
+) -> None:
+    """
+    Wait for the end.
+
+    :param stop: set by a signal, or when enough has come
+    :param seconds: end after this long; None for no limit
+    :param each_turn: called about twice a second
+    """
+    deadline = time.monotonic() + (math.inf if seconds is None else seconds)
+    while not stop.is_set():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        # In turns also without anything to do: some platforms deliver no signal while one waits.
+        stop.wait(min(_POLL_S, left))
+        if each_turn is not None:
+            each_turn()
+
+
+def say(text: str) -> None:
+    """
+    Say something to the user, beside the output.
+
+    :param text: one line
+    """
+    print(f'ros-cloud-bridge: {text}', file=sys.stderr, flush=True)
+
+
+def state_text(state: RobotState) -> str:
+    """
+    Word a robot's coming or going.
+
+    :param state: what has become of it
+    :returns: as in ``rover is online (birth)``
+    """
+    word = 'online' if state.online else 'offline'
+    return printable(f'{state.robot_id} is {word} ({state.reason})')
+
+
+class LinkReporter:
+    """
+    Says what becomes of the broker connection, once per change.
+
+    :param config: names the broker
+    """
+
+    def __init__(self, config: MqttConfig) -> None:
+        self._place = f'{config.host}:{config.effective_port}'
+        self._down: str | None = None
+
+    def __call__(self, event: SessionEvent) -> None:
+        """
+        Take an event.
+
+        :param event: from the consumer
+        """
+        if isinstance(event, Connected):
+            if self._down is not None:
+                say(f'connected to {self._place}')
+            self._down = None
+        elif isinstance(event, Unreachable):
+            self._failed('unreachable', f'broker not reachable: {event.reason}; keeps trying')
+        elif isinstance(event, Refused):
+            self._failed(
+                f'refused {event.code}', f'{self._place} refuses: {event.reason}; keeps trying'
+            )
+        elif isinstance(event, (Disconnected, TakenOver)):
+            if event.retry_in_s > 0:
+                reason = getattr(event, 'reason', 'another client has our client id')
+                self._failed('lost', f'connection to {self._place} lost: {reason}; keeps trying')
+        elif isinstance(event, SubscriptionRefused):
+            say(f'{self._place} refuses the subscription to {event.topic_filter}')
+
+    def _failed(self, kind: str, text: str) -> None:
+        # A lost connection is followed by failed attempts: that is one story, told once.
+        told = self._down is not None and (kind == self._down or kind == 'unreachable')
+        self._down = kind
+        if not told:
+            say(printable(text))
+
+
+def report_losses(consumer: Consumer) -> None:
+    """
+    Say what did not arrive, per route, and what was dropped on this side.
+
+    :param consumer: a stopped consumer
+    """
+    for entry in consumer.decoder.losses():
+        reported = ', '.join(f'{name} {count}' for name, count in entry.reported.items() if count)
+        if reported or entry.missing:
+            say(
+                printable(
+                    f'{entry.robot_id} {entry.topic}: {entry.received} received, '
+                    f'{entry.missing} missing ({entry.unexplained} unexplained), '
+                    f'dropped on the robot: {reported or "none"}'
+                )
+            )
+    counts = consumer.counts
+    if counts.overflow_messages:
+        say(f'{counts.overflow_messages} messages came faster than they could be handled')
+    if counts.errors:
+        say(f'{counts.errors} messages broke the protocol and were ignored')
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'must be a whole number from 1 on, not {text}')
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value) or value <= 0.0:
+        raise argparse.ArgumentTypeError(f'must be a number above 0, not {text}')
+    return value

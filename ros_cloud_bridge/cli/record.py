@@ -1,0 +1,180 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""``ros-cloud-bridge record``: samples into an MCAP file."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+import threading
+import time
+from typing import BinaryIO
+
+from ros_cloud_bridge.cli.consuming import (
+    add_selection_arguments,
+    LinkReporter,
+    report_losses,
+    say,
+    state_text,
+    stop_on_signals,
+    topic_filter,
+    wait,
+)
+from ros_cloud_bridge.cli.mqtt_options import add_mqtt_arguments, mqtt_config
+from ros_cloud_bridge.cloud.consumer import Consumer, printable
+from ros_cloud_bridge.cloud.presence import RobotState
+from ros_cloud_bridge.cloud.recorder import Recorder, TopicTotals
+from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.errors import ConfigError
+
+_FLUSH_S = 1.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """
+    Add the subcommand's arguments.
+
+    :param parser: the subcommand's parser
+    """
+    parser.add_argument(
+        '-o', '--output', required=True, type=Path, metavar='FILE.mcap', help='file to write'
+    )
+    parser.add_argument('--force', action='store_true', help='replace the file if it exists')
+    add_selection_arguments(parser)
+    parser.add_argument(
+        '--prefix',
+        action=argparse.BooleanOptionalAction,
+        help='write /{robot} before each topic (when several robots are recorded)',
+    )
+    add_mqtt_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Record until SIGINT, SIGTERM, enough samples, or the end of the time.
+
+    :param args: the parsed arguments
+    :returns: exit status; 1 when the file cannot be written to the end
+    :raises ConfigError: when an argument cannot be used
+    """
+    config = mqtt_config(args)
+    wanted = topic_filter(args)
+    # From before the file exists on: whoever stops us gets a finished one.
+    with stop_on_signals() as stop:
+        writing = _Writing(wanted, args.count, stop)
+        consumer = Consumer(
+            config,
+            writing.sample,
+            robots=args.robot,
+            root=args.root,
+            on_state=writing.state,
+            on_link=LinkReporter(config),
+        )
+        with _create(args) as stream:
+            writing.recorder = recorder = Recorder(stream, prefix=args.prefix)
+            with consumer:
+                wait(stop, args.seconds, writing.flush)
+            totals: list[TopicTotals] = []
+            with writing:
+                totals = recorder.close(consumer.decoder.losses())
+    _print_table(totals)
+    report_losses(consumer)
+    if writing.failed is not None:
+        say(f'{args.output}: {writing.failed.strerror or writing.failed}')
+        return 1
+    return 0
+
+
+class _Writing:
+    """Hands samples to the recorder; as a context manager it keeps the file's first error."""
+
+    def __init__(
+        self, wanted: Callable[[str], bool], count: int | None, stop: threading.Event
+    ) -> None:
+        self.recorder: Recorder | None = None
+        self._wanted = wanted
+        self._left = count
+        self._stop = stop
+        self._next_flush = time.monotonic() + _FLUSH_S
+        self.failed: OSError | None = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, OSError):
+            return False
+        self.failed = self.failed or error
+        self._stop.set()
+        return True
+
+    def sample(self, sample: Sample) -> None:
+        # After --seconds, a signal or --count, what has come in meanwhile counts no more.
+        if self._stop.is_set() or self.recorder is None or not self._wanted(sample.topic):
+            return
+        with self:
+            self.recorder.add(sample)
+        if self._left is not None:
+            self._left -= 1
+            if self._left == 0:
+                self._stop.set()
+
+    def state(self, state: RobotState) -> None:
+        if state.online and self.recorder is not None:
+            self.recorder.expect(state.robot_id)
+        say(state_text(state))
+
+    def flush(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_flush and self.recorder is not None:
+            self._next_flush = now + _FLUSH_S
+            with self:
+                self.recorder.flush()
+
+
+def _create(args: argparse.Namespace) -> BinaryIO:
+    path: Path = args.output
+    try:
+        return path.open('wb' if args.force else 'xb')
+    except FileExistsError:
+        raise ConfigError('output', f'{path} exists; --force replaces it') from None
+    except OSError as error:
+        raise ConfigError('output', f'{path}: {error.strerror}') from error
+
+
+def _print_table(totals: list[TopicTotals]) -> None:
+    rows = [
+        (printable(entry.recorded_as), str(entry.samples), str(entry.bytes))
+        for entry in totals
+        if entry.samples
+    ]
+    rows.append(
+        (
+            'total',
+            str(sum(entry.samples for entry in totals)),
+            str(sum(entry.bytes for entry in totals)),
+        )
+    )
+    header = ('topic', 'samples', 'bytes')
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(3)]
+    for topic, samples, size in [header, *rows]:
+        print(f'{topic:<{widths[0]}}  {samples:>{widths[1]}}  {size:>{widths[2]}}')
+    for entry in totals:
+        if entry.without_schema:
+            say(
+                printable(
+                    f'{entry.robot_id} {entry.topic}: {entry.without_schema} samples left out, '
+                    f'for no definition of {entry.type_name} came'
+                )
+            )

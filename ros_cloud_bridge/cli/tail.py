@@ -1,0 +1,152 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""``ros-cloud-bridge tail``: live samples as text or JSON lines."""
+
+import argparse
+from collections.abc import Callable
+import json
+import os
+import sys
+import threading
+import time
+
+from ros_cloud_bridge.cli.consuming import (
+    add_selection_arguments,
+    LinkReporter,
+    report_losses,
+    say,
+    state_text,
+    stop_on_signals,
+    topic_filter,
+    wait,
+)
+from ros_cloud_bridge.cli.mqtt_options import add_mqtt_arguments, mqtt_config
+from ros_cloud_bridge.cloud.consumer import Consumer
+from ros_cloud_bridge.cloud.format import FieldFilter, sample_json, sample_text
+from ros_cloud_bridge.cloud.presence import RobotState
+from ros_cloud_bridge.cloud.sample import Sample
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """
+    Add the subcommand's arguments.
+
+    :param parser: the subcommand's parser
+    """
+    add_selection_arguments(parser)
+    parser.add_argument(
+        '--json',
+        action='store_true',
+        help='one JSON object per line, complete; byte arrays are base64, '
+        'and "NaN", "Infinity", "-Infinity" are strings',
+    )
+    parser.add_argument(
+        '--cdr', action='store_true', help='with --json: add the serialized message, base64'
+    )
+    parser.add_argument(
+        '--fields',
+        action='append',
+        default=[],
+        metavar='PATTERN',
+        help="show only these fields: dotted paths or globs, as in 'pose.pose.position'; "
+        'repeatable',
+    )
+    parser.add_argument(
+        '--state',
+        action='store_true',
+        help='print the coming and going of robots among the samples, not on stderr',
+    )
+    add_mqtt_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Print samples until SIGINT, SIGTERM, enough of them, or the end of the time.
+
+    :param args: the parsed arguments
+    :returns: exit status
+    :raises ConfigError: when an argument cannot be used
+    """
+    config = mqtt_config(args)
+    wanted = topic_filter(args)
+    with stop_on_signals() as stop:
+        printer = _Printer(args, wanted, stop)
+        consumer = Consumer(
+            config,
+            printer.sample,
+            robots=args.robot,
+            root=args.root,
+            on_state=printer.state,
+            on_link=LinkReporter(config),
+        )
+        with consumer:
+            wait(stop, args.seconds)
+    if printer.broken:
+        # Whoever read our output has gone; Python would complain as it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    report_losses(consumer)
+    return 0
+
+
+class _Printer:
+    """Writes lines until enough have been written or nobody reads them any more."""
+
+    def __init__(
+        self, args: argparse.Namespace, wanted: Callable[[str], bool], stop: threading.Event
+    ) -> None:
+        self._args = args
+        self._wanted = wanted
+        self._stop = stop
+        self._fields = FieldFilter(args.fields)
+        self._left = args.count
+        self.broken = False
+
+    def sample(self, sample: Sample) -> None:
+        if self._stop.is_set() or not self._wanted(sample.topic):
+            return
+        if self._args.json:
+            self._print(sample_json(sample, self._fields, cdr=self._args.cdr))
+        else:
+            self._print(sample_text(sample, self._fields, time.time_ns()))
+        if self._left is not None:
+            self._left -= 1
+            if self._left == 0:
+                self._stop.set()
+
+    def state(self, state: RobotState) -> None:
+        if not self._args.state:
+            say(state_text(state))
+        elif self._args.json:
+            document = {
+                'kind': 'state',
+                'robot': state.robot_id,
+                'state': 'online' if state.online else 'offline',
+                'reason': state.reason,
+                'boot_id': state.boot_id,
+                'connection': state.connection,
+                'retained': state.retained,
+            }
+            self._print(json.dumps(document, separators=(',', ':')))
+        else:
+            self._print(state_text(state))
+
+    def _print(self, text: str) -> None:
+        try:
+            # A robot's text may hold characters that the terminal's encoding has not.
+            encoding = sys.stdout.encoding or 'utf-8'
+            print(text.encode(encoding, 'backslashreplace').decode(encoding), flush=True)
+        except BrokenPipeError:
+            self.broken = True
+            self._stop.set()
