@@ -26,6 +26,7 @@ from ros_cloud_bridge.core.presence import Presence, Verdict
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.core.window import SendWindow
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.journal import Journal
 from ros_cloud_bridge.link import Link, Log
 from ros_cloud_bridge.mqtt.events import (
     Acknowledged,
@@ -53,11 +54,13 @@ class Bridge:
 
     :param config: checked configuration
     :param log: takes (level, text); levels are ``info``, ``warning`` and ``error``
+    :param journal: notes every accepted sample, if not None
     :raises ConfigError: when a file that the configuration names cannot be used
     """
 
-    def __init__(self, config: BridgeConfig, log: Log) -> None:
+    def __init__(self, config: BridgeConfig, log: Log, journal: Journal | None = None) -> None:
         self._config = config
+        self._journal = journal
         self._log = log
         self._boot = os.urandom(8)
         self._started_at = time.monotonic()
@@ -124,6 +127,8 @@ class Bridge:
                     return route
             route = Route(len(self._outbox.routes) + 1, stream, topic, type_name, gated)
             route.schema_id = schema.id if schema is not None else ''
+            if self._journal is not None:
+                route.on_accept = self._journal.accepted
             self._outbox.add(route)
             self._announcer.route_added(schema, time.monotonic())
             self._wake.notify()

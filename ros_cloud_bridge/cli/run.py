@@ -15,6 +15,7 @@
 """``ros-cloud-bridge run``: the bridge for those who have no ``ros2`` command."""
 
 import argparse
+from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar='NAME:=VALUE',
         help='overrides one parameter; may be repeated',
+    )
+    parser.add_argument(
+        '--journal',
+        metavar='FILE',
+        type=Path,
+        help='note every accepted sample there, to prove what arrives; not for the field',
     )
 
 
@@ -56,4 +63,4 @@ def run(args: argparse.Namespace) -> int:
         ros_args += ['-p', f'robot_id:={args.robot_id}']
     for parameter in args.param:
         ros_args += ['-p', parameter]
-    return main(['--ros-args', *ros_args] if ros_args else [])
+    return main(['--ros-args', *ros_args] if ros_args else [], args.journal)

@@ -15,7 +15,7 @@
 """A route: one (stream, topic, type) with its policy, queue, sequence numbers and statistics."""
 
 from collections import Counter, deque, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 
 from ros_cloud_bridge.core.keys import key_of
@@ -57,6 +57,7 @@ class Route:
         self.wire_bytes = 0
         self.drops: Counter[Drop] = Counter()
         self.latched: LatchedValues | None = None
+        self.on_accept: Callable[['Route', int, Sequence[Received]], None] | None = None
         self.publishers: frozenset[bytes] = frozenset()
         self.publisher_count = 0
         self.queued_bytes = 0
@@ -116,6 +117,8 @@ class Route:
         self.bytes_accepted += size
         self.queued_bytes += size
         queued = list(map(Queued, range(first, self._next_sequence), passed, repeat(now)))
+        if self.on_accept is not None:
+            self.on_accept(self, first, passed)
         if self.latched is not None:
             self.latched.update(queued, self.publishers, self.publisher_count)
         self._enqueue(queued)

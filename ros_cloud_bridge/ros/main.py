@@ -15,6 +15,7 @@
 """The executable ``bridge``: hosts the bridge's nodes until SIGINT or SIGTERM."""
 
 from collections.abc import Sequence
+from pathlib import Path
 import signal
 import sys
 from types import FrameType
@@ -24,17 +25,19 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
+from ros_cloud_bridge.journal import Journal
 from ros_cloud_bridge.ros.uplink import UplinkNode
 
 # How long a signal may wait to be noticed: rclpy's wait is not interrupted by one.
 _SPIN_S = 0.2
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, journal_file: Path | None = None) -> int:
     """
     Run the bridge.
 
     :param argv: arguments, ``--ros-args`` included; those of the process when left out
+    :param journal_file: where to note every accepted sample, if not None
     :returns: 0 after SIGINT or SIGTERM, 2 when the configuration cannot be used
     """
     stopping: list[int] = []
@@ -46,14 +49,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+    journal = None if journal_file is None else Journal(journal_file)
     try:
-        return _host(stopping)
+        return _host(stopping, journal)
     finally:
         rclpy.try_shutdown()
+        if journal is not None:
+            journal.close()
 
 
-def _host(stopping: list[int]) -> int:
-    node = UplinkNode()
+def _host(stopping: list[int], journal: Journal | None) -> int:
+    node = UplinkNode(journal)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

@@ -26,7 +26,8 @@ from ros_cloud_bridge.bridge import Bridge
 from ros_cloud_bridge.core.selection import TopicSelector
 from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.host_lock import HostLock
-from ros_cloud_bridge.ros.parameters import read_parameters, try_change
+from ros_cloud_bridge.journal import Journal
+from ros_cloud_bridge.ros.parameters import adopt_overrides, read_parameters, try_change
 from ros_cloud_bridge.ros.routes import RouteManager
 from ros_cloud_bridge.values import BridgeConfig
 
@@ -38,17 +39,20 @@ class UplinkNode(LifecycleNode):
     ``configure`` reads and checks the parameters, ``activate`` connects and subscribes,
     ``deactivate`` stops sending and keeps the connection, ``cleanup`` and ``shutdown`` let go.
 
+    :param journal: notes every accepted sample, if not None
     :param options: further arguments of the rclpy node
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, journal: Journal | None = None, **options: Any) -> None:
         super().__init__('uplink', allow_undeclared_parameters=True, **options)
+        self._journal = journal
         self.problem: BridgeError | None = None
         self._config: BridgeConfig | None = None
         self._lock: HostLock | None = None
         self._bridge: Bridge | None = None
         self._routes: RouteManager | None = None
         self._timer: Timer | None = None
+        adopt_overrides(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
     @property
@@ -61,7 +65,7 @@ class UplinkNode(LifecycleNode):
         try:
             self._config = read_parameters(self)
             self._lock = HostLock(self._config)
-            self._bridge = Bridge(self._config, self._log)
+            self._bridge = Bridge(self._config, self._log, self._journal)
         except BridgeError as error:
             self.problem = error
             self._log('error', str(error))
