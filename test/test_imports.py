@@ -41,7 +41,7 @@ ROOMS = {
     'store': LEAVES | {'wire'},
     'mqtt': LEAVES | {'core', 'wire'},
     'host_lock': LEAVES,
-    'journal': LEAVES,
+    'journal': LEAVES | {'core'},
     'uplink': LEAVES | {'core', 'wire'},
     'link': LEAVES | {'mqtt', 'uplink'},
     'bridge': LEAVES | {'core', 'wire', 'store', 'mqtt', 'uplink', 'link', 'journal'},
