@@ -18,19 +18,31 @@ from collections import deque, OrderedDict
 from dataclasses import dataclass, field
 
 from ros_cloud_bridge.cloud.losses import RouteLosses, RouteTracker
-from ros_cloud_bridge.wire.batch import Batch, Descriptor, Section
+from ros_cloud_bridge.cloud.ordering import Orderer
+from ros_cloud_bridge.wire.batch import Descriptor, Section
 
-_MAX_ROUTES = 65536
+_MAX_ROUTES = 4096
+# Held beside the samples' bytes, so that many empty samples count too.
+_SECTION_OVERHEAD = 1024
+_TOTAL_OVERHEAD = 128
+_SAMPLE_OVERHEAD = 320
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A section whose route has not been described yet, and the batch that it came in."""
+    """A section whose route has not been described yet, and when its batch was made."""
 
-    batch: Batch
+    sent_time_ns: int
     section: Section
     latched: bool
-    size: int
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes to keep it."""
+        section = self.section
+        totals = _TOTAL_OVERHEAD * len(section.totals or ())
+        samples = sum(len(sample.cdr) + _SAMPLE_OVERHEAD for sample in section.samples)
+        return _SECTION_OVERHEAD + totals + samples
 
 
 @dataclass(slots=True)
@@ -41,19 +53,24 @@ class Boot:
     routes: OrderedDict[int, Descriptor] = field(default_factory=OrderedDict)
     trackers: dict[int, RouteTracker] = field(default_factory=dict)
     waiting: deque[Waiting] = field(default_factory=deque)
+    orderers: dict[int, Orderer] = field(default_factory=dict)
     waiting_bytes: int = 0
 
-    def describe(self, route: int, descriptor: Descriptor) -> None:
+    def describe(self, route: int, descriptor: Descriptor) -> Orderer | None:
         """
-        Note what a route number stands for.
+        Note what a route number stands for; beyond a bound the oldest route is forgotten.
 
         :param route: route number
         :param descriptor: its description
+        :returns: what held samples of the forgotten route back, if anything did
         """
+        orderer = None
         if route not in self.routes and len(self.routes) >= _MAX_ROUTES:
             gone, _ = self.routes.popitem(last=False)
             self.trackers.pop(gone, None)
+            orderer = self.orderers.pop(gone, None)
         self.routes[route] = descriptor
+        return orderer
 
     def tracker(self, route: int) -> RouteTracker:
         """
@@ -64,22 +81,24 @@ class Boot:
         """
         return self.trackers.setdefault(route, RouteTracker())
 
-    def wait(self, waiting: Waiting, quota: int) -> int:
+    def wait(self, waiting: Waiting) -> None:
         """
         Keep a section until its route is described.
 
         :param waiting: the section
-        :param quota: most bytes kept
-        :returns: how many samples had to be given up for it
         """
         self.waiting.append(waiting)
         self.waiting_bytes += waiting.size
-        given_up = 0
-        while self.waiting_bytes > quota:
-            oldest = self.waiting.popleft()
-            self.waiting_bytes -= oldest.size
-            given_up += len(oldest.section.samples)
-        return given_up
+
+    def give_up_oldest(self) -> int:
+        """
+        Give up the section that has waited longest.
+
+        :returns: how many samples it had
+        """
+        oldest = self.waiting.popleft()
+        self.waiting_bytes -= oldest.size
+        return len(oldest.section.samples)
 
     def described(self) -> list[Waiting]:
         """
@@ -94,6 +113,16 @@ class Boot:
             )
             self.waiting_bytes = sum(entry.size for entry in self.waiting)
         return ready
+
+    def held_samples(self) -> int:
+        """
+        Count the samples that have come in and not been handed on.
+
+        :returns: those whose route is not described, and those that wait for earlier ones
+        """
+        return sum(len(waiting.section.samples) for waiting in self.waiting) + sum(
+            len(orderer) for orderer in self.orderers.values()
+        )
 
     def losses(self, robot_id: str) -> list[RouteLosses]:
         """

@@ -14,9 +14,8 @@
 
 """Decode what bridges publish; every byte that comes in counts as hostile."""
 
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+import re
 import time
 from typing import Any
 
@@ -24,7 +23,7 @@ from ros_cloud_bridge.cloud.boot import Boot, Waiting
 from ros_cloud_bridge.cloud.losses import RouteLosses
 from ros_cloud_bridge.cloud.messages import MessageDecoder
 from ros_cloud_bridge.cloud.ordering import Orderer
-from ros_cloud_bridge.cloud.reassembly import Reassembler
+from ros_cloud_bridge.cloud.robot import Robot
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire.announce import Ask, decode_json, decode_schema
@@ -34,36 +33,11 @@ from ros_cloud_bridge.wire.limits import MAX_PAYLOAD, MAX_TEXT
 from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic, TopicName
 
 _DOCUMENTS = ('state', 'info', 'health')
-_MAX_BOOTS = 8
-_MAX_WANTED = 1024
-# Held per sample beside its bytes, so that many empty samples count too.
-_SAMPLE_OVERHEAD = 128
-
-
-@dataclass(slots=True)
-class Robot:
-    """What a decoder knows of one robot; the documents are the newest that came in."""
-
-    robot_id: str
-    reassembler: Reassembler
-    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
-    boots: OrderedDict[str, Boot] = field(default_factory=OrderedDict)
-    orderers: dict[tuple[str, int], Orderer] = field(default_factory=dict)
-    given_up_samples: int = 0
-
-    def boot(self, boot_id: str) -> Boot:
-        """
-        Give a boot's memory.
-
-        :param boot_id: hexadecimal
-        :returns: the memory, made when new; the least recently used boot is forgotten
-        """
-        boot = self.boots.setdefault(boot_id, Boot(boot_id))
-        self.boots.move_to_end(boot_id)
-        while len(self.boots) > _MAX_BOOTS:
-            gone, _ = self.boots.popitem(last=False)
-            self.orderers = {key: value for key, value in self.orderers.items() if key[0] != gone}
-        return boot
+_MAX_ROUTES_IN_INFO = 4096
+_MAX_ASKED = 64
+_BOOT_ID = re.compile(r'[0-9a-f]{16}')
+_SCHEMA_ID = re.compile(r'([0-9a-f]{16})?')
+_INT64_MAX = (1 << 63) - 1
 
 
 class Decoder:
@@ -74,8 +48,8 @@ class Decoder:
     :param ordered: hand each route's samples on in the order of their sequence numbers, within
         bounds; otherwise in the order of their arrival
     :param max_payload: larger MQTT payloads are refused, bytes
-    :param quota: bytes that one robot may hold in incomplete batches, and again in samples of
-        routes not described yet
+    :param quota: bytes that one robot may hold in incomplete batches, again in samples of routes
+        not described yet, and again in samples that wait for earlier ones
     :param max_robots: most robots; further ones are refused
     :param clock: monotonic seconds, for giving up incomplete batches
     """
@@ -98,7 +72,6 @@ class Decoder:
         self._clock = clock
         self._messages = MessageDecoder()
         self._robots: dict[str, Robot] = {}
-        self._wanted: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     @property
     def robots(self) -> dict[str, Robot]:
@@ -154,12 +127,7 @@ class Decoder:
 
         :returns: samples, per route in order
         """
-        return [
-            sample
-            for robot in self._robots.values()
-            for orderer in robot.orderers.values()
-            for sample in orderer.flush()
-        ]
+        return [sample for robot in self._robots.values() for sample in robot.flush()]
 
     def wanted(self) -> dict[str, Ask]:
         """
@@ -168,14 +136,12 @@ class Decoder:
         :returns: request by robot id; each need is named once per call until it is met
         """
         asks: dict[str, Ask] = {}
-        for robot_id, what, schema_id in list(self._wanted):
-            ask = asks.get(robot_id, Ask())
-            if what == 'routes':
-                asks[robot_id] = Ask(routes=True, schemas=ask.schemas)
-            elif schema_id in self._messages:
-                del self._wanted[robot_id, what, schema_id]
-            elif len(ask.schemas) < 64:
-                asks[robot_id] = Ask(routes=ask.routes, schemas=(*ask.schemas, schema_id))
+        for robot_id, robot in self._robots.items():
+            for schema_id in [wanted for wanted in robot.wanted if wanted in self._messages]:
+                del robot.wanted[schema_id]
+            ask = Ask(routes=robot.wants_routes, schemas=tuple(robot.wanted)[:_MAX_ASKED])
+            if ask:
+                asks[robot_id] = ask
         return asks
 
     def _robot(self, robot_id: str) -> Robot:
@@ -183,9 +149,7 @@ class Decoder:
         if robot is None:
             if len(self._robots) >= self._max_robots:
                 raise ProtocolError(f'more than {self._max_robots} robots')
-            robot = self._robots[robot_id] = Robot(
-                robot_id=robot_id, reassembler=Reassembler(self._quota)
-            )
+            robot = self._robots[robot_id] = Robot(robot_id, self._quota)
         return robot
 
     def _feed_batch(self, name: TopicName, payload: bytes) -> list[Sample]:
@@ -212,38 +176,32 @@ class Decoder:
         for section in batch.sections:
             if section.descriptor is not None:
                 self._describe(robot, boot, section.route, section.descriptor)
-            size = sum(len(sample.cdr) + _SAMPLE_OVERHEAD for sample in section.samples)
-            waiting = Waiting(batch=batch, section=section, latched=latched, size=size)
+            waiting = Waiting(sent_time_ns=batch.sent_time_ns, section=section, latched=latched)
             if section.route in boot.routes:
                 samples += self._release(robot, boot, waiting)
             else:
-                robot.given_up_samples += boot.wait(waiting, self._quota)
-                self._want(robot.robot_id, 'routes', '')
+                robot.wait(boot, waiting)
         return self._described(robot, boot) + samples
 
     def _describe(self, robot: Robot, boot: Boot, route: int, descriptor: Descriptor) -> None:
-        boot.describe(route, descriptor)
-        if not self._messages.knows(descriptor.schema_id, descriptor.type_name):
-            self._want(robot.robot_id, 'schema', descriptor.schema_id)
-
-    def _want(self, robot_id: str, what: str, schema_id: str) -> None:
-        if what != 'schema' or schema_id:
-            self._wanted[robot_id, what, schema_id] = None
-            if len(self._wanted) > _MAX_WANTED:
-                self._wanted.popitem(last=False)
+        robot.describe(boot, route, descriptor)
+        schema_id = descriptor.schema_id
+        if schema_id and not self._messages.knows(schema_id, descriptor.type_name):
+            robot.want(schema_id)
 
     def _described(self, robot: Robot, boot: Boot) -> list[Sample]:
         samples = []
         for waiting in boot.described():
             samples += self._release(robot, boot, waiting)
         if not boot.waiting:
-            self._wanted.pop((robot.robot_id, 'routes', ''), None)
+            robot.wants_routes = False
         return samples
 
     def _release(self, robot: Robot, boot: Boot, waiting: Waiting) -> list[Sample]:
         section = waiting.section
         descriptor = boot.routes[section.route]
         tracker = boot.tracker(section.route)
+        fresh = tracker.take(section.sequences, section.totals, waiting.latched)
         samples = [
             Sample(
                 robot_id=robot.robot_id,
@@ -252,7 +210,7 @@ class Decoder:
                 cdr=received.cdr,
                 source_time_ns=received.source_time_ns,
                 receive_time_ns=received.receive_time_ns,
-                sent_time_ns=waiting.batch.sent_time_ns,
+                sent_time_ns=waiting.sent_time_ns,
                 sequence=sequence,
                 stream=descriptor.stream,
                 historical=False,
@@ -263,26 +221,31 @@ class Decoder:
                 _decode=self._messages.decode,
                 _schema=self._messages.schema,
             )
-            for sequence, received in zip(section.sequences, section.samples, strict=True)
-            if tracker.accept(sequence)
+            for sequence, received, new in zip(
+                section.sequences, section.samples, fresh, strict=True
+            )
+            if new
         ]
-        if section.totals is not None:
-            tracker.report(section.totals)
         if not self._ordered:
             return samples
-        orderer = robot.orderers.setdefault((boot.boot_id, section.route), Orderer())
-        return orderer.push(samples, tracker.missing()[1])
+        orderer = boot.orderers.setdefault(section.route, Orderer())
+        return robot.order(orderer, samples, tracker.missing()[1])
 
     def _feed_document(self, name: TopicName, document: dict[str, Any]) -> list[Sample]:
+        boot_id = document.get('boot_id')
+        if not isinstance(boot_id, str) or not _BOOT_ID.fullmatch(boot_id):
+            raise ProtocolError(f'{name.kind} has a boot_id of 16 hexadecimal digits')
+        routes = document.get('routes', []) if name.kind == 'info' else []
+        if not isinstance(routes, list) or len(routes) > _MAX_ROUTES_IN_INFO:
+            raise ProtocolError(f'info has at most {_MAX_ROUTES_IN_INFO} routes')
+        described = [_route_entry(route) for route in routes]
         robot = self._robot(name.robot_id)
         robot.documents[name.kind] = document
-        boot_id = document.get('boot_id')
-        routes = document.get('routes')
-        if name.kind != 'info' or not isinstance(routes, list) or not isinstance(boot_id, str):
+        if name.kind != 'info':
             return []
-        boot = robot.boot(boot_id[:32])
-        for route in routes:
-            self._describe(robot, boot, *_route_entry(route))
+        boot = robot.boot(boot_id)
+        for route, descriptor in described:
+            self._describe(robot, boot, route, descriptor)
         return self._described(robot, boot)
 
 
@@ -292,11 +255,17 @@ def _route_entry(entry: object) -> tuple[int, Descriptor]:
         texts = [entry.get(key) for key in ('stream', 'topic', 'type', 'schema')]
         if (
             type(number) is int
-            and number >= 0
-            and all(isinstance(text, str) and len(text) <= MAX_TEXT for text in texts)
+            and 0 <= number <= _INT64_MAX
+            and all(isinstance(text, str) and _is_text(text) for text in texts)
+            and _SCHEMA_ID.fullmatch(str(texts[3]))
         ):
             stream, topic, type_name, schema_id = map(str, texts)
             return number, Descriptor(
                 stream=stream, topic=topic, type_name=type_name, schema_id=schema_id
             )
     raise ProtocolError('a route in info has route, stream, topic, type and schema')
+
+
+def _is_text(text: str) -> bool:
+    # JSON can name halves of surrogate pairs, on which whoever writes the text out would fail.
+    return len(text) <= MAX_TEXT and not any('\ud800' <= letter <= '\udfff' for letter in text)

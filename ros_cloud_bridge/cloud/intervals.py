@@ -14,6 +14,7 @@
 
 """Sets of sequence numbers as sorted, disjoint ranges."""
 
+from array import array
 from bisect import bisect_right
 
 
@@ -25,9 +26,10 @@ class IntervalSet:
         counts as present
     """
 
-    def __init__(self, max_ranges: int = 4096) -> None:
-        self._starts: list[int] = []
-        self._ends: list[int] = []
+    def __init__(self, max_ranges: int = 1024) -> None:
+        # Arrays take a fifth of what lists of integers do; numbers are below 2**63.
+        self._starts = array('q')
+        self._ends = array('q')
         self._max_ranges = max_ranges
         self.closed = 0
 
@@ -47,6 +49,21 @@ class IntervalSet:
     def last(self) -> int | None:
         """The greatest number, or None when the set is empty."""
         return self._ends[-1] if self._ends else None
+
+    def count(self, low: int, high: int) -> int:
+        """
+        Count the numbers within a range.
+
+        :param low: first number that counts
+        :param high: last number that counts
+        :returns: how many of them are in the set
+        """
+        total = 0
+        for place in range(max(0, bisect_right(self._starts, low) - 1), len(self._starts)):
+            if self._starts[place] > high:
+                break
+            total += max(0, min(high, self._ends[place]) - max(low, self._starts[place]) + 1)
+        return total
 
     def add(self, number: int) -> bool:
         """

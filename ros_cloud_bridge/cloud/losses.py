@@ -14,7 +14,7 @@
 
 """What a route lost: what the robot says, what the decoder sees, and what nobody explains."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ros_cloud_bridge.cloud.intervals import IntervalSet
@@ -27,8 +27,9 @@ class RouteLosses:
     Losses of one route since its bridge started.
 
     ``reported`` counts what the robot says it dropped, by reason. ``missing`` are sequence numbers
-    between the first and the last sample that came in which did not; ``unexplained`` are those of
-    them that no reported drop accounts for (a batch on its way, or lost behind the bridge).
+    between the first and the last sample that came in live which did not; ``unexplained`` are
+    those of them that no reported drop accounts for (a batch on its way, or lost behind the
+    bridge).
     """
 
     robot_id: str
@@ -44,44 +45,75 @@ class RouteLosses:
 
 
 class RouteTracker:
-    """Sequence numbers and reported drops of one route of one boot."""
+    """
+    Sequence numbers and reported drops of one route of one boot.
+
+    What is missing is counted between the first and the last sample that came in live, so that a
+    latched sample from long before opens no gap. What the robot had dropped before that first
+    sample is the baseline: later reports explain only what they say beyond it.
+    """
 
     def __init__(self) -> None:
         self._seen = IntervalSet()
         self._first: int | None = None
+        self._last = 0
+        self._present = 0
         self._baseline: int | None = None
         self._totals: dict[int, int] = {}
         self.received = 0
         self.duplicates = 0
 
-    def accept(self, sequence: int) -> bool:
+    def take(
+        self, sequences: Sequence[int], totals: Mapping[int, int] | None, latched: bool
+    ) -> list[bool]:
         """
-        Note a sample.
+        Note a section.
 
-        :param sequence: its sequence number
-        :returns: whether it is new
+        :param sequences: its sequence numbers, rising
+        :param totals: its drops, cumulative since boot, or None
+        :param latched: whether its samples may be from any time before
+        :returns: for each sample whether it is new
         """
-        if not self._seen.add(sequence):
-            self.duplicates += 1
-            return False
-        if self._first is None or sequence < self._first:
+        first, last, missing = self._first, self._last, self._missing()
+        fresh = [self._accept(sequence, latched) for sequence in sequences]
+        if totals is not None:
+            for reason, count in totals.items():
+                self._totals[reason] = max(count, self._totals.get(reason, 0))
+        if self._first is None:
+            return fresh
+        revealed = self._missing() - missing
+        opened = first is None or self._first < first
+        if totals is not None and opened:
+            # A section leaves out what was dropped between its samples and nothing else; all
+            # other drops that it reports lie before it.
+            inside = sequences[-1] - sequences[0] + 1 - len(sequences)
+            self._baseline = max(0, _sequenced(totals) - inside)
+        elif totals is not None and self._baseline is None and self._last > last:
+            self._baseline = max(0, _sequenced(totals) - max(0, revealed))
+        elif opened and self._baseline is not None:
+            self._baseline = max(0, self._baseline - max(0, revealed))
+        return fresh
+
+    def _accept(self, sequence: int, latched: bool) -> bool:
+        new = self._seen.add(sequence)
+        if self._first is None:
+            if not latched:
+                self._first = self._last = sequence
+                self._present = 1
+        elif sequence > self._last:
+            self._present += self._seen.count(self._last + 1, sequence)
+            self._last = sequence
+        elif sequence >= self._first:
+            self._present += new
+        elif not latched:
+            self._present += self._seen.count(sequence, self._first - 1)
             self._first = sequence
-        self.received += 1
-        return True
+        self.received += new
+        self.duplicates += not new
+        return new
 
-    def report(self, totals: Mapping[int, int]) -> None:
-        """
-        Note what the robot says it dropped.
-
-        :param totals: cumulative since boot; older reports than the last one change nothing
-        """
-        for reason, count in totals.items():
-            self._totals[reason] = max(count, self._totals.get(reason, 0))
-        if self._baseline is None:
-            self._baseline = self._sequenced()
-
-    def _sequenced(self) -> int:
-        return sum(count for reason, count in self._totals.items() if reason >= Drop.SUPERSEDED)
+    def _missing(self) -> int:
+        return 0 if self._first is None else self._last - self._first + 1 - self._present
 
     def reported(self) -> dict[str, int]:
         """
@@ -100,8 +132,11 @@ class RouteTracker:
 
         :returns: missing sequence numbers, and those that no report explains
         """
-        if self._first is None or self._seen.last is None:
-            return 0, 0
-        missing = self._seen.last - self._first + 1 - self.received
-        explained = self._sequenced() - (self._baseline or 0)
-        return missing, max(0, missing - explained)
+        missing = self._missing()
+        if self._baseline is None:
+            return missing, missing
+        return missing, max(0, missing - (_sequenced(self._totals) - self._baseline))
+
+
+def _sequenced(totals: Mapping[int, int]) -> int:
+    return sum(count for reason, count in totals.items() if reason >= Drop.SUPERSEDED)

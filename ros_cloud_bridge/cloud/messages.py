@@ -15,6 +15,7 @@
 """Message fields from CDR by the rosbags library's type stores, from schemas off the wire."""
 
 from collections import OrderedDict
+from functools import cache
 import re
 from typing import Any
 
@@ -27,7 +28,9 @@ from ros_cloud_bridge.wire.schema import RIHS01_PREFIX, Schema
 
 _SEPARATOR = re.compile(r'^={80}\n', re.MULTILINE)
 _TYPE_NAME = re.compile(r'[a-z][a-z0-9_]*/msg/[A-Za-z][A-Za-z0-9_]*')
-_MAX_SCHEMAS = 4096
+# All held texts together, bytes; what is made of a text takes up to 300 times as much memory.
+_MAX_TEXTS = 4 * 1024 * 1024
+_MAX_MEMBERS = 4096
 _MAX_ARRAY = 1 << 20
 # A message claims no sequence longer than the largest batch could hold.
 _MAX_SEQUENCE = 1 << 26
@@ -45,6 +48,7 @@ class MessageDecoder:
         self._schemas: OrderedDict[str, Schema] = OrderedDict()
         # None for a type with wide strings: its schema is known, its fields cannot be decoded.
         self._stores: dict[str, Typestore | None] = {}
+        self._text_bytes = 0
 
     def __contains__(self, schema_id: str) -> bool:
         return schema_id in self._schemas
@@ -60,8 +64,11 @@ class MessageDecoder:
             return
         self._stores[schema.id] = _build_store(schema)
         self._schemas[schema.id] = schema
-        if len(self._schemas) > _MAX_SCHEMAS:
-            del self._stores[self._schemas.popitem(last=False)[0]]
+        self._text_bytes += _held(schema)
+        while self._text_bytes > _MAX_TEXTS:
+            gone, oldest = self._schemas.popitem(last=False)
+            del self._stores[gone]
+            self._text_bytes -= _held(oldest)
 
     def knows(self, schema_id: str, type_name: str) -> bool:
         """
@@ -99,7 +106,8 @@ class MessageDecoder:
         :raises UnknownSchema: while the schema has not arrived
         :raises ProtocolError: when the bytes do not fit the schema, or its type has wide strings
         """
-        self.schema(schema_id, type_name)
+        if self.schema(schema_id, type_name).type_name != type_name:
+            raise ProtocolError(f'schema {schema_id} is not that of {type_name[:80]}')
         store = self._stores[schema_id]
         if store is None:
             raise ProtocolError(f'{type_name} has wstring members, whose fields cannot be decoded')
@@ -111,21 +119,27 @@ class MessageDecoder:
     def _add_well_known(self, schema_id: str, type_name: str) -> None:
         for store in _well_known_stores():
             if type_name in store.fielddefs:
-                rihs01 = store.hash_rihs01(type_name)
+                rihs01 = _well_known_hash(store, type_name)
                 if rihs01.removeprefix(RIHS01_PREFIX)[:16] == schema_id:
                     text, _ = store.generate_msgdef(type_name, ros_version=2)
                     self.add(Schema(type_name=type_name, definition=text, rihs01=rihs01))
                     return
 
 
-_WELL_KNOWN: list[Typestore] = []
+@cache
+def _well_known_stores() -> tuple[Typestore, ...]:
+    names = (Stores.ROS2_KILTED, Stores.ROS2_JAZZY, Stores.ROS2_HUMBLE)
+    return tuple(get_typestore(name) for name in names)
 
 
-def _well_known_stores() -> list[Typestore]:
-    if not _WELL_KNOWN:
-        for name in (Stores.ROS2_KILTED, Stores.ROS2_JAZZY, Stores.ROS2_HUMBLE):
-            _WELL_KNOWN.append(get_typestore(name))
-    return _WELL_KNOWN
+@cache
+def _well_known_hash(store: Typestore, type_name: str) -> str:
+    rihs01: str = store.hash_rihs01(type_name)
+    return rihs01
+
+
+def _held(schema: Schema) -> int:
+    return len(schema.definition) + len(schema.type_name)
 
 
 def _build_store(schema: Schema) -> Typestore | None:
@@ -180,7 +194,9 @@ def _checked_name(name: str) -> str:
 
 
 def _check_types(types: dict[str, Any], root: str) -> None:
-    """Refuse types that contain themselves or fixed arrays no message could hold."""
+    """Refuse types that contain themselves, or more than any message has."""
+    if sum(len(constants) + len(fields) for constants, fields in types.values()) > _MAX_MEMBERS:
+        raise ProtocolError(f'{root} has more than {_MAX_MEMBERS} members')
     finished: set[str] = set()
     path: list[str] = []
 

@@ -19,6 +19,8 @@ import heapq
 from ros_cloud_bridge.cloud.sample import Sample
 
 DEFAULT_DEPTH = 256
+# Held per sample beside its bytes.
+_OVERHEAD = 512
 
 
 class Orderer:
@@ -26,7 +28,7 @@ class Orderer:
     Hands samples of one route on in the order of their sequence numbers.
 
     A sample waits while one before it is missing that no reported drop explains, but never for
-    more than ``depth`` samples behind it.
+    more than ``depth`` samples behind it. What was given up once is not waited for again.
 
     :param depth: most samples that wait
     """
@@ -36,6 +38,11 @@ class Orderer:
         self._waiting: list[tuple[int, int, Sample]] = []
         self._count = 0
         self._last: int | None = None
+        self._written_off = 0
+        self.held_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def push(self, samples: list[Sample], unexplained: int) -> list[Sample]:
         """
@@ -48,14 +55,16 @@ class Orderer:
         for sample in samples:
             self._count += 1
             heapq.heappush(self._waiting, (sample.sequence, self._count, sample))
+            self.held_bytes += len(sample.cdr) + _OVERHEAD
+        self._written_off = min(self._written_off, unexplained)
         released = []
         while self._waiting:
-            sequence = self._waiting[0][0]
-            gap = self._last is not None and sequence > self._last + 1
-            if gap and unexplained > 0 and len(self._waiting) <= self._depth:
-                break
-            released.append(heapq.heappop(self._waiting)[2])
-            self._last = max(sequence, self._last or 0)
+            awaited = min(self._gap(), unexplained - self._written_off)
+            if awaited > 0:
+                if len(self._waiting) <= self._depth:
+                    break
+                self._written_off += awaited
+            released.append(self._release())
         return released
 
     def flush(self) -> list[Sample]:
@@ -64,4 +73,17 @@ class Orderer:
 
         :returns: samples in order
         """
-        return self.push([], 0)
+        released = []
+        while self._waiting:
+            self._written_off += self._gap()
+            released.append(self._release())
+        return released
+
+    def _gap(self) -> int:
+        return 0 if self._last is None else max(0, self._waiting[0][0] - self._last - 1)
+
+    def _release(self) -> Sample:
+        sequence, _, sample = heapq.heappop(self._waiting)
+        self._last = max(sequence, self._last or 0)
+        self.held_bytes -= len(sample.cdr) + _OVERHEAD
+        return sample

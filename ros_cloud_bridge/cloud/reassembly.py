@@ -24,6 +24,9 @@ from ros_cloud_bridge.wire.fragments import Fragment
 DEFAULT_QUOTA = 128 * 1024 * 1024
 DEFAULT_TIMEOUT_S = 120.0
 _MAX_OPEN = 64
+_MAX_FINISHED = 1024
+# Held per fragment beside its bytes, so that many small ones count too.
+_FRAGMENT_OVERHEAD = 160
 
 
 @dataclass(slots=True)
@@ -33,6 +36,7 @@ class _Partial:
     crc32: int
     touched: float
     size: int = 0
+    held: int = 0
     parts: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -51,11 +55,12 @@ class Reassembler:
         self._timeout_s = timeout_s
         self._held = 0
         self._partials: OrderedDict[tuple[bytes, int], _Partial] = OrderedDict()
+        self._finished: OrderedDict[tuple[bytes, int], None] = OrderedDict()
         self.given_up = 0
 
     @property
     def held_bytes(self) -> int:
-        """Bytes held in incomplete batches."""
+        """Bytes held in incomplete batches, with what it takes to hold them."""
         return self._held
 
     def add(self, fragment: Fragment, now: float) -> bytes | None:
@@ -69,6 +74,8 @@ class Reassembler:
         """
         self.expire(now)
         identity = (fragment.boot, fragment.number)
+        if identity in self._finished:
+            return None  # sent again, because its acknowledgement was lost
         facts = (fragment.count, fragment.length, fragment.crc32)
         partial = self._partials.get(identity)
         if partial is None:
@@ -82,7 +89,8 @@ class Reassembler:
             return None
         partial.parts[fragment.index] = fragment.data
         partial.size += len(fragment.data)
-        self._held += len(fragment.data)
+        partial.held += len(fragment.data) + _FRAGMENT_OVERHEAD
+        self._held += len(fragment.data) + _FRAGMENT_OVERHEAD
         if partial.size > partial.length:
             self.discard(*identity)
             raise ProtocolError(f'fragments of batch {fragment.number} exceed its length')
@@ -96,6 +104,9 @@ class Reassembler:
         payload = b''.join(partial.parts[index] for index in range(partial.count))
         if len(payload) != partial.length or zlib.crc32(payload) != partial.crc32:
             raise ProtocolError(f'checksum of batch {identity[1]} is wrong')
+        self._finished[identity] = None
+        if len(self._finished) > _MAX_FINISHED:
+            self._finished.popitem(last=False)
         return payload
 
     def _enforce_quota(self) -> None:
@@ -112,7 +123,7 @@ class Reassembler:
         """
         partial = self._partials.pop((boot, number), None)
         if partial is not None:
-            self._held -= partial.size
+            self._held -= partial.held
 
     def expire(self, now: float) -> None:
         """

@@ -34,6 +34,7 @@ _QUANTUM = 4096.0
 # next decision.
 BATCH_BYTES = 1024 * 1024
 BATCH_SAMPLES = 8192
+BATCH_ROUTES = 1024
 
 
 class DeficitRoundRobin:
@@ -182,9 +183,13 @@ class Outbox:
             )
             assert isinstance(number, int)
             route = contenders[number]
-            if len(route) == 0 or (taken and route.next_size() > left):
+            if len(route) == 0:
                 del contenders[number]
                 continue
+            if taken and (route.next_size() > left or len(taken) >= BATCH_ROUTES):
+                # Its turn has come, so it opens the next batch. Serving others in its place would
+                # let them keep a sample that only ever fits an empty batch waiting forever.
+                break
             quantum = max(1, int(_QUANTUM * route.stream.weight))
             before = route.queued_bytes
             entries = route.take(
@@ -194,6 +199,8 @@ class Outbox:
             left -= before - route.queued_bytes
             samples_left -= len(entries)
             taken.setdefault(number, []).extend(entries)
+        if not contenders:
+            turns.pick([])
         return [
             Taken(route=self._routes[number], samples=entries) for number, entries in taken.items()
         ]

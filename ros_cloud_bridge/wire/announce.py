@@ -91,7 +91,7 @@ def decode_schema(payload: bytes) -> Schema:
         or not 0 <= length <= MAX_SCHEMA_TEXT
         or type(compressed) is not bytes
     ):
-        raise ProtocolError('a schema text has at most a mebibyte')
+        raise ProtocolError(f'a schema text has at most {MAX_SCHEMA_TEXT} bytes')
     try:
         definition = decompress(compressed, length).decode()
     except UnicodeDecodeError as error:

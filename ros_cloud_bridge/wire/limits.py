@@ -26,7 +26,7 @@ MAX_SECTIONS = 4096
 # In all sections together: a constant column takes no bytes, so that the bytes bound no samples.
 MAX_SAMPLES = 65536
 MAX_FRAGMENTS = 65536
-MAX_SCHEMA_TEXT = 1024 * 1024
+MAX_SCHEMA_TEXT = 256 * 1024
 MAX_TEXT = 1024
 MAX_JSON = 1024 * 1024
 CBOR_MAX_DEPTH = 6
