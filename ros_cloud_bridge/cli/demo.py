@@ -1,0 +1,281 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""``ros-cloud-bridge demo``: the whole way on one machine, and a proof that everything arrived."""
+
+import argparse
+from collections.abc import Callable
+from contextlib import ExitStack
+import json
+from pathlib import Path
+import signal
+import sys
+import tempfile
+import threading
+import time
+from types import FrameType
+
+from ros_cloud_bridge.cli.demo_processes import command_line, free_port, Process, start_broker
+from ros_cloud_bridge.cli.demo_report import Arrivals, table
+from ros_cloud_bridge.cloud.consumer import Consumer
+from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.errors import LocalFault
+from ros_cloud_bridge.journal import read_journal
+from ros_cloud_bridge.values import MqttConfig
+
+ROBOT_ID = 'demo'
+_START_S = 40.0
+_SETTLE_S = 30.0
+_DEFAULT_HEADLESS_S = 20.0
+# Every topic, nothing thinned: whatever is published is promised.
+_PARAMETERS = """\
+/**:
+  ros__parameters:
+    robot_id: {robot}
+    mqtt: {{host: 127.0.0.1, port: {port}}}
+    discovery: {{period_s: 0.2}}
+    health_period_s: 1.0
+    streams: [all]
+    stream:
+      all: {{topics: ["re:/.*"], deny: [/parameter_events], keep: fifo, max_samples: 20000}}
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """
+    Declare the arguments.
+
+    :param parser: the subcommand's parser
+    """
+    parser.add_argument(
+        '--headless', action='store_true', help='print the summary alone, end by itself'
+    )
+    parser.add_argument('--seconds', type=_positive, metavar='N', help='how long the robot runs')
+    parser.add_argument(
+        '--recording', type=Path, metavar='FILE.mcap', help='play this instead of the rover'
+    )
+    parser.add_argument(
+        '--params-file', type=Path, metavar='FILE', help='bridge with this YAML instead'
+    )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError('has to be above 0')
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Run the demonstration.
+
+    :param args: parsed arguments
+    :returns: 0 only if every accepted sample arrived byte-identical or was reported as dropped
+    :raises LocalFault: when a part of it does not start
+    """
+    for path in (args.recording, args.params_file):
+        if path is not None and not path.is_file():
+            raise LocalFault(f'{path}: no such file')
+    interrupted = threading.Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupted.set()
+
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    with tempfile.TemporaryDirectory(prefix='rcb-demo-') as folder, ExitStack() as stack:
+        return _Demo(args, Path(folder), stack, interrupted).run()
+
+
+class _Demo:
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        folder: Path,
+        stack: ExitStack,
+        interrupted: threading.Event,
+    ) -> None:
+        self._args = args
+        self._folder = folder
+        self._stack = stack
+        self._interrupted = interrupted
+        self._arrivals = Arrivals()
+        self._port = free_port()
+        self._counts = folder / 'counts.json'
+        self._journal = folder / 'journal.jsonl'
+
+    def run(self) -> int:
+        broker = start_broker(self._folder, self._port)
+        self._stack.callback(broker.stop)
+        consumer = Consumer(
+            MqttConfig(host='127.0.0.1', port=self._port), self._take, robots=ROBOT_ID
+        )
+        self._stack.enter_context(consumer)
+        bridge = self._start_bridge()
+        self._wait(lambda: ROBOT_ID in consumer.states, _START_S, 'the bridge to connect', bridge)
+        robot = self._start_robot()
+        self._say_hello()
+        self._run_robot(robot, bridge)
+        ended = time.time_ns()
+        robot_status = robot.stop()
+        settled = self._settle(consumer, bridge, ended)
+        health = consumer.decoder.robots[ROBOT_ID].documents.get('health', {'routes': []})
+        bridge_status = bridge.stop()
+        consumer.stop()
+        self._arrivals.add_health(health)
+        self._arrivals.add_published(self._published())
+        self._arrivals.compare(read_journal(self._journal))
+        return self._report(consumer, robot, robot_status, bridge, bridge_status, settled)
+
+    def _take(self, sample: Sample) -> None:
+        self._arrivals.add(sample, time.time_ns())
+
+    def _start_bridge(self) -> Process:
+        parameters = self._args.params_file
+        if parameters is None:
+            parameters = self._folder / 'bridge.yaml'
+            parameters.write_text(_PARAMETERS.format(robot=ROBOT_ID, port=self._port))
+        overrides = ('mqtt.host:=127.0.0.1', f'mqtt.port:={self._port}', 'health_period_s:=1.0')
+        arguments = ['--params-file', str(parameters), '--robot-id', ROBOT_ID]
+        for override in overrides:
+            arguments += ['--param', override]
+        arguments += ['--journal', str(self._journal)]
+        bridge = Process('bridge', command_line('run', *arguments), self._folder)
+        self._stack.callback(bridge.stop)
+        return bridge
+
+    def _start_robot(self) -> Process:
+        recording = self._args.recording
+        if recording is None:
+            arguments = ['robot', '--counts', str(self._counts)]
+        else:
+            arguments = ['play', str(recording), '--counts', str(self._counts)]
+            arguments += ['--wait-for-subscribers', '20']
+            arguments += ['--loop'] if self._args.seconds is not None else []
+        robot = Process('robot', command_line(*arguments), self._folder)
+        self._stack.callback(robot.stop)
+        return robot
+
+    def _say_hello(self) -> None:
+        what = self._args.recording or 'a simulated rover'
+        print(f'robot: {what}; bridge and broker on 127.0.0.1:{self._port}', flush=True)
+        if not self._args.headless:
+            print(
+                f'look in from another terminal: ros-cloud-bridge tail --port {self._port}\n'
+                'Ctrl-C ends it.',
+                flush=True,
+            )
+
+    def _run_robot(self, robot: Process, bridge: Process) -> None:
+        seconds = self._args.seconds
+        if seconds is None and self._args.headless and self._args.recording is None:
+            seconds = _DEFAULT_HEADLESS_S
+        self._wait(
+            lambda: bool(self._arrivals.by_topic) or not robot.running, _START_S, 'samples', bridge
+        )
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while robot.running and not self._interrupted.is_set():
+            bridge.check()
+            left = 1.0 if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._interrupted.wait(min(1.0, left))
+            if not self._args.headless:
+                self._print_progress()
+
+    def _print_progress(self) -> None:
+        figures = self._arrivals.by_topic
+        samples = sum(entry.delivered for entry in figures.values())
+        size = sum(entry.raw_bytes for entry in figures.values())
+        print(
+            f'\r{len(figures)} topics, {samples} samples, {size / 1e6:.1f} MB decoded',
+            end='',
+            flush=True,
+        )
+
+    def _settle(self, consumer: Consumer, bridge: Process, ended_ns: int) -> bool:
+        """Wait until the bridge says that nothing waits any more, and all of it has arrived."""
+
+        def settled() -> bool:
+            health = consumer.decoder.robots[ROBOT_ID].documents.get('health', {})
+            if health.get('time_ns', 0) <= ended_ns:
+                return False
+            routes = health['routes']
+            delivered = sum(route['delivered'] for route in routes)
+            arrived = sum(entry.delivered for entry in self._arrivals.by_topic.values())
+            return arrived >= delivered and not any(
+                route['queued'] or route['in_flight'] for route in routes
+            )
+
+        try:
+            self._wait(settled, _SETTLE_S, 'the last samples', bridge)
+        except LocalFault as error:
+            print(f'\n{error}', file=sys.stderr)
+            return False
+        return True
+
+    def _wait(
+        self, condition: Callable[[], bool], timeout_s: float, what: str, bridge: Process
+    ) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            bridge.check()
+            if time.monotonic() >= deadline:
+                raise LocalFault(f'waited {timeout_s:.0f} s for {what}:\n{bridge.tail()}')
+            time.sleep(0.05)
+
+    def _published(self) -> dict[str, int]:
+        if not self._counts.exists():
+            return {}
+        counts = json.loads(self._counts.read_text())
+        for topic, reason in counts.get('skipped', {}).items():
+            print(f'\nnot played: {topic}: {reason}', end='')
+        published: dict[str, int] = counts.get('published', counts)
+        return published
+
+    def _report(
+        self,
+        consumer: Consumer,
+        robot: Process,
+        robot_status: int,
+        bridge: Process,
+        bridge_status: int,
+        settled: bool,
+    ) -> int:
+        figures = self._arrivals.by_topic
+        print(f'\n{table(figures)}\n')
+        problems = [
+            f'{topic}: {entry.accepted} accepted, {entry.delivered} delivered, '
+            f'{entry.identical} of them identical'
+            for topic, entry in sorted(figures.items())
+            if not entry.complete
+        ]
+        if not any(entry.accepted for entry in figures.values()):
+            problems.append('no sample was accepted')
+        if not settled:
+            problems.append('samples still waited at the end')
+        if consumer.counts.errors:
+            problems.append(f'{consumer.counts.errors} messages broke the protocol')
+        for process, status in ((robot, robot_status), (bridge, bridge_status)):
+            if status != 0:
+                problems.append(f'{process.name} ended with status {status}:\n{process.tail()}')
+        if 'rclpy' in sys.modules:
+            problems.append('the decoder ran in a process with ROS')
+        for problem in problems:
+            print(f'FAILED: {problem}', file=sys.stderr)
+        if not problems:
+            accepted = sum(entry.accepted for entry in figures.values())
+            print(f'OK: {accepted} samples accepted, every one arrived byte-identical, without ROS.')
+        return 1 if problems else 0
