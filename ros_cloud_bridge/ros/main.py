@@ -26,6 +26,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from ros_cloud_bridge.journal import Journal
+from ros_cloud_bridge.ros.parameters import adopt_overrides
 from ros_cloud_bridge.ros.uplink import UplinkNode
 
 # How long a signal may wait to be noticed: rclpy's wait is not interrupted by one.
@@ -46,7 +47,11 @@ def main(argv: Sequence[str] | None = None, journal_file: Path | None = None) ->
         stopping.append(number)
 
     arguments = list(sys.argv if argv is None else ['bridge', *argv])
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # rclpy has no common root for what rcl and it refuse
+        print(f'bridge: {" ".join(str(error).split())}', file=sys.stderr)
+        return 2
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
     journal = None if journal_file is None else Journal(journal_file)
@@ -63,6 +68,7 @@ def _host(stopping: list[int], journal: Journal | None) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
+        adopt_overrides(node)
         if node.get_parameter_or('auto_start').value is not False and not _start(node):
             return 2
         while not stopping and rclpy.ok():
