@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The pump: takes samples in, and sends what the link can take, freshest and most important first."""
+"""The pump: takes samples in and sends what the link can take, the most important first."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -32,8 +32,10 @@ from ros_cloud_bridge.mqtt.events import (
     Acknowledged,
     Connected,
     Discarded,
-    Received as MqttReceived,
     SessionEvent,
+)
+from ros_cloud_bridge.mqtt.events import (
+    Received as MqttReceived,
 )
 from ros_cloud_bridge.uplink.announcer import Announcer
 from ros_cloud_bridge.uplink.assembler import Assembler, Message, Parcel

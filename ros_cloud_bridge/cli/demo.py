@@ -277,5 +277,5 @@ class _Demo:
             print(f'FAILED: {problem}', file=sys.stderr)
         if not problems:
             accepted = sum(entry.accepted for entry in figures.values())
-            print(f'OK: {accepted} samples accepted, every one arrived byte-identical, without ROS.')
+            print(f'OK: all {accepted} accepted samples arrived byte-identical, without ROS.')
         return 1 if problems else 0

@@ -76,7 +76,8 @@ class Process:
         :raises LocalFault: when it has ended, with the end of its log
         """
         if not self.running:
-            raise LocalFault(f'{self.name} ended with status {self._child.returncode}:\n{self.tail()}')
+            status = self._child.returncode
+            raise LocalFault(f'{self.name} ended with status {status}:\n{self.tail()}')
 
     def tail(self) -> str:
         """

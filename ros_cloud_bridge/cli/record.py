@@ -16,6 +16,7 @@
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 import threading
 import time
@@ -82,7 +83,10 @@ def run(args: argparse.Namespace) -> int:
             on_link=LinkReporter(config),
         )
         with _create(args) as stream:
-            writing.recorder = recorder = Recorder(stream, prefix=args.prefix)
+            recorder = Recorder(
+                stream, prefix=args.prefix, is_latched=partial(_is_latched, consumer)
+            )
+            writing.recorder = recorder
             with consumer:
                 wait(stop, args.seconds, writing.flush)
             totals: list[TopicTotals] = []
@@ -141,6 +145,18 @@ class _Writing:
             self._next_flush = now + _FLUSH_S
             with self:
                 self.recorder.flush()
+
+
+def _is_latched(consumer: Consumer, sample: Sample) -> bool:
+    """Say whether the bridge's info calls a sample's route latched."""
+    robot = consumer.decoder.robots.get(sample.robot_id)
+    routes = robot.documents.get('info', {}).get('routes') if robot is not None else None
+    return isinstance(routes, list) and any(
+        isinstance(route, dict)
+        and route.get('topic') == sample.topic
+        and route.get('latched') is True
+        for route in routes
+    )
 
 
 def _create(args: argparse.Namespace) -> BinaryIO:

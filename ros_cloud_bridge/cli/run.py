@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='NAME:=VALUE',
         help='overrides one parameter; may be repeated',
     )
+    parser.add_argument(
+        '--journal',
+        metavar='FILE',
+        type=Path,
+        help='note every accepted sample there, to prove what arrives; not for the field',
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         ros_args += ['--log-level', args.log_level]
     for override in overrides:
         ros_args += ['-p', override]
-    return main(['--ros-args', *ros_args] if ros_args else [])
+    return main(['--ros-args', *ros_args] if ros_args else [], args.journal)
 
 
 def _check(files: list[str], node: str, overrides: list[str]) -> None:

@@ -12,4 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What the telemetry half says: batches, announcements and reports. Told the time, like the core."""
+"""What the telemetry half says: batches, announcements, reports. Told the time, like the core."""

@@ -39,7 +39,7 @@ class Message:
 
 @dataclass(slots=True, kw_only=True)
 class Parcel:
-    """A batch on its way: messages yet to send, and samples to settle once all are answered for."""
+    """A batch on its way: messages yet to send, and samples to settle once all are answered."""
 
     number: int
     priority: Priority
