@@ -15,7 +15,7 @@
 """Write samples to an MCAP file that Foxglove and rosbag2 open."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 import json
 import re
@@ -103,6 +103,7 @@ class Recorder:
     :param stream: binary, seekable or not; it is flushed but not closed
     :param prefix: write ``/{robot}`` before each topic; None does so when several robots are known
         by the time that the first sample comes, and for each robot that appears later
+    :param is_latched: says whether a sample's topic is transient_local, for players to offer it so
     :param max_waiting_bytes: most bytes of samples that wait for their schema
     """
 
@@ -111,10 +112,12 @@ class Recorder:
         stream: BinaryIO,
         *,
         prefix: bool | None = None,
+        is_latched: Callable[[Sample], bool] | None = None,
         max_waiting_bytes: int = _MAX_WAITING_BYTES,
     ) -> None:
         self._lock = threading.Lock()
         self._names = _Names(prefix)
+        self._is_latched = is_latched
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting: deque[Sample] = deque()
         self._waiting_bytes = 0
@@ -240,7 +243,9 @@ class Recorder:
         return _Channel(number, totals)
 
     def _qos(self, sample: Sample) -> str:
-        latched = (sample.robot_id, sample.topic) in self._latched
+        latched = (sample.robot_id, sample.topic) in self._latched or (
+            self._is_latched is not None and self._is_latched(sample)
+        )
         # tf2 publishes it so by definition; a player that does not leaves late listeners without.
         if latched or sample.topic.rpartition('/')[2] == 'tf_static':
             return _QOS.format(depth=1, durability='transient_local')
