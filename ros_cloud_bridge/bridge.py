@@ -367,7 +367,7 @@ class Bridge:
             elif isinstance(event, Connected):
                 self._presence.connected(event.connection)
                 self._assembler.describe_again()
-                self._announcer.connected(now)
+                self._announcer.connected(now, look_first=self._presence.announced)
                 self._set_rates()
 
     def _settle(self, event: Acknowledged | Discarded) -> None:

@@ -44,6 +44,8 @@ class Presence:
         self.robot_id = robot_id
         self.boot = boot
         self.connection = 0
+        # Whether our birth has stood at the broker: from then on no other can be a leftover.
+        self.announced = False
 
     def connected(self, connection: int) -> None:
         """
@@ -83,8 +85,13 @@ class Presence:
         """
         own = document.get('boot_id') == self.boot
         if document.get('state') == 'online':
-            # A retained birth may be left over from a crash; a live one proves another bridge.
-            return Verdict.NONE if own or retained else Verdict.DUPLICATE
+            if own:
+                self.announced = True
+                return Verdict.NONE
+            # Before our birth a retained one may be left over from a crash. A live one proves
+            # another bridge, and so does one that has taken our birth's place: brokers that close
+            # a session which is taken over without saying so (mosquitto 2.0) show just that.
+            return Verdict.DUPLICATE if self.announced or not retained else Verdict.NONE
         if retained:
             return Verdict.NONE
         return Verdict.ANNOUNCE_AGAIN

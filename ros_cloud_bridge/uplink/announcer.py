@@ -31,6 +31,7 @@ from ros_cloud_bridge.wire.topics import RobotTopics
 REPETITION_SHARE = 0.05
 # A new route usually comes with others: one info for all of them.
 _INFO_DELAY_S = 0.3
+_LOOK_S = 0.5
 _ASKS_PER_S = 1.0
 _ASK_BURST = 5.0
 _MAX_CONSUMERS = 256
@@ -65,15 +66,18 @@ class Announcer:
         self._consumers: OrderedDict[str, TokenBucket] = OrderedDict()
         self.asks_refused = 0
 
-    def connected(self, now: float) -> None:
+    def connected(self, now: float, look_first: bool) -> None:
         """
         Say presence and info on a new connection; schemas stand from before.
 
         :param now: monotonic seconds
+        :param look_first: whether to wait for what stands at ``state``, lest another bridge's birth
+            be overwritten before it was seen
         """
-        self._due['state'] = now
+        birth = now + _LOOK_S if look_first else now
+        self._due['state'] = birth
         self._due.move_to_end('state', last=False)
-        self._due['info'] = now
+        self._due['info'] = birth
         self._rotate_at = now + self.period_s
 
     def state_changed(self, now: float) -> None:
