@@ -82,17 +82,15 @@ def run(args: argparse.Namespace) -> int:
             on_state=writing.state,
             on_link=LinkReporter(config),
         )
-        with _create(args) as stream:
+        with writing, _create(args) as stream:
             recorder = Recorder(
                 stream, prefix=args.prefix, is_latched=partial(_is_latched, consumer)
             )
             writing.recorder = recorder
             with consumer:
                 wait(stop, args.seconds, writing.flush)
-            totals: list[TopicTotals] = []
-            with writing:
-                totals = recorder.close(consumer.decoder.losses())
-    _print_table(totals)
+            recorder.close(consumer.decoder.losses())
+    _print_table(recorder.close())
     report_losses(consumer)
     if writing.failed is not None:
         say(f'{args.output}: {writing.failed.strerror or writing.failed}')

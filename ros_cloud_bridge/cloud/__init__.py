@@ -14,15 +14,20 @@
 
 """The consumer side: decode what bridges send, without ROS."""
 
+from ros_cloud_bridge.cloud.consumer import Consumer, ConsumerCounts
 from ros_cloud_bridge.cloud.decoder import Decoder
 from ros_cloud_bridge.cloud.losses import RouteLosses
+from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import BridgeError, ProtocolError, UnknownSchema
 
 __all__ = [
     'BridgeError',
+    'Consumer',
+    'ConsumerCounts',
     'Decoder',
     'ProtocolError',
+    'RobotState',
     'RouteLosses',
     'Sample',
     'UnknownSchema',

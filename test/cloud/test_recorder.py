@@ -179,7 +179,7 @@ def test_qos_is_what_a_player_shall_offer(tmp_path: Path) -> None:
     ]
     record(path, samples, is_latched=lambda sample: sample.topic == '/description')
     with AnyReader([path]) as bag:
-        offers = {c.topic: c.ext.offered_qos_profiles for c in bag.connections}  # type: ignore
+        offers = {c.topic: c.ext.offered_qos_profiles for c in bag.connections}
     assert {
         topic: [offer.durability for offer in offer_list] for topic, offer_list in offers.items()
     } == {
