@@ -28,7 +28,8 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 
 from ros_cloud_bridge.core.selection import TopicPattern
 from ros_cloud_bridge.errors import LocalFault
-from ros_cloud_bridge.ros.interfaces import load_message
+from ros_cloud_bridge.ros.interfaces import load_message, schema_of
+from ros_cloud_bridge.ros.player.definitions import same_members
 from ros_cloud_bridge.ros.player.recording import Recorded, Recording, Track
 
 # A subscriber may fall behind a reliable publisher by so much before it loses messages.
@@ -144,6 +145,13 @@ class Player:
         if track.problem:
             raise LocalFault(track.problem)
         message_class = load_message(track.type_name)
+        if track.definition and not same_members(
+            track.definition, schema_of(message_class).definition
+        ):
+            self._warn(
+                f'{track.topic}: the recorded definition of {track.type_name} differs from the '
+                'installed one; published as recorded, readers may not be able to decode it'
+            )
         try:
             return self._node.create_publisher(message_class, track.topic, self._qos(track))
         except (NameValidationException, RuntimeError, ValueError) as error:

@@ -49,7 +49,7 @@ class Track:
     One channel of a recording.
 
     ``hz`` is its mean rate, 0 where the file does not tell; ``problem`` says why it cannot be
-    published whatever is installed.
+    published whatever is installed; ``definition`` is its ``ros2msg`` text, empty for another kind.
     """
 
     channel: int
@@ -58,6 +58,7 @@ class Track:
     offer: Offer
     hz: float = 0.0
     problem: str = ''
+    definition: str = ''
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,14 @@ def _track(channel: Channel, schema: Schema | None, statistics: Statistics | Non
         offer=offer_from_metadata(channel.metadata),
         hz=_mean_hz(channel, statistics),
         problem=problem,
+        definition=_definition(schema),
     )
+
+
+def _definition(schema: Schema | None) -> str:
+    if schema is None or schema.encoding != 'ros2msg':
+        return ''
+    return schema.data.decode('utf-8', 'replace')
 
 
 def _mean_hz(channel: Channel, statistics: Any) -> float:
