@@ -15,8 +15,8 @@
 """
 Types: mypy strict, by ament_mypy on a ROS 2 machine and by mypy itself elsewhere.
 
-Here the package alone, which passes with old mypys too; scripts/check has the newest, for the tests
-as well.
+Here the package alone, which passes with old mypys too; scripts/check has the newest, and has it
+look at the tests too.
 """
 
 from importlib.util import find_spec

@@ -76,7 +76,7 @@ class TestRunning(unittest.TestCase):
         with Consumer(config, lambda sample: arrived.add(sample.topic), robots='demo'):
             wait_until(lambda: {'/odom', '/map', '/scan'} <= arrived, 60.0, 'odom, map and scan')
         # The decoder of the demo prints them too.
-        proc_output.assertWaitFor('/odom', process='decoder', timeout=30.0)
+        proc_output.assertWaitFor('/odom', process='decoder', stream='stdout', timeout=30.0)
 
 
 @launch_testing.post_shutdown_test()
