@@ -27,6 +27,7 @@ from ros_cloud_bridge.link import Log
 from ros_cloud_bridge.ros.discovery import matching_publishers, TopicAndType
 from ros_cloud_bridge.ros.interfaces import check_hash, load_message, schema_of
 from ros_cloud_bridge.ros.subscriptions import may_gate, RouteSubscriptions
+from ros_cloud_bridge.values import StreamConfig
 
 TF_STATIC_TYPE = 'tf2_msgs/msg/TFMessage'
 
@@ -56,11 +57,15 @@ class RouteManager:
             # The route stays: its queue is still to be sent, and its numbers go on if it returns.
             self._subscribed.pop(key).close()
             self._say('info', f'{key[0]}: no publisher any more', once=False)
+        problems = {}
         for key, publishers in found.items():
-            subscriptions = self._subscribed.get(key) or self._open(key, publishers)
-            if subscriptions is not None:
-                subscriptions.update(publishers)
-                self._explain(key[0], publishers, found)
+            try:
+                self._follow(key, publishers)
+            except Exception as error:  # one topic's trouble is not the others'
+                problems[key[0]] = self._fail(key, error)
+            self._explain(key[0], publishers, found)
+        # Replaced as a whole, since the pump reads it.
+        self._bridge.problems = problems
 
     def close(self) -> None:
         """Unsubscribe from everything."""
@@ -68,31 +73,44 @@ class RouteManager:
             subscriptions.close()
         self._subscribed.clear()
 
-    def _open(
-        self, key: TopicAndType, publishers: Sequence[Publisher]
-    ) -> RouteSubscriptions | None:
+    def _follow(self, key: TopicAndType, publishers: Sequence[Publisher]) -> None:
+        subscriptions = self._subscribed.get(key)
+        if subscriptions is not None:
+            subscriptions.update(publishers)
+            return
+        subscriptions = self._open(key, publishers)
+        subscriptions.update(publishers)
+        self._subscribed[key] = subscriptions
         topic, type_name = key
+        self._say('info', f"stream '{self._stream(topic).name}': {topic} [{type_name}]", once=False)
+
+    def _fail(self, key: TopicAndType, error: Exception) -> str:
+        topic, type_name = key
+        problem = str(error) if isinstance(error, BridgeError) else f'{type_name}: {error}'
+        if any(name == topic for name, _ in self._subscribed if key not in self._subscribed):
+            # Fast DDS takes one type per topic and process.
+            problem = f'{type_name}: not bridged while the topic has another type, too'
+        self._say('error', f"stream '{self._stream(topic).name}': {topic}: {problem}")
+        return problem
+
+    def _stream(self, topic: str) -> StreamConfig:
         stream = self._selector.stream_for(topic)
         assert stream is not None
-        try:
-            message_class = load_message(type_name)
-            schema = schema_of(message_class)
-            for publisher in publishers:
-                check_hash(schema, publisher.type_hash or None)
-        except BridgeError as error:
-            self._bridge.problems[topic] = str(error)
-            self._say('error', f"stream '{stream.name}': {topic}: {error}")
-            return None
-        self._bridge.problems.pop(topic, None)
+        return stream
+
+    def _open(self, key: TopicAndType, publishers: Sequence[Publisher]) -> RouteSubscriptions:
+        topic, type_name = key
+        stream = self._stream(topic)
+        message_class = load_message(type_name)
+        schema = schema_of(message_class)
+        for publisher in publishers:
+            check_hash(schema, publisher.type_hash or None)
         route = self._bridge.open_route(
             stream, topic, type_name, schema=schema, gated=may_gate(stream, publishers)
         )
         if route.latched is None and any(publisher.latched for publisher in publishers):
             route.latched = LatchedValues(merge_frames=type_name == TF_STATIC_TYPE)
-        subscriptions = RouteSubscriptions(self._node, route, message_class, self._bridge.offer)
-        self._subscribed[key] = subscriptions
-        self._say('info', f"stream '{stream.name}': {topic} [{type_name}]", once=False)
-        return subscriptions
+        return RouteSubscriptions(self._node, route, message_class, self._bridge.offer)
 
     def _explain(
         self,
@@ -105,11 +123,9 @@ class RouteManager:
             self._say('warning', mixed, identity=f'mixed {topic}')
         overlaps = self._selector.overlaps(topic)
         if overlaps:
-            stream = self._selector.stream_for(topic)
-            assert stream is not None
             self._say(
                 'info',
-                f"{topic}: goes to stream '{stream.name}', which stands before "
+                f"{topic}: goes to stream '{self._stream(topic).name}', which stands before "
                 f'{", ".join(overlaps)}',
             )
         types = sorted(type_name for name, type_name in found if name == topic)
