@@ -14,7 +14,7 @@
 
 """A route: one (stream, topic, type) with its policy, queue, sequence numbers and statistics."""
 
-from collections import Counter, deque, OrderedDict
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from itertools import repeat
 
@@ -25,6 +25,10 @@ from ros_cloud_bridge.core.rate import RateLimiter
 from ros_cloud_bridge.values import Drop, Keep, Key, Received, StreamConfig
 
 _DROPS_IN_QUEUE = (Drop.SUPERSEDED, Drop.OVERFLOW_SAMPLES, Drop.OVERFLOW_BYTES, Drop.EXPIRED)
+
+# A batch that leaves this much later than its stream's delay asks for shows a busy link; less is
+# the pump's own pace.
+_BUSY_S = 0.1
 
 
 class Route:
@@ -57,7 +61,7 @@ class Route:
         self.wire_bytes = 0
         self.drops: Counter[Drop] = Counter()
         self.latched: LatchedValues | None = None
-        self.on_accept: Callable[['Route', int, Sequence[Received]], None] | None = None
+        self.on_accept: Callable[[Route, int, Sequence[Received]], None] | None = None
         self.publishers: frozenset[bytes] = frozenset()
         self.publisher_count = 0
         self.queued_bytes = 0
@@ -65,7 +69,6 @@ class Route:
         self._phase = 0
         self._limiter: RateLimiter | None = None
         self._queue: deque[Queued] = deque()
-        self._slots: OrderedDict[object, Queued] = OrderedDict()
         self._taken = 0
         self._dropped_before_taken: dict[Drop, int] = {}
         self._stream = stream
@@ -78,10 +81,7 @@ class Route:
 
     @stream.setter
     def stream(self, stream: StreamConfig) -> None:
-        requeue = (stream.keep, stream.key) != (self._stream.keep, self._stream.key)
         self._stream = stream
-        if requeue:
-            self._requeue()
         if stream.max_hz <= 0 or self.gated:
             self._limiter = None
         elif self._limiter is None:
@@ -89,14 +89,8 @@ class Route:
         else:
             self._limiter.max_hz = stream.max_hz
 
-    def _requeue(self) -> None:
-        waiting = sorted((*self._queue, *self._slots.values()), key=lambda entry: entry.sequence)
-        self._queue.clear()
-        self._slots.clear()
-        self._enqueue(waiting)
-
     def __len__(self) -> int:
-        return len(self._queue) + len(self._slots)
+        return len(self._queue)
 
     def offer(self, samples: Sequence[Received], now: float) -> int:
         """
@@ -121,7 +115,8 @@ class Route:
             self.on_accept(self, first, passed)
         if self.latched is not None:
             self.latched.update(queued, self.publishers, self.publisher_count)
-        self._enqueue(queued)
+        self._queue.extend(queued)
+        self._supersede(now)
         self._enforce_bounds()
         return len(passed)
 
@@ -139,20 +134,26 @@ class Route:
             samples = kept
         return samples
 
-    def _enqueue(self, queued: list[Queued]) -> None:
-        if self._stream.keep is Keep.FIFO:
-            self._queue.extend(queued)
-        else:
-            self._supersede(queued)
+    def _supersede(self, now: float) -> None:
+        """
+        Keep just the newest sample per key, if the link has been too busy to take them.
 
-    def _supersede(self, queued: list[Queued]) -> None:
-        key = self._stream.key
-        for entry in queued:
-            slot = None if key is Key.ROUTE else key_of(entry.sample, key)
-            old = self._slots.pop(slot, None)
-            if old is not None:
-                self._drop(old, Drop.SUPERSEDED)
-            self._slots[slot] = entry
+        While batches leave in time nothing is superseded, however many samples one holds: their
+        rate is ``max_hz``'s business, and waiting for a batch is our own choice.
+        """
+        stream = self._stream
+        busy_s = 2 * stream.max_delay_s + _BUSY_S
+        if stream.keep is Keep.FIFO or not self._queue:
+            return
+        if now - self._queue[0].offered_at <= busy_s:
+            return
+        newest: dict[object, Queued] = {}
+        for entry in reversed(self._queue):
+            slot = None if stream.key is Key.ROUTE else key_of(entry.sample, stream.key)
+            if newest.setdefault(slot, entry) is not entry:
+                self._drop(entry, Drop.SUPERSEDED)
+        if len(newest) < len(self._queue):
+            self._queue = deque(reversed(newest.values()))
 
     def _enforce_bounds(self) -> None:
         stream = self._stream
@@ -164,14 +165,10 @@ class Route:
             self._drop(self._pop_oldest(), Drop.OVERFLOW_BYTES)
 
     def _pop_oldest(self) -> Queued:
-        if self._queue:
-            return self._queue.popleft()
-        return self._slots.popitem(last=False)[1]
+        return self._queue.popleft()
 
     def _oldest(self) -> Queued | None:
-        if self._queue:
-            return self._queue[0]
-        return next(iter(self._slots.values()), None)
+        return self._queue[0] if self._queue else None
 
     def _drop(self, entry: Queued, reason: Drop) -> None:
         self.queued_bytes -= len(entry.sample.cdr)
@@ -179,10 +176,11 @@ class Route:
 
     def expire(self, now: float) -> None:
         """
-        Drop what is older than the stream allows.
+        Drop what a busy link has made worthless: superseded, or older than the stream allows.
 
         :param now: monotonic seconds
         """
+        self._supersede(now)
         limit = self._stream.max_age_s
         if limit <= 0:
             return
@@ -217,7 +215,7 @@ class Route:
         if self.latched is None:
             return []
         held = {entry.sequence for entry in self.latched.samples}
-        waiting = [entry.sequence for entry in (*self._queue, *self._slots.values())]
+        waiting = [entry.sequence for entry in self._queue]
         if not waiting or not held.issuperset(waiting):
             return []
         return self.take(self.queued_bytes, len(waiting))
@@ -256,7 +254,7 @@ class Route:
         return taken
 
     def _note_drops_before(self, sequence: int) -> None:
-        # Whatever is numbered up to here was taken or dropped. Only a keyed slot is superseded
+        # Whatever is numbered up to here was taken or dropped. Only a keyed sample is superseded
         # while older ones wait, so only those drops can lie behind this sample.
         counts = {reason: self.drops[reason] for reason in _DROPS_IN_QUEUE}
         counts[Drop.SUPERSEDED] -= sum(counts.values()) - (sequence - self._taken)
