@@ -26,7 +26,7 @@ from rclpy.timer import Timer
 from ros_cloud_bridge.core.offers import Offer, Publisher, subscriptions_for
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.core.sequences import DuplicateFilter, PublisherSequences
-from ros_cloud_bridge.ros.taking import drain, received
+from ros_cloud_bridge.ros.taking import drain, received, STEADY_CLOCK
 from ros_cloud_bridge.values import Drop, Keep, Key, Received, StreamConfig
 
 Drops = Sequence[tuple[Drop, int]]
@@ -112,6 +112,8 @@ class RouteSubscriptions:
         self._route.publishers = gids
         self._route.publisher_count = len(publishers)
         self._sequences.forget_except(set(gids))
+        if self._gate is not None and not may_gate(self._route.stream, publishers):
+            self._remove_gate()
         wanted = subscriptions_for(publishers)
         for offer in set(self._subscriptions) - set(wanted):
             self._node.destroy_subscription(self._subscriptions.pop(offer))
@@ -129,6 +131,14 @@ class RouteSubscriptions:
             self._node.destroy_timer(self._timer)
             self._timer = None
 
+    def _remove_gate(self) -> None:
+        # The rate was raised, or a publisher joined whose samples may not be passed over: with a
+        # depth of one the subscription could not keep up, so it is made anew.
+        self.close()
+        self._gate = None
+        self._route.gated = False
+        self._route.stream = self._route.stream  # makes the limiter that a gated route lacks
+
     def _follow_rate(self) -> None:
         hz = self._route.stream.max_hz
         if self._gate is None or hz == self._timer_hz:
@@ -136,7 +146,7 @@ class RouteSubscriptions:
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
         self._timer_hz = hz
-        self._timer = self._node.create_timer(1.0 / hz, self._open_gate)
+        self._timer = self._node.create_timer(1.0 / hz, self._open_gate, clock=STEADY_CLOCK)
 
     def _open_gate(self) -> None:
         if self._gate is not None:

@@ -17,9 +17,13 @@
 import time
 from typing import Any
 
+from rclpy.clock import Clock, ClockType
 from rclpy.subscription import Subscription
 
 from ros_cloud_bridge.values import Received
+
+# Timers of ours run on it: a node's own clock may be simulated and stand still.
+STEADY_CLOCK = Clock(clock_type=ClockType.STEADY_TIME)
 
 # A turn ends at whichever comes first, so that timers and other subscriptions keep their pace:
 # unbounded, a flood delayed timers by 650 ms, bounded by 25 ms.

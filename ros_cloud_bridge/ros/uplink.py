@@ -29,6 +29,7 @@ from ros_cloud_bridge.host_lock import HostLock
 from ros_cloud_bridge.journal import Journal
 from ros_cloud_bridge.ros.parameters import adopt_overrides, read_parameters, try_change
 from ros_cloud_bridge.ros.routes import RouteManager
+from ros_cloud_bridge.ros.taking import STEADY_CLOCK
 from ros_cloud_bridge.values import BridgeConfig
 
 
@@ -84,7 +85,9 @@ class UplinkNode(LifecycleNode):
         )
         self._routes = RouteManager(self, self._bridge, selector, self._log)
         self._bridge.start()
-        self._timer = self.create_timer(self._config.discovery.period_s, self._refresh)
+        self._timer = self.create_timer(
+            self._config.discovery.period_s, self._refresh, clock=STEADY_CLOCK
+        )
         self._refresh()
         return super().on_activate(state)
 
@@ -141,6 +144,8 @@ class UplinkNode(LifecycleNode):
         if config is not None and self._bridge is not None:
             self._config = config
             self._bridge.apply(config)
+            # Subscriptions follow at once: the next look at the graph may be an hour away.
+            self._refresh()
         return answer
 
     def _log(self, level: str, text: str) -> None:

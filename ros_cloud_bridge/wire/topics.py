@@ -20,6 +20,7 @@ that this is reversible and stays readable.
 """
 
 from dataclasses import dataclass
+import hashlib
 
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.values import Priority
@@ -91,7 +92,12 @@ class RobotTopics:
 
     def latched(self, ros_topic: str, index: int = 0) -> str:
         """Last values of a transient_local topic, retained; one MQTT topic per fragment."""
-        return self._name('latched', mangle(ros_topic), str(index))
+        name = self._name('latched', mangle(ros_topic), str(index))
+        if len(name.encode()) <= TOPIC_MAX_BYTES:
+            return name
+        # What stands there names its own topic; the level just has to be its own.
+        digest = hashlib.blake2b(ros_topic.encode(), digest_size=16).hexdigest()
+        return self._name('latched', digest, str(index))
 
     def ask(self, consumer: str) -> str:
         """Name where one consumer puts its requests."""
