@@ -75,7 +75,11 @@ class Graph:
         self._context.try_shutdown()
 
     def publisher(
-        self, message_class: Any, topic: str, profile: QoSProfile | None = None, subscribers: int = 1
+        self,
+        message_class: Any,
+        topic: str,
+        profile: QoSProfile | None = None,
+        subscribers: int = 1,
     ) -> Any:
         """
         Make a publisher and wait until it is subscribed to.
