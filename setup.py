@@ -61,11 +61,11 @@ setup(
     ],
     extras_require={
         # Fields of samples without ROS, and MCAP files.
-        'cloud': ['mcap>=1.1', 'rosbags>=0.10'],
+        'cloud': ['mcap>=1.5', 'rosbags>=0.10'],
         # colcon runs the tests by pytest because it stands here.
         'test': [
             'hypothesis>=6.36',
-            'mcap>=1.1',
+            'mcap>=1.5',
             'mcap-ros2-support>=0.5',
             'pytest>=7.0',
             'rosbags>=0.10',

@@ -152,7 +152,11 @@ class Link:
             self._stopped = True
             if self._restart is not None:
                 self._restart.cancel()
-        farewell = Outgoing(topic=goodbye.topic, payload=goodbye.payload, retain=True)
+        farewell = Outgoing(
+            topic=goodbye.topic,
+            payload=goodbye.payload,
+            retain=self._session.limits.retain_available,
+        )
         self._session.stop(_STOP_S if self._session.connected else 0.1, [farewell])
 
     def yield_robot_id(self) -> None:

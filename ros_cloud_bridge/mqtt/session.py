@@ -15,6 +15,7 @@
 """A session with a broker that outlives its connections and never loses track of a message."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from contextlib import suppress
 import logging
 import random as random_module
@@ -89,6 +90,7 @@ class Session:
         self._tls = tls_context(config, self._preset)
         self._client_id = client_id
         self._will_for = will_for
+        self._will_refusals: set[int] = set()
         self._subscriptions = tuple(subscriptions)
         self._subscription_qos = subscription_qos
         self._max_receive_bytes = max_receive_bytes
@@ -243,7 +245,7 @@ class Session:
             protocol=self._choice.current,
             login=self._login,
             tls=self._tls,
-            will=self._will_for(self._connection) if self._will_for else None,
+            will=self._will(),
         )
         try:
             return self._live(connection, link)
@@ -289,9 +291,29 @@ class Session:
             return self._unreachable(ended.reason)
         if ended.code == reasons.UNSUPPORTED_PROTOCOL_VERSION and self._choice.version_refused():
             return 0.0
+        if self._settles_for_less_of_a_will(ended.code):
+            return 0.0
         delay_s = self._delay.refused()
         self._emit(Refused(reason=ended.reason, code=ended.code, retry_in_s=delay_s))
         return delay_s
+
+    def _will(self) -> Will | None:
+        will = self._will_for(self._connection) if self._will_for else None
+        if will is None:
+            return None
+        return replace(
+            will,
+            retain=will.retain and reasons.RETAIN_NOT_SUPPORTED not in self._will_refusals,
+            qos=0 if reasons.QOS_NOT_SUPPORTED in self._will_refusals else will.qos,
+        )
+
+    def _settles_for_less_of_a_will(self, code: int) -> bool:
+        """Tell whether to try at once without what the broker refuses in a will (3.1.2.11)."""
+        refusals = (reasons.RETAIN_NOT_SUPPORTED, reasons.QOS_NOT_SUPPORTED)
+        if self._will_for is None or code not in refusals or code in self._will_refusals:
+            return False
+        self._will_refusals.add(code)
+        return True
 
     def _ended(self, ended: Ended) -> float:
         self._delay.connection_lasted(ended.lasted_s)

@@ -29,6 +29,7 @@ from ros_cloud_bridge.mqtt.events import (
     Disconnected,
     Outgoing,
     Received,
+    Refused,
     SessionEvent,
     SessionFull,
     Unreachable,
@@ -277,6 +278,23 @@ def test_stop_without_an_answer_leaves_the_word_to_the_will(broker: Broker) -> N
     broker.resume()
     with running(settings, client_id='watcher', subscriptions=['state']) as (_, seen):
         wait_until(lambda: any(event.payload == b'will' for event in seen.of(Received)))
+
+
+def test_a_broker_without_retained_messages_gets_a_will_without() -> None:
+    with Broker(['allow_anonymous true', 'retain_available false']) as broker:
+        settings = config(broker)
+        with running(settings, client_id='watcher', subscriptions=['state']) as (_, seen):
+            seen.wait_for(Connected)
+            with running(settings, will_for=lambda _: Will(topic='state', payload=b'will')) as (
+                session,
+                log,
+            ):
+                assert not log.wait_for(Connected).limits.retain_available
+                assert log.of(Refused) == []
+                broker.pause()
+                assert session.stop(0.3, [message(1)]) == [1]
+                broker.resume()
+            assert seen.wait_for(Received).payload == b'will'
 
 
 def test_stop_before_any_connection_returns_what_is_left(broker: Broker) -> None:
