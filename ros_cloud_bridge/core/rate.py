@@ -18,6 +18,7 @@ _NS = 1_000_000_000
 # A sample this much of a period early still counts as on time, so that an input at the wanted rate
 # passes whole despite its jitter. The due time moves by whole periods, so the average stays exact.
 _EARLY = 0.25
+_ROUNDING = 1e-6
 
 
 class RateLimiter:
@@ -92,7 +93,8 @@ class TokenBucket:
         :returns: seconds; 0 when the bucket is not in debt
         """
         self._refill(now)
-        return 0.0 if self._tokens >= 0 else -self._tokens / self.rate
+        # A debt from rounding alone would be a wait so short that no clock shows it passing.
+        return 0.0 if self._tokens >= -_ROUNDING else -self._tokens / self.rate
 
     def take(self, tokens: float, now: float) -> None:
         """
