@@ -110,7 +110,9 @@ class Route:
         size = sum([len(sample[0]) for sample in passed])
         self.bytes_accepted += size
         self.queued_bytes += size
-        queued = list(map(Queued, range(first, self._next_sequence), passed, repeat(now)))
+        numbered = zip(range(first, self._next_sequence), passed, repeat(now), strict=False)
+        # What Queued(...) does, without the call of a Python function for each sample.
+        queued = [tuple.__new__(Queued, entry) for entry in numbered]
         if self.on_accept is not None:
             self.on_accept(self, first, passed)
         if self.latched is not None:
@@ -239,12 +241,13 @@ class Route:
         """
         taken: list[Queued] = []
         size = 0
-        while len(taken) < max_samples and (oldest := self._oldest()) is not None:
-            length = len(oldest.sample.cdr)
+        queue = self._queue
+        for _ in range(min(max_samples, len(queue))):
+            length = len(queue[0].sample.cdr)
             if taken and size + length > max_bytes:
                 break
             size += length
-            taken.append(self._pop_oldest())
+            taken.append(queue.popleft())
         self.queued_bytes -= size
         self.bytes_sent += size
         self.in_flight += len(taken)

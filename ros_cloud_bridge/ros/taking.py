@@ -63,13 +63,35 @@ def drain(subscription: Subscription, first: Received | None = None) -> list[Rec
     deadline = time.monotonic() + TURN_S
     message_type = subscription.msg_type
     handle = subscription.handle
+    new = tuple.__new__
+    known: bytes | None = None
     with handle:
         take = handle.take_message
         while len(samples) < TURN_MESSAGES:
             taken = take(message_type, True)
             if taken is None:
                 break
-            samples.append(received(*taken))
+            cdr, info = taken
+            publisher = info.get('publisher_gid')
+            gid = None if publisher is None else publisher['data']
+            if gid == known:
+                # One object for all of a publisher's samples, not 50 bytes more for each.
+                gid = known
+            else:
+                known = gid
+            # What Received(...) does, without the call of a Python function for each sample.
+            samples.append(
+                new(
+                    Received,
+                    (
+                        cdr,
+                        info['source_timestamp'],
+                        info['received_timestamp'],
+                        info.get('publication_sequence_number'),
+                        gid,
+                    ),
+                )
+            )
             # The clock is read for every 16th message only: it costs as much as a tenth of one.
             if len(samples) % 16 == 0 and time.monotonic() >= deadline:
                 break

@@ -72,7 +72,7 @@ class BlockEncoder:
             len(samples) > 1
             and size > 0
             and len(planes) + size * len(samples) == len(raw)
-            and all(len(sample) == size for sample in samples)
+            and set(map(len, samples)) == {size}
         )
         if self._until_probe == 0:
             candidates = [Codec.ZSTD, Codec.TRANSPOSED] if transposable else [Codec.ZSTD]
