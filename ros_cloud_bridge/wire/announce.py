@@ -79,8 +79,10 @@ def decode_schema(payload: bytes) -> Schema:
     :raises ProtocolError: when it is malformed, too long or of another version
     """
     fields = cbor.loads(payload)
-    if not isinstance(fields, list) or len(fields) != 6 or fields[0] != VERSION:
-        raise ProtocolError('a schema has six fields, the first is the protocol version')
+    if not isinstance(fields, list) or len(fields) != 6:
+        raise ProtocolError('a schema has six fields')
+    if type(fields[0]) is not int or fields[0] != VERSION:
+        raise ProtocolError(f'schema of another protocol version than {VERSION}')
     _, type_name, encoding, rihs01, length, compressed = fields
     if not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in fields[1:4]):
         raise ProtocolError('a schema names type, encoding and hash')

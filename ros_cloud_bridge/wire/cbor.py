@@ -54,15 +54,25 @@ def loads(payload: bytes, max_bytes: int = MAX_PAYLOAD) -> Any:
     """
     if len(payload) > max_bytes:
         raise ProtocolError(f'payload of {len(payload)} bytes is over the limit of {max_bytes}')
-    _check_heads(payload)
+    pairs = _check_heads(payload)
     try:
-        return cbor2.loads(payload)
+        value = cbor2.loads(payload)
     except Exception as error:  # whatever cbor2 of any version makes of hostile bytes
         raise ProtocolError(f'not CBOR: {error}') from error
+    if pairs and pairs != _count_pairs(value):
+        raise ProtocolError('a CBOR map has a key twice')
+    return value
 
 
-def _check_heads(payload: bytes) -> None:
+def _count_pairs(value: object) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_count_pairs, value.values()))
+    return sum(map(_count_pairs, value)) if isinstance(value, list) else 0
+
+
+def _check_heads(payload: bytes) -> int:
     end = len(payload)
+    pairs = 0
     position = 0
     items = 0
     remaining = [1]
@@ -80,7 +90,10 @@ def _check_heads(payload: bytes) -> None:
             if position > end:
                 raise ProtocolError('truncated CBOR string')
         elif major in (_ARRAY, _MAP):
-            children = argument * (2 if major == _MAP else 1)
+            children = argument
+            if major == _MAP:
+                children *= 2
+                pairs += argument
             if children > end - position:
                 raise ProtocolError('CBOR collection longer than its payload')
             if len(remaining) > CBOR_MAX_DEPTH:
@@ -88,6 +101,7 @@ def _check_heads(payload: bytes) -> None:
             remaining.append(children)
     if position != end:
         raise ProtocolError(f'{end - position} bytes behind the CBOR value')
+    return pairs
 
 
 def _head(payload: bytes, position: int, end: int) -> tuple[int, int, int]:

@@ -1,0 +1,141 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Schemas, requests and JSON documents on the wire."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+import pytest
+
+from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.wire import cbor
+from ros_cloud_bridge.wire.announce import (
+    Ask,
+    decode_ask,
+    decode_json,
+    decode_schema,
+    encode_ask,
+    encode_json,
+    encode_schema,
+)
+from ros_cloud_bridge.wire.limits import MAX_JSON, MAX_SCHEMA_TEXT
+from ros_cloud_bridge.wire.schema import Schema
+
+HASH = 'RIHS01_' + '0123456789abcdef' * 4
+
+asks = st.builds(
+    Ask,
+    info=st.booleans(),
+    routes=st.booleans(),
+    latched=st.booleans(),
+    schemas=st.lists(st.binary(min_size=8, max_size=8).map(bytes.hex), max_size=5).map(tuple),
+)
+
+
+@given(st.text(st.characters(exclude_categories=['Cs']), max_size=300))
+def test_schema_round_trip(text: str) -> None:
+    schema = Schema(type_name='a/msg/A', definition=text, rihs01=HASH)
+    assert decode_schema(encode_schema(schema)) == schema
+
+
+@pytest.mark.parametrize(
+    ('place', 'value'),
+    [
+        (0, 2),
+        (0, True),
+        (1, b'a/msg/A'),
+        (1, 'a' * 1025),
+        (2, 7),
+        (3, HASH[:-1]),
+        (3, 'RIHS02' + HASH[6:]),
+        (4, 3),
+        (4, -1),
+        (4, True),
+        (4, MAX_SCHEMA_TEXT + 1),
+        (5, b''),
+        (5, 'text'),
+        (5, None),
+    ],
+)
+def test_a_schema_with_one_wrong_field_is_refused(place: int, value: object) -> None:
+    fields: list[Any] = cbor.loads(
+        encode_schema(Schema(type_name='a/msg/A', definition='int8 x\n', rihs01=HASH))
+    )
+    fields[place] = value
+    with pytest.raises(ProtocolError):
+        decode_schema(cbor.dumps(fields))
+
+
+def test_schema_text_must_be_utf8() -> None:
+    import zstandard
+
+    fields = [1, 'a/msg/A', 'ros2msg', HASH, 2, zstandard.ZstdCompressor().compress(b'\xff\xfe')]
+    with pytest.raises(ProtocolError, match='UTF-8'):
+        decode_schema(cbor.dumps(fields))
+
+
+@given(asks)
+def test_ask_round_trip(ask: Ask) -> None:
+    assert decode_ask(encode_ask(ask)) == ask
+
+
+def test_keys_of_later_versions_are_ignored() -> None:
+    payload = cbor.dumps([2, {'info': True, 'lease': {'stream': 'lidar'}}])
+    assert decode_ask(payload) == Ask(info=True)
+
+
+@pytest.mark.parametrize(
+    'value',
+    [
+        [],
+        {},
+        [1],
+        [1, []],
+        [1, {'schema': b'12345678'}],
+        [1, {'schema': ['0123456789abcdef']}],
+        [1, {'schema': [b'1234567']}],
+        [1, {'schema': [b'12345678'] * 257}],
+    ],
+)
+def test_malformed_requests_are_refused(value: object) -> None:
+    with pytest.raises(ProtocolError):
+        decode_ask(cbor.dumps(value))
+
+
+def test_json_round_trip() -> None:
+    document = {'robot_id': 'ärm', 'routes': [{'route': 1}], 'uptime_s': 1.5}
+    assert decode_json(encode_json(document)) == document
+
+
+@pytest.mark.parametrize(
+    'payload',
+    [
+        b'',
+        b'{',
+        b'[]',
+        b'null',
+        b'"x"',
+        b'\xff',
+        b'[' * 200_000,
+        b'{"a":' * 100_000,
+        b'{"a":' + b'9' * 100_000 + b'}',
+        b' ' * (MAX_JSON + 1),
+    ],
+    ids=len,
+)
+def test_what_is_not_a_document_is_refused(payload: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        decode_json(payload)
