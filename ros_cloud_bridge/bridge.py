@@ -48,6 +48,7 @@ from ros_cloud_bridge.wire.topics import RobotTopics
 # A changed latched value waits this long for further changes before it is published again.
 _LATCHED_PERIOD_S = 1.0
 _IDLE_S = 1.0
+_FAILED_S = 0.1
 
 
 class Bridge:
@@ -88,6 +89,7 @@ class Bridge:
         self._flush_until: float | None = None
         self._ended = False
         self._bad_messages = 0
+        self._failure = ''
         self.problems: dict[str, str] = {}
         self._link = Link(
             config,
@@ -239,7 +241,16 @@ class Bridge:
                         continue
                 step()
             except Exception as error:  # the robot's bridge outlives one bad batch
-                self._log('error', f'pump: {error!r}')
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        text = f'pump: {error!r}'
+        if text != self._failure:
+            self._failure = text
+            self._log('error', f'{text} (said once)')
+        # What fails for good would otherwise take a processor, and fill the disk with its log.
+        with self._wake:
+            self._wake.wait(_FAILED_S)
 
     def _choose(self, now: float) -> Callable[[], None] | float | None:
         """Choose the next step; a number is how long to wait for one, None waits for an event."""
