@@ -66,7 +66,7 @@ class BlockEncoder:
         :param samples: the samples' bytes, at least one
         :returns: codec, length of the block before compression, encoded block
         """
-        raw = planes + b''.join(samples)
+        raw = b''.join([planes, *samples])
         size = len(samples[0])
         transposable = (
             len(samples) > 1
