@@ -40,8 +40,10 @@ class Codec(IntEnum):
 # A stream changes its nature slowly: measure all codecs on every 16th block, reuse the winner
 # between.
 _PROBE_EVERY = 16
-# Above this a block is large enough for the fastest level to be near the best one.
-_LARGE_BLOCK = 128 * 1024
+# zstd's level by the size of the block, largest size first: (more bytes than, level). Small blocks
+# come a few per second and gain most from a thorough search, at some 0.1 ms each; large ones are
+# what a fast stream is made of.
+_LEVELS = ((128 * 1024, 1), (64 * 1024, 3), (16 * 1024, 9), (0, 15))
 
 
 class BlockEncoder:
@@ -52,8 +54,6 @@ class BlockEncoder:
     """
 
     def __init__(self) -> None:
-        self._thorough = zstandard.ZstdCompressor(level=3)
-        self._fast = zstandard.ZstdCompressor(level=1)
         self._preferred = Codec.TRANSPOSED
         self._until_probe = 0
         self.encoded_bytes = 0
@@ -92,13 +92,28 @@ class BlockEncoder:
         return codec, len(raw), block
 
     def _apply(self, codec: Codec, raw: bytes, plane_bytes: int, size: int) -> bytes:
-        compressor = self._fast if len(raw) > _LARGE_BLOCK else self._thorough
         if codec is Codec.NONE:
             return raw
+        level = next((level for bound, level in _LEVELS if len(raw) > bound), _LEVELS[-1][1])
         if codec is Codec.TRANSPOSED:
             raw = raw[:plane_bytes] + _transpose(raw[plane_bytes:], size)
-        compressed: bytes = compressor.compress(raw)
-        return compressed
+        return _compress(raw, level)
+
+
+# Compressors at rest, by level. One holds some 0.4 MB, too much for every route to have its own,
+# and serves one thread at a time: who compresses takes it out meanwhile.
+_idle: dict[int, list[zstandard.ZstdCompressor]] = {level: [] for _, level in _LEVELS}
+
+
+def _compress(data: bytes, level: int) -> bytes:
+    idle = _idle[level]
+    try:
+        compressor = idle.pop()
+    except IndexError:
+        compressor = zstandard.ZstdCompressor(level=level)
+    compressed: bytes = compressor.compress(data)
+    idle.append(compressor)
+    return compressed
 
 
 def _transpose(data: bytes, size: int) -> bytes:
