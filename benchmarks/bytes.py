@@ -244,14 +244,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         sums = total(list(rows.values()))
         title = f'{path.stem}: bytes (the file, zstd by chunk, has {path.stat().st_size:,})'
         print(render(title, {**rows, 'all': sums}, args.delay))
-    small = {name: rows for name, rows in results.items() if is_telemetry(rows)}
-    sums = {name: total(list(rows.values())) for name, rows in small.items()}
-    if sums:
-        sums['all'] = total(list(sums.values()))
-        print(render('telemetry recordings: bytes', sums, args.delay))
+    telemetry = {
+        name: total(list(rows.values())) for name, rows in results.items() if is_telemetry(rows)
+    }
+    if telemetry:
+        telemetry['all'] = total(list(telemetry.values()))
+        print(render('telemetry recordings: bytes', telemetry, args.delay))
     if args.json:
         files = {path.stem: path.stat().st_size for path in paths}
-        document = {'quick': args.quick, 'files': files, 'topics': results, 'telemetry': sums}
+        document = {'quick': args.quick, 'files': files, 'topics': results, 'telemetry': telemetry}
         args.json.write_text(json.dumps(document, indent=1) + '\n')
     return 0
 

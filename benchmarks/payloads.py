@@ -63,21 +63,21 @@ LOADS = {
             image_bytes=0,
             depth=5000,
             rates=(2e3, 4e3, 6e3, 8e3, 10e3, 15e3, 20e3, 25e3, 30e3, 40e3, 50e3, 60e3, 80e3),
-            quick_rates=(5e3, 10e3, 20e3, 40e3, 60e3),
+            quick_rates=(5e3, 10e3, 20e3, 40e3),
         ),
         Load(
             name='10k',
             image_bytes=10 * 1024,
             depth=5000,
             rates=(1e3, 2e3, 3e3, 4e3, 6e3, 8e3, 10e3, 15e3, 20e3),
-            quick_rates=(1e3, 3e3, 6e3, 10e3),
+            quick_rates=(1e3, 3e3, 6e3),
         ),
         Load(
             name='1m',
             image_bytes=1024 * 1024,
             depth=50,
             rates=(10.0, 20.0, 40.0, 60.0, 80.0, 120.0, 160.0, 240.0),
-            quick_rates=(20.0, 60.0, 120.0),
+            quick_rates=(20.0, 60.0),
         ),
     )
 }

@@ -32,6 +32,7 @@ from pathlib import Path
 import statistics
 import sys
 import tempfile
+from typing import Any
 
 from payloads import Load, LOADS
 from processes import child, Process, start_broker
@@ -265,7 +266,7 @@ def summarize(rungs: Sequence[Rung]) -> dict[str, float | None]:
     }
 
 
-def summary(rungs: Sequence[Rung], load: str, subjects: Sequence[str]) -> dict[str, object]:
+def summary(rungs: Sequence[Rung], load: str, subjects: Sequence[str]) -> dict[str, Any]:
     """
     Sum up one load.
 
@@ -295,9 +296,9 @@ def render(title: str, results: dict[str, dict[str, float | None]]) -> str:
     :param results: medians by subject
     :returns: lines
     """
-    heads = ('subject', 'msg/s', 'CPU us/msg', 'peak MB', 'wire B/msg', 'p50 ms', 'p99 ms')
+    heads = ['subject', 'msg/s', 'CPU us/msg', 'peak MB', 'wire B/msg', 'p50 ms', 'p99 ms']
     against = [name for name in ('noop', 'forwarder') if name in results]
-    heads += tuple(f'{what}/{name}' for name in against for what in ('rate', 'CPU'))
+    heads += [f'{what}/{name}' for name in against for what in ('rate', 'CPU')]
     rows = []
     for name, values in results.items():
         row = [
