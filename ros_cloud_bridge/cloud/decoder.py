@@ -176,12 +176,14 @@ class Decoder:
         for section in batch.sections:
             if section.descriptor is not None:
                 self._describe(robot, boot, section.route, section.descriptor)
+                # What came before it has its say on losses before it.
+                samples += self._described(robot, boot)
             waiting = Waiting(sent_time_ns=batch.sent_time_ns, section=section, latched=latched)
             if section.route in boot.routes:
                 samples += self._release(robot, boot, waiting)
             else:
                 robot.wait(boot, waiting)
-        return self._described(robot, boot) + samples
+        return samples
 
     def _describe(self, robot: Robot, boot: Boot, route: int, descriptor: Descriptor) -> None:
         robot.describe(boot, route, descriptor)

@@ -231,7 +231,8 @@ def test_a_message_with_one_wrong_field_is_refused(place: int, value: object) ->
 
 
 def test_number_of_fields_is_fixed() -> None:
-    for fields in (message()[:-1], [*message(), 0], [], {}, 1):
+    wrong: list[Any] = [message()[:-1], [*message(), 0], [], {}, 1]
+    for fields in wrong:
         with pytest.raises(ProtocolError):
             decode(cbor.dumps(fields))
 
