@@ -55,9 +55,7 @@ def measured(script: str, json_file: Path, *arguments: str) -> tuple[str, Any]:
     return done.stdout, json.loads(json_file.read_text(encoding='utf-8'))
 
 
-@pytest.mark.parametrize(
-    'script', ['throughput.py', pytest.param('bytes.py', marks=needs_mcap)]
-)
+@pytest.mark.parametrize('script', ['throughput.py', pytest.param('bytes.py', marks=needs_mcap)])
 def test_help(script: str) -> None:
     done = run(script, '--help')
     assert done.returncode == 0, done.stderr
