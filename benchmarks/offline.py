@@ -155,7 +155,7 @@ class OfflineBridge:
         size = sum(publish_bytes(m.topic, len(m.payload)) for m in parcel.messages)
         for route, share in zip(routes, shares, strict=True):
             # Fragments' and packets' heads are shared out like the batch itself.
-            self.wire_bytes[route.topic] += round(size * share / sum(shares))
+            self.wire_bytes[route.topic] += round(size * share / (sum(shares) or 1))
         self.payloads += [message.payload for message in parcel.messages]
         for part in taken:
             part.route.settle(len(part.samples))
