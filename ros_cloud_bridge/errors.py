@@ -81,7 +81,7 @@ class SchemaMismatch(LocalFault):
     def __init__(self, type_name: str, installed: str, published: str) -> None:
         super().__init__(
             f'{type_name}: installed definition {installed} differs from the published '
-            f'{published}; install the publisher\'s version of the package'
+            f"{published}; install the publisher's version of the package"
         )
         self.type_name = type_name
 

@@ -71,8 +71,8 @@ class Announcer:
         Say presence and info on a new connection; schemas stand from before.
 
         :param now: monotonic seconds
-        :param look_first: whether to wait for what stands at ``state``, lest another bridge's birth
-            be overwritten before it was seen
+        :param look_first: whether to wait for what stands at ``state``, lest another bridge's
+            birth be overwritten before it was seen
         """
         birth = now + _LOOK_S if look_first else now
         self._due['state'] = birth

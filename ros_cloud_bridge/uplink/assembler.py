@@ -27,6 +27,9 @@ from ros_cloud_bridge.wire.codecs import BlockEncoder
 from ros_cloud_bridge.wire.fragments import abandoned, split
 from ros_cloud_bridge.wire.topics import RobotTopics
 
+# What a section's own fields take, roughly.
+_ENVELOPE_BYTES = 24
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -188,20 +191,20 @@ class Assembler:
             route.number: self._encoders.setdefault(route.number, BlockEncoder())
             for route in routes
         }
-        before = {number: encoder.encoded_bytes for number, encoder in encoders.items()}
         payload = encode_batch(
             Batch(
                 boot=self._boot, number=number, sent_time_ns=wall_ns, sections=tuple(sections)
             ),
             encoders,
         )
-        blocks = {
-            number: encoder.encoded_bytes - before[number] for number, encoder in encoders.items()
-        }
-        # The envelope is shared out evenly: it grows with the number of sections.
-        envelope = (len(payload) - sum(blocks.values())) // len(routes)
-        for route in routes:
-            route.wire_bytes += blocks[route.number] + envelope
+        # One frame holds them all: it is shared out by what each would take by itself.
+        shares = [
+            _ENVELOPE_BYTES
+            + encoders[route.number].ratio * sum([len(sample[0]) for sample in section.samples])
+            for route, section in zip(routes, sections, strict=True)
+        ]
+        for route, share in zip(routes, shares, strict=True):
+            route.wire_bytes += round(len(payload) * share / sum(shares))
         return number, payload
 
 

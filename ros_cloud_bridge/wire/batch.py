@@ -17,14 +17,15 @@ Batches: samples of several routes, column-wise (docs/protocol.md, "Batch").
 
 ::
 
-    message  = [version, BATCH, boot, number, sent_time_ns, [section, ...]]
+    message  = [version, BATCH, boot, number, sent_time_ns, codec, raw_length, body]
              | [version, FRAGMENT, boot, number, index, count, length, crc32, bytes]
              | [version, ABANDONED, boot, number]
-    section  = [route, descriptor / null, count, first_sequence, first_source_time_ns,
-                [column, column, column, column], totals / null, codec, raw_length, block]
-    column   = [minimum, width]
-    columns: sequence steps (count-1), source-time steps in ns (count-1), receive minus source
-    time in microseconds (count), lengths in bytes (count)
+    body     = CBOR of [section, ...], compressed as codec says
+    section  = [route, descriptor / null, count, first_sequence, age_ns, [minimum, width, ...],
+                totals / null, layout, block]
+    age_ns: sent time minus the first sample's source time
+    columns: sequence steps (count-1) and source-time steps in ns (count-1), both left out when
+    count is 1; receive minus source time in microseconds (count), lengths in bytes (count)
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,7 +38,13 @@ import numpy as np
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.values import Received
 from ros_cloud_bridge.wire import cbor
-from ros_cloud_bridge.wire.codecs import BlockEncoder, Codec, decode_block
+from ros_cloud_bridge.wire.codecs import (
+    BlockEncoder,
+    compress_body,
+    decode_block,
+    decode_body,
+    Layout,
+)
 from ros_cloud_bridge.wire.columns import decode_column, encode_column, Integers
 from ros_cloud_bridge.wire.limits import (
     MAX_BATCH,
@@ -104,13 +111,17 @@ def encode_batch(batch: Batch, encoders: Mapping[int, BlockEncoder]) -> bytes:
     :param encoders: the block encoder of each route
     :returns: CBOR payload
     """
-    sections = [_encode_section(section, encoders[section.route]) for section in batch.sections]
-    return cbor.dumps(
-        [VERSION, int(Kind.BATCH), batch.boot, batch.number, batch.sent_time_ns, sections]
-    )
+    sections = [
+        _encode_section(section, encoders[section.route], batch.sent_time_ns)
+        for section in batch.sections
+    ]
+    body = cbor.dumps(sections)
+    codec, encoded = compress_body(body, [encoders[s.route] for s in batch.sections])
+    head = [VERSION, int(Kind.BATCH), batch.boot, batch.number, batch.sent_time_ns]
+    return cbor.dumps([*head, int(codec), len(body), encoded])
 
 
-def _encode_section(section: Section, encoder: BlockEncoder) -> list[object]:
+def _encode_section(section: Section, encoder: BlockEncoder, sent_time_ns: int) -> list[object]:
     samples = section.samples
     cdr, source, receive, *_ = zip(*samples, strict=True)
     sequences = np.array(section.sequences, dtype=np.int64)
@@ -119,32 +130,33 @@ def _encode_section(section: Section, encoder: BlockEncoder) -> list[object]:
     receive_ns = np.maximum(np.array(receive, dtype=np.int64), 0)
     latency_us = np.maximum((receive_ns - source_ns) // 1000, -(source_ns // 1000))
     lengths = np.fromiter(map(len, cdr), dtype=np.int64, count=len(cdr))
-    columns = []
+    steps = [np.diff(sequences), np.diff(source_ns)] if len(samples) > 1 else []
+    columns: list[int] = []
     planes = []
-    for values in (np.diff(sequences), np.diff(source_ns), latency_us, lengths):
-        low, width, data = encode_column(values) if len(values) else (0, 0, b'')
-        columns.append([low, width])
+    for values in (*steps, latency_us, lengths):
+        low, width, data = encode_column(values)
+        columns += [low, width]
         planes.append(data)
-    codec, raw_length, block = encoder.encode(b''.join(planes), cdr)
-    descriptor = section.descriptor
+    layout, block = encoder.encode(b''.join(planes), cdr)
     return [
         section.route,
-        None
-        if descriptor is None
-        else [
-            descriptor.stream,
-            descriptor.topic,
-            descriptor.type_name,
-            bytes.fromhex(descriptor.schema_id),
-        ],
+        None if section.descriptor is None else _encode_descriptor(section.descriptor),
         len(samples),
         int(sequences[0]),
-        int(source_ns[0]),
+        sent_time_ns - int(source_ns[0]),
         columns,
         None if section.totals is None else dict(section.totals),
-        int(codec),
-        raw_length,
+        int(layout),
         block,
+    ]
+
+
+def _encode_descriptor(descriptor: Descriptor) -> list[object]:
+    return [
+        descriptor.stream,
+        descriptor.topic,
+        descriptor.type_name,
+        bytes.fromhex(descriptor.schema_id),
     ]
 
 
@@ -165,7 +177,7 @@ def decode_message(payload: bytes) -> list[Any]:
     if not isinstance(boot, bytes) or len(boot) != BOOT_BYTES:
         raise ProtocolError(f'a boot id has {BOOT_BYTES} bytes')
     _natural(number, 'batch number')
-    lengths: dict[int, int] = {Kind.BATCH: 6, Kind.FRAGMENT: 9, Kind.ABANDONED: 4}
+    lengths: dict[int, int] = {Kind.BATCH: 8, Kind.FRAGMENT: 9, Kind.ABANDONED: 4}
     if type(kind) is not int or lengths.get(kind) != len(message):
         raise ProtocolError(f'message of kind {_brief(kind)} with {len(message)} fields')
     return message
@@ -179,48 +191,49 @@ def decode_batch(message: Sequence[Any]) -> Batch:
     :returns: the batch
     :raises ProtocolError: when a field is malformed or over a limit
     """
-    _, _, boot, number, sent_time_ns, sections = message
+    _, _, boot, number, sent_time_ns, codec, raw_length, encoded = message
     _natural(sent_time_ns, 'sent time')
+    if type(codec) is not int or type(encoded) is not bytes:
+        raise ProtocolError('a body is a byte string with an integer codec')
+    body = decode_body(codec, _natural(raw_length, 'raw length'), encoded)
+    sections = cbor.loads(body, MAX_BATCH_RAW)
     if not isinstance(sections, list) or not 1 <= len(sections) <= MAX_SECTIONS:
         raise ProtocolError(f'a batch has 1 to {MAX_SECTIONS} sections')
     decoded = []
-    budget = MAX_BATCH_RAW
     samples = 0
     for fields in sections:
-        if not isinstance(fields, list) or len(fields) != 10:
-            raise ProtocolError('a section has ten fields')
-        budget -= _natural(fields[8], 'raw length')
-        if budget < 0:
-            raise ProtocolError(f'a batch holds more than {MAX_BATCH_RAW} bytes')
+        if not isinstance(fields, list) or len(fields) != 9:
+            raise ProtocolError('a section has nine fields')
         samples += _natural(fields[2], 'sample count')
         if fields[2] == 0 or samples > MAX_SAMPLES:
             raise ProtocolError(f'a section has samples, and a batch at most {MAX_SAMPLES}')
-        decoded.append(_decode_section(fields))
+        decoded.append(_decode_section(fields, sent_time_ns))
     return Batch(boot=boot, number=number, sent_time_ns=sent_time_ns, sections=tuple(decoded))
 
 
-def _decode_section(fields: list[Any]) -> Section:
-    route, descriptor, count, sequence, source_ns, columns, totals, codec, raw_length, block = (
-        fields
-    )
-    for value, name in ((route, 'route'), (sequence, 'sequence'), (source_ns, 'source time')):
+def _decode_section(fields: list[Any], sent_time_ns: int) -> Section:
+    route, descriptor, count, sequence, age_ns, columns, totals, layout, block = fields
+    for value, name in ((route, 'route'), (sequence, 'sequence')):
         _natural(value, name)
-    if not isinstance(block, bytes) or type(codec) is not int:
-        raise ProtocolError('a block is a byte string with an integer codec')
-    counts = (count - 1, count - 1, count, count)
-    headers = _column_headers(columns)
+    if type(age_ns) is not int:
+        raise ProtocolError('the age of a section is an integer')
+    source_ns = _natural(sent_time_ns - age_ns, 'source time')
+    if type(block) is not bytes or type(layout) is not int:
+        raise ProtocolError('a block is a byte string with an integer layout')
+    counts = (count - 1, count - 1, count, count) if count > 1 else (count, count)
+    headers = _column_headers(columns, len(counts))
     sizes = [width * entries for (_, width), entries in zip(headers, counts, strict=True)]
-    raw = decode_block(codec, raw_length, block, sum(sizes), count)
+    raw = decode_block(layout, block, sum(sizes), count)
     view = memoryview(raw)
-    decoded: list[Integers] = []
+    decoded: list[Integers] = [np.zeros(0, np.int64)] * (4 - len(counts))
     position = 0
     for (low, width), entries, size in zip(headers, counts, sizes, strict=True):
         decoded.append(decode_column(low, width, view[position : position + size], entries))
         position += size
     steps, source_steps, latency_us, lengths = decoded
-    if (lengths < 0).any() or position + sum(lengths.tolist()) != raw_length:
+    if (lengths < 0).any() or position + sum(lengths.tolist()) != len(raw):
         raise ProtocolError('lengths of the samples do not add up to the block')
-    if codec == Codec.TRANSPOSED and (lengths != lengths[0]).any():
+    if layout == Layout.PLANES and (lengths != lengths[0]).any():
         raise ProtocolError('transposed samples are of one length')
     if (steps < 1).any():
         raise ProtocolError('sequence numbers of a section must rise')
@@ -235,16 +248,14 @@ def _decode_section(fields: list[Any]) -> Section:
     )
 
 
-def _column_headers(columns: object) -> list[tuple[int, int]]:
-    if not isinstance(columns, list) or len(columns) != 4:
-        raise ProtocolError('a section has four columns')
-    headers = []
-    for column in columns:
-        if not isinstance(column, list) or [type(entry) for entry in column] != [int, int]:
-            raise ProtocolError('a column is its minimum and its width')
-        if not 0 <= column[1] <= 8:
-            raise ProtocolError(f'column of width {column[1]}')
-        headers.append((column[0], column[1]))
+def _column_headers(columns: object, count: int) -> list[tuple[int, int]]:
+    if not isinstance(columns, list) or len(columns) != 2 * count:
+        raise ProtocolError(f'a section has {count} columns, each a minimum and a width')
+    if any(type(entry) is not int for entry in columns):
+        raise ProtocolError('the minimum and the width of a column are integers')
+    headers = list(zip(columns[::2], columns[1::2], strict=True))
+    if not all(0 <= width <= 8 for _, width in headers):
+        raise ProtocolError('a column is 0 to 8 bytes wide')
     return headers
 
 

@@ -13,10 +13,12 @@
 # limitations under the License.
 
 """
-Codecs of a section's block, chosen by measuring.
+Layout of a section's block, chosen by measuring, and compression of a batch's body.
 
-A block is the section's column planes followed by the samples' bytes. ``TRANSPOSED`` writes
-samples of equal length byte-plane by byte-plane before zstd (RFC 8878) sees them.
+A block is the section's column planes followed by the samples' bytes: sample by sample (``ROWS``)
+or, for samples of equal length, byte-plane by byte-plane (``PLANES``). All sections of a batch are
+then compressed in one frame of zstd (RFC 8878): what they share, as stamps and frame ids, is paid
+once.
 """
 
 from collections.abc import Sequence
@@ -30,16 +32,23 @@ from ros_cloud_bridge.wire.limits import MAX_BATCH_RAW
 
 
 class Codec(IntEnum):
-    """Values stand on the wire and never change meaning."""
+    """How a batch's body is compressed; values stand on the wire and never change meaning."""
 
     NONE = 0
     ZSTD = 1
-    TRANSPOSED = 2
 
 
-# A stream changes its nature slowly: measure all codecs on every 16th block, reuse the winner
-# between.
+class Layout(IntEnum):
+    """How a block's samples lie; values stand on the wire and never change meaning."""
+
+    ROWS = 0
+    PLANES = 1
+
+
+# A stream changes its nature slowly: measure on every 16th block, reuse the winner between.
 _PROBE_EVERY = 16
+# A block that zstd leaves larger than this is not worth its time.
+_INCOMPRESSIBLE = 0.97
 # zstd's level by the size of the block, largest size first: (more bytes than, level). Small blocks
 # come a few per second and gain most from a thorough search, at some 0.1 ms each; large ones are
 # what a fast stream is made of.
@@ -48,57 +57,78 @@ _LEVELS = ((128 * 1024, 1), (64 * 1024, 3), (16 * 1024, 9), (0, 15))
 
 class BlockEncoder:
     """
-    Encodes the blocks of one route and remembers which codec wins there.
+    Lays out the blocks of one route and remembers which layout compresses best there.
 
-    ``encoded_bytes`` counts what all its blocks came to.
+    ``ratio`` is what compression left of the last block that was measured, 0 to 1.
     """
 
     def __init__(self) -> None:
-        self._preferred = Codec.TRANSPOSED
+        self._preferred = Layout.PLANES
         self._until_probe = 0
-        self.encoded_bytes = 0
+        self.ratio = 1.0
 
-    def encode(self, planes: bytes, samples: Sequence[bytes]) -> tuple[Codec, int, bytes]:
+    def encode(self, planes: bytes, samples: Sequence[bytes]) -> tuple[Layout, bytes]:
         """
-        Encode one block.
+        Lay out one block.
 
         :param planes: the section's column planes
         :param samples: the samples' bytes, at least one
-        :returns: codec, length of the block before compression, encoded block
+        :returns: layout and block
         """
-        raw = b''.join([planes, *samples])
+        rows = b''.join([planes, *samples])
         size = len(samples[0])
         transposable = (
             len(samples) > 1
             and size > 0
-            and len(planes) + size * len(samples) == len(raw)
+            and len(planes) + size * len(samples) == len(rows)
             and set(map(len, samples)) == {size}
         )
+        candidates = [Layout.ROWS]
+        if transposable:
+            candidates = [Layout.PLANES, Layout.ROWS]
+            if self._until_probe > 0:
+                candidates = [self._preferred]
+        blocks = {
+            layout: rows
+            if layout is Layout.ROWS
+            else b''.join([planes, _transpose(rows[len(planes) :], size)])
+            for layout in candidates
+        }
         if self._until_probe == 0:
-            candidates = [Codec.ZSTD, Codec.TRANSPOSED] if transposable else [Codec.ZSTD]
-        elif self._preferred is Codec.TRANSPOSED and not transposable:
-            candidates = [Codec.ZSTD]
-        else:
-            candidates = [self._preferred]
-        results = [(codec, self._apply(codec, raw, len(planes), size)) for codec in candidates]
-        codec, block = min(results, key=lambda result: len(result[1]))
-        if len(block) >= len(raw):
-            codec, block = Codec.NONE, raw
-        if self._until_probe == 0:
+            sizes = {
+                layout: len(_compress(block, _level(block))) for layout, block in blocks.items()
+            }
+            best = min(candidates, key=lambda layout: sizes[layout])
+            self.ratio = min(1.0, sizes[best] / len(rows)) if rows else 1.0
+            if transposable:
+                self._preferred = best
             self._until_probe = _PROBE_EVERY
-            self._preferred = codec
+        else:
+            best = candidates[0]
         self._until_probe -= 1
-        self.encoded_bytes += len(block)
-        return codec, len(raw), block
+        return best, blocks[best]
 
-    def _apply(self, codec: Codec, raw: bytes, plane_bytes: int, size: int) -> bytes:
-        if codec is Codec.NONE:
-            return raw
-        level = next((level for bound, level in _LEVELS if len(raw) > bound), _LEVELS[-1][1])
-        if codec is Codec.TRANSPOSED:
-            raw = raw[:plane_bytes] + _transpose(raw[plane_bytes:], size)
-        return _compress(raw, level)
 
+def compress_body(body: bytes, encoders: Sequence[BlockEncoder]) -> tuple[Codec, bytes]:
+    """
+    Compress a batch's body, if that wins.
+
+    :param body: CBOR of the sections
+    :param encoders: those of the routes in it
+    :returns: codec and encoded body
+    """
+    if all(encoder.ratio > _INCOMPRESSIBLE for encoder in encoders) and len(body) > _SMALL:
+        return Codec.NONE, body
+    compressed = _compress(body, _level(body))
+    return (Codec.ZSTD, compressed) if len(compressed) < len(body) else (Codec.NONE, body)
+
+
+def _level(data: bytes) -> int:
+    return next((level for bound, level in _LEVELS if len(data) > bound), _LEVELS[-1][1])
+
+
+# Below this even a hopeless attempt costs nothing, and the envelopes alone may gain.
+_SMALL = 4096
 
 # Compressors at rest, by level. One holds some 0.4 MB, too much for every route to have its own,
 # and serves one thread at a time: who compresses takes it out meanwhile.
@@ -120,34 +150,48 @@ def _transpose(data: bytes, size: int) -> bytes:
     return np.frombuffer(data, dtype=np.uint8).reshape(-1, size).T.tobytes()
 
 
-def decode_block(codec: int, raw_bytes: int, block: bytes, plane_bytes: int, count: int) -> bytes:
+def decode_body(codec: int, raw_bytes: int, body: bytes) -> bytes:
+    """
+    Undo :func:`compress_body`.
+
+    :param codec: a :class:`Codec` value
+    :param raw_bytes: announced length before compression
+    :param body: encoded body
+    :returns: ``raw_bytes`` bytes
+    :raises ProtocolError: when codec, lengths or compressed data are not right
+    """
+    if not 0 <= raw_bytes <= MAX_BATCH_RAW:
+        raise ProtocolError(f'body of {raw_bytes} bytes is out of bounds')
+    if codec == Codec.ZSTD:
+        return decompress(body, raw_bytes)
+    if codec != Codec.NONE:
+        raise ProtocolError(f'unknown codec {codec}')
+    if len(body) != raw_bytes:
+        raise ProtocolError(f'body holds {len(body)} bytes where {raw_bytes} were announced')
+    return body
+
+
+def decode_block(layout: int, block: bytes, plane_bytes: int, count: int) -> bytes:
     """
     Undo :class:`BlockEncoder`.
 
-    :param codec: a :class:`Codec` value
-    :param raw_bytes: announced length of the block before compression
-    :param block: encoded block
-    :param plane_bytes: length of the column planes at the block's head
+    :param layout: a :class:`Layout` value
+    :param block: the block
+    :param plane_bytes: length of the column planes at its head
     :param count: number of samples behind them
-    :returns: column planes followed by the samples' bytes, ``raw_bytes`` long
-    :raises ProtocolError: when codec, lengths or compressed data are not right
+    :returns: column planes followed by the samples, one after the other
+    :raises ProtocolError: when layout and lengths do not fit together
     """
-    if not 0 <= raw_bytes <= MAX_BATCH_RAW or plane_bytes > raw_bytes:
-        raise ProtocolError(f'block of {raw_bytes} bytes is out of bounds')
-    if codec == Codec.NONE:
-        raw = bytes(block)
-    elif codec in (Codec.ZSTD, Codec.TRANSPOSED):
-        raw = decompress(block, raw_bytes)
-    else:
-        raise ProtocolError(f'unknown codec {codec}')
-    if len(raw) != raw_bytes:
-        raise ProtocolError(f'block holds {len(raw)} bytes where {raw_bytes} were announced')
-    if codec == Codec.TRANSPOSED:
-        body = raw_bytes - plane_bytes
-        if count == 0 or body == 0 or body % count:
-            raise ProtocolError('transposed block is not a whole number of equal samples')
-        raw = raw[:plane_bytes] + _transpose(raw[plane_bytes:], count)
-    return raw
+    samples_bytes = len(block) - plane_bytes
+    if samples_bytes < 0:
+        raise ProtocolError('block is shorter than its columns')
+    if layout == Layout.ROWS:
+        return block
+    if layout != Layout.PLANES:
+        raise ProtocolError(f'unknown layout {layout}')
+    if count == 0 or samples_bytes == 0 or samples_bytes % count:
+        raise ProtocolError('transposed block is not a whole number of equal samples')
+    return block[:plane_bytes] + _transpose(block[plane_bytes:], count)
 
 
 def decompress(data: bytes, expected: int) -> bytes:

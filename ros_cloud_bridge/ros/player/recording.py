@@ -204,7 +204,7 @@ def _track(channel: Channel, schema: Schema | None, statistics: Statistics | Non
 def _definition(schema: Schema | None) -> str:
     if schema is None or schema.encoding != 'ros2msg':
         return ''
-    return schema.data.decode('utf-8', 'replace')
+    return str(schema.data, 'utf-8', 'replace')
 
 
 def _mean_hz(channel: Channel, statistics: Any) -> float:
