@@ -52,7 +52,7 @@ _INCOMPRESSIBLE = 0.97
 # zstd's level by the size of the block, largest size first: (more bytes than, level). Small blocks
 # come a few per second and gain most from a thorough search, at some 0.1 ms each; large ones are
 # what a fast stream is made of.
-_LEVELS = ((128 * 1024, 1), (64 * 1024, 3), (16 * 1024, 9), (0, 15))
+_LEVELS = ((128 * 1024, 1), (32 * 1024, 6), (8 * 1024, 9), (0, 15))
 
 
 class BlockEncoder:
