@@ -22,4 +22,6 @@ main = pytest.importorskip('ament_pep257.main', reason='ament_pep257 is not here
 @pytest.mark.pep257
 @pytest.mark.linter
 def test_pep257(linted: list[str]) -> None:
-    assert main(argv=linted) == 0, 'docstrings break the conventions; the output says which'
+    # The imperative (D401) is left to ruff, which knows a property from a method.
+    status = main(argv=[*linted, '--add-ignore', 'D401'])
+    assert status == 0, 'docstrings break the conventions; the output says which'
