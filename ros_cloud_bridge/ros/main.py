@@ -82,8 +82,8 @@ def _host(stopping: list[int], journal: Journal | None) -> int:
 
 
 def _spare_the_collector() -> None:
-    # Samples hold no cycles, but each is a tracked object: at 40,000 a second the default threshold
-    # of 700 has Python walk over them all the time.
+    # Samples hold no cycles, but each is a tracked object: at 40,000 a second the default
+    # threshold of 700 has Python walk over them all the time.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 
