@@ -271,10 +271,8 @@ def test_bomb_is_refused_or_bounded() -> None:
     import zstandard
 
     huge = zstandard.ZstdCompressor().compress(bytes(200 * MIB))
-    columns = [[0, 0], [0, 0], [0, 0], [200 * MIB, 0]]
-    bomb = [1, 0, BOOT, 1, 1, [[1, None, 1, 1, 1, columns, None, 1, 200 * MIB, huge]]]
-    with memory(MIB), pytest.raises(ProtocolError, match='holds more than'):
-        Decoder().feed(TOPIC, cbor.dumps(bomb))
+    with memory(MIB), pytest.raises(ProtocolError, match='out of bounds'):
+        Decoder().feed(TOPIC, cbor.dumps([1, 0, BOOT, 1, 1, 1, 200 * MIB, huge]))
 
 
 def test_payload_size_is_bounded() -> None:
@@ -285,7 +283,7 @@ def test_payload_size_is_bounded() -> None:
 def test_other_versions_are_refused_by_name() -> None:
     for version in (0, 2, 1 << 40):
         with pytest.raises(ProtocolError, match=f'protocol version {version}'):
-            Decoder().feed(TOPIC, cbor.dumps([version, 0, BOOT, 1, 1, [[]]]))
+            Decoder().feed(TOPIC, cbor.dumps([version, 0, BOOT, 1, 1, 0, 1, b'x']))
 
 
 def test_schema_under_another_id_is_refused() -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
+import zstandard
 
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.values import Drop, Received
@@ -135,11 +136,19 @@ def test_any_stamp_of_a_publisher_makes_a_batch_that_decodes() -> None:
 
 
 def message(**changes: Any) -> list[Any]:
-    """Give a batch's fields, with some of the first section's changed by place."""
+    """Give a batch's fields, with some of its section's changed by place and named as in 'f3'."""
     fields = cbor.loads(encode(one(Received(b'abcd', 10, 2010), Received(b'efgh', 20, 3020))))
+    assert fields[5] == 0
+    (section,) = cbor.loads(fields[7])
     for place, value in changes.items():
-        fields[5][0][int(place.removeprefix('f'))] = value
-    return list(fields)
+        section[int(place.removeprefix('f'))] = value
+    return wrap([section])
+
+
+def wrap(sections: object) -> list[Any]:
+    """Give the fields of a batch with any body."""
+    body = cbor.dumps(sections)
+    return [1, 0, BOOT, 1, 5, 0, len(body), body]
 
 
 def test_the_unchanged_message_decodes() -> None:
@@ -147,7 +156,9 @@ def test_the_unchanged_message_decodes() -> None:
     assert [sample.cdr for sample in section.samples] == [b'abcd', b'efgh']
 
 
-COLUMNS = [[1, 0], [10, 0], [2, 1], [4, 0]]
+# As they are: sequence steps, source-time steps, microseconds of latency, lengths.
+STEPS, SOURCES, LATENCIES, LENGTHS = [1, 0], [10, 0], [2, 1], [4, 0]
+REST = [*SOURCES, *LATENCIES, *LENGTHS]
 
 
 @pytest.mark.parametrize(
@@ -168,21 +179,27 @@ COLUMNS = [[1, 0], [10, 0], [2, 1], [4, 0]]
         {'f2': 2.0},
         {'f3': HIGHEST},
         {'f3': -1},
-        {'f4': HIGHEST},
+        {'f4': 6},
+        {'f4': -HIGHEST},
+        {'f4': -HIGHEST - 10},
         {'f4': None},
-        {'f5': COLUMNS[:3]},
-        {'f5': [[1, 0, 0], *COLUMNS[1:]]},
-        {'f5': [[1, 9], *COLUMNS[1:]]},
-        {'f5': [[1, -1], *COLUMNS[1:]]},
-        {'f5': [[0, 0], *COLUMNS[1:]]},
-        {'f5': [[-1, 0], *COLUMNS[1:]]},
-        {'f5': [[1 << 63, 0], *COLUMNS[1:]]},
-        {'f5': [[1, True], *COLUMNS[1:]]},
-        {'f5': [*COLUMNS[:1], [-11, 0], *COLUMNS[2:]]},
-        {'f5': [*COLUMNS[:2], [-3, 1], COLUMNS[3]]},
-        {'f5': [*COLUMNS[:2], [HIGHEST, 1], COLUMNS[3]]},
-        {'f5': [*COLUMNS[:3], [-4, 0]]},
-        {'f5': [*COLUMNS[:3], [5, 0]]},
+        {'f4': True},
+        {'f5': [*STEPS, *REST[:-2]]},
+        {'f5': [*STEPS, *REST[:-1]]},
+        {'f5': [*STEPS, *REST, 0]},
+        {'f5': [STEPS, SOURCES, LATENCIES, LENGTHS]},
+        {'f5': [1, 9, *REST]},
+        {'f5': [1, -1, *REST]},
+        {'f5': [0, 0, *REST]},
+        {'f5': [-1, 0, *REST]},
+        {'f5': [1 << 63, 0, *REST]},
+        {'f5': [1, True, *REST]},
+        {'f5': [1.0, 0, *REST]},
+        {'f5': [*STEPS, -11, 0, *LATENCIES, *LENGTHS]},
+        {'f5': [*STEPS, *SOURCES, -3, 1, *LENGTHS]},
+        {'f5': [*STEPS, *SOURCES, HIGHEST, 1, *LENGTHS]},
+        {'f5': [*STEPS, *SOURCES, *LATENCIES, -4, 0]},
+        {'f5': [*STEPS, *SOURCES, *LATENCIES, 5, 0]},
         {'f6': {1: -1}},
         {'f6': {'1': 1}},
         {'f6': {1: True}},
@@ -190,16 +207,24 @@ COLUMNS = [[1, 0], [10, 0], [2, 1], [4, 0]]
         {'f6': [1, 2]},
         {'f7': 9},
         {'f7': True},
-        {'f7': 2},
-        {'f8': 0},
-        {'f8': 1 << 40},
-        {'f9': 'text'},
-        {'f9': b''},
+        {'f7': -1},
+        {'f8': 'text'},
+        {'f8': b''},
+        {'f8': bytes(9)},
+        {'f8': bytes(11)},
     ],
 )
 def test_a_section_with_one_wrong_field_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ProtocolError):
         decode(cbor.dumps(message(**changes)))
+
+
+def test_planes_hold_samples_of_one_length() -> None:
+    columns = [*STEPS, *SOURCES, 0, 0, 3, 1]
+    section = [1, None, 2, 1, 0, columns, None, 1, bytes([0, 2]) + b'abcdefgh']
+    assert len(decode(cbor.dumps(wrap([[*section[:7], 0, section[8]]]))).sections) == 1
+    with pytest.raises(ProtocolError, match='one length'):
+        decode(cbor.dumps(wrap([section])))
 
 
 @pytest.mark.parametrize(
@@ -218,9 +243,16 @@ def test_a_section_with_one_wrong_field_is_refused(changes: dict[str, Any]) -> N
         (3, -1),
         (3, None),
         (4, -1),
-        (5, []),
-        (5, {}),
-        (5, [[]]),
+        (5, 2),
+        (5, -1),
+        (5, False),
+        (5, None),
+        (6, 0),
+        (6, -1),
+        (6, 1 << 40),
+        (7, b''),
+        (7, 'text'),
+        (7, [[]]),
     ],
 )
 def test_a_message_with_one_wrong_field_is_refused(place: int, value: object) -> None:
@@ -237,25 +269,31 @@ def test_number_of_fields_is_fixed() -> None:
             decode(cbor.dumps(fields))
 
 
+@pytest.mark.parametrize('body', [[], {}, 1, [[]], [{}], [[1] * 9], [[1] * 8], [[1] * 10]])
+def test_malformed_bodies_are_refused(body: object) -> None:
+    with pytest.raises(ProtocolError):
+        decode(cbor.dumps(wrap(body)))
+
+
 def test_empty_samples_are_bounded_too() -> None:
     """Samples without bytes and columns without width: nothing but the count has a size."""
-    constant = [[1, 0], [0, 0], [0, 0], [0, 0]]
-    section = [1, None, MAX_SAMPLES, 1, 1, constant, None, 0, 0, b'']
-    fields: list[Any] = [1, 0, BOOT, 1, 1, [section]]
-    assert len(decode(cbor.dumps(fields)).sections[0].samples) == MAX_SAMPLES
-    fields[5] = [section, section]
+    section = [1, None, MAX_SAMPLES, 1, 0, [1, 0, 0, 0, 0, 0, 0, 0], None, 0, b'']
+    assert len(decode(cbor.dumps(wrap([section]))).sections[0].samples) == MAX_SAMPLES
     with pytest.raises(ProtocolError, match='at most 65536'):
-        decode(cbor.dumps(fields))
+        decode(cbor.dumps(wrap([section, section])))
 
 
-def test_raw_bytes_of_all_sections_are_bounded_together() -> None:
-    import zstandard
+def test_a_single_sample_needs_no_steps() -> None:
+    section = [7, None, 1, 3, 5, [0, 0, 2, 0], None, 0, b'hi']
+    (decoded,) = decode(cbor.dumps(wrap([section]))).sections
+    assert (list(decoded.sequences), decoded.samples[0].cdr) == ([3], b'hi')
+    assert decoded.samples[0].source_time_ns == 0
 
-    size = 40 * 1024 * 1024
-    bomb = zstandard.ZstdCompressor().compress(bytes(size))
-    section = [1, None, 1, 1, 1, [[0, 0], [0, 0], [0, 0], [size, 0]], None, 1, size, bomb]
-    with pytest.raises(ProtocolError, match='holds more than'):
-        decode(cbor.dumps([1, 0, BOOT, 1, 1, [section, section]]))
+
+def test_raw_bytes_of_a_batch_are_bounded() -> None:
+    huge = zstandard.ZstdCompressor().compress(bytes(100 * 1024 * 1024))
+    with pytest.raises(ProtocolError, match='out of bounds'):
+        decode(cbor.dumps([1, 0, BOOT, 1, 1, 1, 100 * 1024 * 1024, huge]))
 
 
 def test_every_truncation_is_refused() -> None:

@@ -15,6 +15,7 @@
 """Codecs: every block survives, the smallest one is chosen, and no block makes memory."""
 
 from random import Random
+import struct
 import tracemalloc
 
 from hypothesis import given
@@ -23,38 +24,41 @@ import pytest
 import zstandard
 
 from ros_cloud_bridge.errors import ProtocolError
-from ros_cloud_bridge.wire.codecs import BlockEncoder, Codec, decode_block, decompress
+from ros_cloud_bridge.wire.codecs import (
+    BlockEncoder,
+    Codec,
+    compress_body,
+    decode_block,
+    decode_body,
+    decompress,
+    Layout,
+)
 
-blocks = st.lists(st.tuples(st.binary(max_size=30), st.lists(st.binary(max_size=60), min_size=1)))
-equal = st.integers(0, 20).flatmap(
+any_sizes = st.lists(st.binary(max_size=60), min_size=1, max_size=20)
+one_size = st.integers(0, 20).flatmap(
     lambda size: st.lists(st.binary(min_size=size, max_size=size), min_size=1, max_size=20)
 )
 
 
-@given(
-    st.lists(
-        st.tuples(
-            st.binary(max_size=30),
-            equal | blocks.map(lambda found: found[0][1] if found else [b'']),
-        ),
-        min_size=1,
-        max_size=20,
-    )
-)
+@given(st.lists(st.tuples(st.binary(max_size=30), one_size | any_sizes), min_size=1, max_size=20))
 def test_round_trip(sequence: list[tuple[bytes, list[bytes]]]) -> None:
     encoder = BlockEncoder()
     for planes, samples in sequence:
-        codec, length, block = encoder.encode(planes, samples)
-        raw = planes + b''.join(samples)
-        assert length == len(raw)
-        assert len(block) <= len(raw)
-        assert decode_block(int(codec), length, block, len(planes), len(samples)) == raw
+        layout, block = encoder.encode(planes, samples)
+        rows = planes + b''.join(samples)
+        assert len(block) == len(rows)
+        assert decode_block(int(layout), block, len(planes), len(samples)) == rows
+
+
+@given(st.binary(max_size=3000))
+def test_body_round_trip(body: bytes) -> None:
+    codec, encoded = compress_body(body, [BlockEncoder()])
+    assert len(encoded) <= len(body)
+    assert decode_body(int(codec), len(body), encoded) == body
 
 
 def structured(count: int, seed: int = 1) -> list[bytes]:
     """Make samples with slowly moving doubles, as odometry has them."""
-    import struct
-
     random = Random(seed)
     state = [random.uniform(-100, 100) for _ in range(20)]
     samples = []
@@ -64,35 +68,39 @@ def structured(count: int, seed: int = 1) -> list[bytes]:
     return samples
 
 
-def test_transposing_wins_where_samples_resemble_each_other() -> None:
-    encoder = BlockEncoder()
+def test_planes_win_where_samples_resemble_each_other() -> None:
     samples = structured(200)
-    codec, length, block = encoder.encode(b'', samples)
-    plain = zstandard.ZstdCompressor(level=3).compress(b''.join(samples))
-    assert codec is Codec.TRANSPOSED
-    assert len(block) < 0.9 * len(plain)
+    layout, block = BlockEncoder().encode(b'', samples)
+    compress = zstandard.ZstdCompressor(level=3).compress
+    assert layout is Layout.PLANES
+    assert len(compress(block)) < 0.9 * len(compress(b''.join(samples)))
 
 
 def test_noise_goes_uncompressed() -> None:
-    codec, length, block = BlockEncoder().encode(b'', [Random(1).randbytes(1000)])
-    assert (codec, len(block)) == (Codec.NONE, length)
+    encoder = BlockEncoder()
+    noise = Random(1).randbytes(10_000)
+    _, block = encoder.encode(b'', [noise])
+    assert compress_body(block, [encoder]) == (Codec.NONE, noise)
 
 
 def test_choice_follows_the_stream() -> None:
     encoder = BlockEncoder()
-    noise = [Random(1).randbytes(1000)]
-    assert encoder.encode(b'', noise)[0] is Codec.NONE
+    text = [b'every sample a text of its own %06d' % number for number in range(50)]
+    assert encoder.encode(b'', [b'%d' % n * (n + 1) for n in range(9)])[0] is Layout.ROWS
     chosen = {encoder.encode(b'', structured(50))[0] for _ in range(40)}
-    assert Codec.TRANSPOSED in chosen
+    assert Layout.PLANES in chosen
+    for samples in (text, structured(50)):
+        layout, block = encoder.encode(b'', samples)
+        assert decode_block(int(layout), block, 0, 50) == b''.join(samples)
 
 
 def test_bomb_is_refused_before_it_is_unpacked() -> None:
     bomb = zstandard.ZstdCompressor(level=3).compress(bytes(500_000_000))
     tracemalloc.start()
     with pytest.raises(ProtocolError):
-        decode_block(Codec.ZSTD, 1000, bomb, 0, 1)
+        decode_body(Codec.ZSTD, 1000, bomb)
     with pytest.raises(ProtocolError, match='out of bounds'):
-        decode_block(Codec.ZSTD, 500_000_000, bomb, 0, 1)
+        decode_body(Codec.ZSTD, 500_000_000, bomb)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 1_000_000
@@ -109,25 +117,37 @@ def test_empty_text_survives() -> None:
 
 
 @pytest.mark.parametrize(
-    ('codec', 'raw_bytes', 'block', 'planes', 'count'),
+    ('codec', 'raw_bytes', 'body'),
     [
-        (3, 4, b'abcd', 0, 1),
-        (-1, 4, b'abcd', 0, 1),
-        (0, 5, b'abcd', 0, 1),
-        (0, 3, b'abcd', 0, 1),
-        (0, 4, b'abcd', 5, 1),
-        (0, -1, b'', 0, 1),
-        (1, 4, b'', 0, 1),
-        (1, 4, b'abcd', 0, 1),
-        (2, 5, zstandard.ZstdCompressor().compress(b'abcde'), 0, 2),
-        (2, 5, zstandard.ZstdCompressor().compress(b'abcde'), 5, 2),
+        (2, 4, b'abcd'),
+        (-1, 4, b'abcd'),
+        (0, 5, b'abcd'),
+        (0, 3, b'abcd'),
+        (0, -1, b''),
+        (1, 4, b''),
+        (1, 4, b'abcd'),
+        (1, 1 << 40, b'abcd'),
     ],
 )
-def test_broken_blocks_are_refused(
-    codec: int, raw_bytes: int, block: bytes, planes: int, count: int
-) -> None:
+def test_broken_bodies_are_refused(codec: int, raw_bytes: int, body: bytes) -> None:
     with pytest.raises(ProtocolError):
-        decode_block(codec, raw_bytes, block, planes, count)
+        decode_body(codec, raw_bytes, body)
+
+
+@pytest.mark.parametrize(
+    ('layout', 'block', 'planes', 'count'),
+    [
+        (2, b'abcd', 0, 1),
+        (-1, b'abcd', 0, 1),
+        (0, b'abcd', 5, 1),
+        (1, b'abcde', 0, 2),
+        (1, b'abcde', 5, 2),
+        (1, b'abcde', 0, 0),
+    ],
+)
+def test_broken_blocks_are_refused(layout: int, block: bytes, planes: int, count: int) -> None:
+    with pytest.raises(ProtocolError):
+        decode_block(layout, block, planes, count)
 
 
 @given(st.data())
