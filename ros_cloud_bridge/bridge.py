@@ -21,7 +21,7 @@ import os
 import threading
 import time
 
-from ros_cloud_bridge.core.outbox import CLASS_WEIGHT, DeficitRoundRobin, Outbox, Taken
+from ros_cloud_bridge.core.outbox import Outbox
 from ros_cloud_bridge.core.presence import Presence, Verdict
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.core.window import SendWindow
@@ -38,7 +38,8 @@ from ros_cloud_bridge.mqtt.events import (
     Received as MqttReceived,
 )
 from ros_cloud_bridge.uplink.announcer import Announcer
-from ros_cloud_bridge.uplink.assembler import Assembler, Message, Parcel
+from ros_cloud_bridge.uplink.assembler import Assembler
+from ros_cloud_bridge.uplink.parcels import Message, Parcel, ParcelQueue
 from ros_cloud_bridge.uplink.report import health_document, info_document
 from ros_cloud_bridge.values import BridgeConfig, Drop, Priority, Received, StreamConfig
 from ros_cloud_bridge.wire.announce import decode_json, encode_json
@@ -76,8 +77,8 @@ class Bridge:
             self._topics, self._make_state, self._make_info, config.announce_period_s
         )
         self._window = SendWindow(config.link.max_in_flight_bytes, self._started_at)
-        self._turns = DeficitRoundRobin()
-        self._parcels: dict[Priority, deque[Parcel]] = {}
+        self._parcels = ParcelQueue()
+        self._notices: deque[Message] = deque()
         self._latched_at: dict[int, float] = {}
         self._health_at = self._started_at + config.health_period_s
         self._sent_bytes = 0
@@ -267,7 +268,7 @@ class Bridge:
             return None
         if wait > 0.0:
             return wait
-        announcement = self._announcer.next(now)
+        announcement = self._notices.popleft() if self._notices else self._announcer.next(now)
         if announcement is not None:
             return partial(self._send, announcement, None, None)
         if self._health_at <= now:
@@ -281,17 +282,20 @@ class Bridge:
         )
         latched = self._due_latched(now, repeated)
         flush = self._flush_until is not None
-        ready = {*self._parcels, *latched, *self._outbox.ready(now, flush)}
-        priority = self._turns.pick([(p, CLASS_WEIGHT[p]) for p in sorted(ready)])
+        priority = self._parcels.pick({*latched, *self._outbox.ready(now, flush)})
         if priority is None:
             return self._wait_s(now)
-        assert isinstance(priority, Priority)
-        if priority in self._parcels:
+        if self._parcels.holds(priority):
             return partial(self._send_next, priority)
         if priority in latched:
             return self._take_latched(latched[priority], now)
         taken = self._outbox.take(priority, float('inf') if flush else now)
-        return partial(self._assemble, priority, taken, now)
+        limit = self._link.limits.max_payload_bytes
+        return partial(
+            self._start_parcel,
+            [(part.route, len(part.samples)) for part in taken],
+            lambda: self._assembler.batch(priority, taken, now, time.time_ns(), limit),
+        )
 
     def _wait_s(self, now: float) -> float:
         dues = [self._announcer.next_due(), self._health_at]
@@ -318,41 +322,37 @@ class Bridge:
         assert route.latched is not None
         route.latched.changed = False
         self._latched_at[route.number] = now
-        covered = route.take_if_latched()
+        covered = len(route.take_if_latched())
+        values = route.latched.samples
         limit = self._link.limits.max_payload_bytes
         if self._link.limits.max_retained_bytes:
             limit = min(limit, self._link.limits.max_retained_bytes)
-        parcel = self._assembler.latched(route, len(covered), now, time.time_ns(), limit)
-        return partial(self._start_parcel, parcel)
+        return partial(
+            self._start_parcel,
+            [(route, covered)],
+            lambda: self._assembler.latched(route, values, covered, now, time.time_ns(), limit),
+        )
 
-    def _assemble(self, priority: Priority, taken: Sequence[Taken], now: float) -> None:
-        limit = self._link.limits.max_payload_bytes
+    def _start_parcel(
+        self, entries: Sequence[tuple[Route, int]], assemble: Callable[[], Parcel]
+    ) -> None:
+        """Encode outside the lock: subscriptions go on meanwhile."""
         try:
-            parcel = self._assembler.batch(priority, taken, now, time.time_ns(), limit)
+            parcel = assemble()
         except Exception as error:
             with self._wake:
-                for part in taken:
-                    part.route.settle(len(part.samples), Drop.ABANDONED)
-            names = ', '.join(part.route.topic for part in taken)
+                for route, count in entries:
+                    route.settle(count, Drop.ABANDONED)
+            names = ', '.join(route.topic for route, _ in entries)
             self._log('error', f'{names}: batch abandoned: {error!r}')
             return
-        self._start_parcel(parcel)
-
-    def _start_parcel(self, parcel: Parcel) -> None:
         with self._wake:
-            self._parcels.setdefault(parcel.priority, deque()).append(parcel)
+            self._parcels.add(parcel)
         self._send_next(parcel.priority)
 
     def _send_next(self, priority: Priority) -> None:
-        waiting = self._parcels[priority]
-        parcel = waiting[0]
-        message = parcel.messages.popleft()
-        if not parcel.messages:
-            waiting.popleft()
-            if not waiting:
-                del self._parcels[priority]
-        parcel.unanswered += 1
-        self._turns.charge(priority, len(message.payload))
+        with self._wake:
+            message, parcel = self._parcels.next(priority)
         self._send(message, parcel, parcel.expiry_s)
 
     def _send(self, message: Message, token: Parcel | None, expiry_s: float | None) -> None:
@@ -387,13 +387,14 @@ class Bridge:
             self._log('error', f'broker refuses a message: reason code 0x{event.code or 0:02x}')
         if not isinstance(parcel, Parcel):
             return
-        parcel.unanswered -= 1
+        drop = None
         if isinstance(event, Discarded):
-            parcel.drop = Drop.EXPIRED if parcel.expiry_s is not None else Drop.ABANDONED
+            drop = Drop.EXPIRED if parcel.expiry_s is not None else Drop.ABANDONED
         elif event.refused:
-            parcel.drop = Drop.REFUSED
-        if parcel.done:
-            parcel.settle()
+            drop = Drop.REFUSED
+        notice = self._parcels.answered(parcel, drop)
+        if notice is not None:
+            self._notices.append(notice)
 
     def _handle_message(self, message: MqttReceived, now: float) -> None:
         try:

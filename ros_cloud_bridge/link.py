@@ -32,7 +32,7 @@ from ros_cloud_bridge.mqtt.events import (
 )
 from ros_cloud_bridge.mqtt.limits import SessionLimits
 from ros_cloud_bridge.mqtt.session import Session
-from ros_cloud_bridge.uplink.assembler import Message
+from ros_cloud_bridge.uplink.parcels import Message
 from ros_cloud_bridge.values import BridgeConfig
 
 Log = Callable[[str, str], None]

@@ -23,7 +23,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from ros_cloud_bridge.core.rate import TokenBucket
-from ros_cloud_bridge.uplink.assembler import Message
+from ros_cloud_bridge.uplink.parcels import Message
 from ros_cloud_bridge.wire.announce import Ask, decode_ask, encode_schema
 from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics

@@ -16,12 +16,12 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from ros_cloud_bridge.core.outbox import Taken
 from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.route import Route
-from ros_cloud_bridge.values import Drop, Priority
+from ros_cloud_bridge.uplink.parcels import Message, Parcel
+from ros_cloud_bridge.values import Priority
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
 from ros_cloud_bridge.wire.codecs import BlockEncoder
 from ros_cloud_bridge.wire.fragments import abandoned, split
@@ -29,38 +29,6 @@ from ros_cloud_bridge.wire.topics import RobotTopics
 
 # What a section's own fields take, roughly.
 _ENVELOPE_BYTES = 24
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One MQTT message to publish."""
-
-    topic: str
-    payload: bytes
-    retain: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Parcel:
-    """A batch on its way: messages yet to send, and samples to settle once all are answered."""
-
-    number: int
-    priority: Priority
-    messages: deque[Message]
-    entries: list[tuple[Route, int]]
-    expiry_s: float | None = None
-    unanswered: int = 0
-    drop: Drop | None = field(default=None)
-
-    @property
-    def done(self) -> bool:
-        """Whether every message was sent and answered for."""
-        return not self.messages and not self.unanswered
-
-    def settle(self) -> None:
-        """Tell the routes what became of the samples."""
-        for route, count in self.entries:
-            route.settle(count, self.drop)
 
 
 class Assembler:
@@ -108,23 +76,32 @@ class Assembler:
             priority=priority,
             messages=deque(Message(topic=topic, payload=fragment) for fragment in fragments),
             entries=[(part.route, len(part.samples)) for part in taken],
+            on_abandon=Message(topic=topic, payload=abandoned(self._boot, number)),
             expiry_s=_expiry_s(taken),
         )
 
-    def latched(self, route: Route, covered: int, now: float, wall_ns: int, limit: int) -> Parcel:
+    def latched(
+        self,
+        route: Route,
+        values: Sequence[Queued],
+        covered: int,
+        now: float,
+        wall_ns: int,
+        limit: int,
+    ) -> Parcel:
         """
         Make a parcel of a route's latched values, to stand retained.
 
-        :param route: a latched route with values
+        :param route: a latched route
+        :param values: its latched values, at least one
         :param covered: how many samples left the queue to travel in this parcel alone
         :param now: monotonic seconds
         :param wall_ns: nanoseconds since the Unix epoch
         :param limit: largest retained MQTT payload, bytes
         :returns: the parcel
         """
-        assert route.latched is not None
         self._described_at.pop(route.number, None)
-        section = self._section(route, route.latched.samples, now)
+        section = self._section(route, values, now)
         number, payload = self._encode([route], [section], wall_ns)
         fragments = split(payload, self._boot, number, limit)
         # A value in fewer fragments than the one before leaves some standing: clear those.
@@ -143,20 +120,10 @@ class Assembler:
             priority=route.stream.priority,
             messages=messages,
             entries=[(route, covered)] if covered else [],
+            on_abandon=Message(
+                topic=self._topics.latched(route.topic), payload=abandoned(self._boot, number)
+            ),
         )
-
-    def abandon(self, parcel: Parcel, reason: Drop) -> Message:
-        """
-        Give up the rest of a fragmented parcel.
-
-        :param parcel: the parcel; its unsent messages are dropped
-        :param reason: why its samples count as dropped
-        :returns: the announcement for consumers
-        """
-        topic = parcel.messages[0].topic
-        parcel.messages.clear()
-        parcel.drop = reason
-        return Message(topic=topic, payload=abandoned(self._boot, parcel.number))
 
     def _section(self, route: Route, samples: Sequence[Queued], now: float) -> Section:
         described_at = self._described_at.get(route.number)

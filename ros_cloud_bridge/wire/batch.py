@@ -110,12 +110,15 @@ def encode_batch(batch: Batch, encoders: Mapping[int, BlockEncoder]) -> bytes:
     :param batch: at least one section, each with at least one sample
     :param encoders: the block encoder of each route
     :returns: CBOR payload
+    :raises ValueError: when it holds more than any receiver takes
     """
     sections = [
         _encode_section(section, encoders[section.route], batch.sent_time_ns)
         for section in batch.sections
     ]
     body = cbor.dumps(sections)
+    if len(body) > MAX_BATCH_RAW:
+        raise ValueError(f'{len(body)} bytes in one batch; the protocol takes {MAX_BATCH_RAW}')
     codec, encoded = compress_body(body, [encoders[s.route] for s in batch.sections])
     head = [VERSION, int(Kind.BATCH), batch.boot, batch.number, batch.sent_time_ns]
     return cbor.dumps([*head, int(codec), len(body), encoded])

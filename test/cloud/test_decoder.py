@@ -169,7 +169,7 @@ def test_retained_latched_samples_join_without_a_gap() -> None:
     route.latched = LatchedValues(merge_frames=False)
     made.offer(route, 1)
     made.send()
-    retained = messages(made.assembler.latched(route, 0, 0.0, 1, 1 << 20))
+    retained = messages(made.assembler.latched(route, route.latched.samples, 0, 0.0, 1, 1 << 20))
     made.offer(route, 50)
     made.send()
     decoder = Decoder()

@@ -19,7 +19,8 @@ from random import Random
 
 from ros_cloud_bridge.core.outbox import Outbox
 from ros_cloud_bridge.core.route import Route
-from ros_cloud_bridge.uplink.assembler import Assembler, Parcel
+from ros_cloud_bridge.uplink.assembler import Assembler
+from ros_cloud_bridge.uplink.parcels import Parcel
 from ros_cloud_bridge.values import Priority, Received, StreamConfig
 from ros_cloud_bridge.wire.batch import Batch, encode_batch, Section
 from ros_cloud_bridge.wire.codecs import BlockEncoder
