@@ -190,6 +190,19 @@ class RouteSubscriptions:
             ),
         )
 
+    def _know(self, samples: Sequence[Received]) -> None:
+        # A publisher that came since the last look at the graph: its latched value must not lose
+        # against that of a predecessor which is thought to live.
+        route = self._route
+        if route.latched is None:
+            return
+        new = {sample.publisher for sample in samples if sample.publisher} - route.publishers
+        if new:
+            there = self._node.get_publishers_info_by_topic(route.topic)
+            route.publishers = frozenset(
+                new.union(bytes(endpoint.endpoint_gid)[:_GID_BYTES] for endpoint in there)
+            )
+
     def _take(self, subscription: Subscription, first: Received) -> None:
         samples = drain(subscription, first)
         drops = []
@@ -197,6 +210,7 @@ class RouteSubscriptions:
             fresh = self._duplicates.fresh(samples)
             drops.append((Drop.DUPLICATE, len(samples) - len(fresh)))
             samples = fresh
+        self._know(samples)
         missed = self._sequences.missed(samples, self._route.publisher_count)
         if self._gate is not None:
             self._gate.open = False

@@ -110,6 +110,12 @@ class Collector:
         """
         self._client.publish(f'{ROOT}/{self.robot_id}/{kind}', payload, qos=1, retain=retain)
 
+    def settle(self) -> None:
+        """Wait until everything that stood retained has come: it comes before what is new."""
+        before = len(self.payloads('cmd/settle'))
+        self.publish('cmd/settle', b'-')
+        wait_until(lambda: len(self.payloads('cmd/settle')) > before, 20.0, 'our own message')
+
     def ask(self, ask: Ask, consumer: str = 'collector') -> None:
         """
         Ask the bridge to say something again.
@@ -215,9 +221,7 @@ class Collector:
 
         def entries(document: dict[str, Any]) -> Sequence[dict[str, Any]]:
             return [
-                entry
-                for entry in document['routes']
-                if entry['topic'] == topic and wanted(entry)
+                entry for entry in document['routes'] if entry['topic'] == topic and wanted(entry)
             ]
 
         return entries(self.wait_for_document('health', entries))[-1]

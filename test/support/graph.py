@@ -14,7 +14,7 @@
 
 """A test's own end of the ROS graph."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lifecycle_msgs.msg import Transition
@@ -109,6 +109,31 @@ class Graph:
             f'{count} subscribers of {publisher.topic_name}',
         )
 
+    def witness(self, message_class: Any, topic: str, profile: QoSProfile) -> 'Witness':
+        """
+        Subscribe to what the bridge subscribes to, so that the two can be compared.
+
+        :param message_class: type
+        :param topic: ROS topic
+        :param profile: QoS
+        :returns: what hears the topic
+        """
+        return Witness(self.node, message_class, topic, profile)
+
+    def spin_until(self, predicate: Callable[[], object], timeout_s: float = 30.0) -> None:
+        """
+        Run the node's timers until something is so.
+
+        :param predicate: what
+        :param timeout_s: when to give up
+        """
+
+        def spin() -> object:
+            self._executor.spin_once(timeout_sec=0.01)
+            return predicate()
+
+        wait_until(spin, timeout_s)
+
     def call(self, service_class: Any, name: str, request: Any) -> Any:
         """
         Call a service.
@@ -166,6 +191,42 @@ class Graph:
         return str(response.current_state.label)
 
 
+class Witness:
+    """A raw subscription beside the bridge's."""
+
+    def __init__(self, node: Node, message_class: Any, topic: str, profile: QoSProfile) -> None:
+        self._class = message_class
+        self._node = node
+        self._subscription = node.create_subscription(
+            message_class, topic, lambda message: None, profile, raw=True
+        )
+        self._heard: list[bytes] = []
+
+    def heard(self, count: int) -> list[bytes]:
+        """
+        Wait for messages.
+
+        :param count: how many
+        :returns: their CDR, as the middleware hands it over
+        """
+
+        def take() -> bool:
+            handle = self._subscription.handle
+            with handle:
+                taken = handle.take_message(self._class, True)
+            if taken is not None:
+                # Within one process it comes without the padding of the way.
+                self._heard.append(_padded(taken[0]))
+            return len(self._heard) >= count
+
+        wait_until(take, 20.0, f'{count} messages at the witness')
+        return self._heard
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscription)
+
+
 def content(sample: Sample, message_class: Any) -> Any:
     """
     Decode a sample with ROS's own deserializer.
@@ -182,7 +243,11 @@ def cdr_of(message: Any) -> bytes:
     Serialize a message with ROS's own serializer, as a raw subscription gets it.
 
     :param message: the message
-    :returns: CDR with its header, padded to four bytes as RTPS does on its way (DDSI-RTPS, 9.4.2)
+    :returns: CDR with its header, padded to four bytes as RTPS does on its way (DDSI-RTPS, 9.4.2);
+        what lies between fields for alignment's sake is arbitrary, so this suits plain texts alone
     """
-    cdr = bytes(serialize_message(message))
+    return _padded(bytes(serialize_message(message)))
+
+
+def _padded(cdr: bytes) -> bytes:
     return cdr + bytes(-len(cdr) % 4)

@@ -300,5 +300,3 @@ def test_bad_parameters_end_in_one_line(broker: Broker, robot_id: str) -> None:
         assert bridge.wait() == 2
         assert 'Traceback' not in bridge.log()
         assert bridge.log().splitlines()[-1].startswith('bridge: ')
-
-

@@ -116,7 +116,10 @@ def test_what_cannot_be_configured_stays_unconfigured_and_says_why(
         bridge.wait_for_log('mqtt.tls.ca_file: ')
         assert '/nowhere/ca.pem' in bridge.log()
         assert graph.state() == 'unconfigured'
-        assert graph.set_parameters({'mqtt.tls.ca_file': '', 'stream.all.max_hz': -1.0}) == ['', '']
+        assert graph.set_parameters({'mqtt.tls.ca_file': '', 'stream.all.max_hz': -1.0}) == [
+            '',
+            '',
+        ]
         assert not graph.transition('configure')
         bridge.wait_for_log('stream.all.max_hz: ')
         assert graph.state() == 'unconfigured'

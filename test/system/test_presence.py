@@ -142,9 +142,7 @@ def test_a_namesake_with_another_client_id_is_seen_on_state(
         collector.wait_for_state('online', 'birth')
         with BridgeProcess(renamed, environment=elsewhere) as second:
             first.wait_for_log('duplicate_robot_id: another bridge announces')
-            wait_until(
-                lambda: f'Received DISCONNECT from rcb-{robot_id}-uplink' in broker.log()
-            )
+            wait_until(lambda: f'Received DISCONNECT from rcb-{robot_id}-uplink' in broker.log())
             # The newer one stays, and samples come from it alone.
             publisher = graph.publisher(String, '/presence', subscribers=2)
             publisher.publish(String(data='once'))
