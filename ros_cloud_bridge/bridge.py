@@ -21,6 +21,7 @@ import os
 import threading
 import time
 
+from ros_cloud_bridge.core.latched_turns import LatchedTurns
 from ros_cloud_bridge.core.outbox import Outbox
 from ros_cloud_bridge.core.presence import Presence, Verdict
 from ros_cloud_bridge.core.route import Route
@@ -40,14 +41,12 @@ from ros_cloud_bridge.mqtt.events import (
 from ros_cloud_bridge.uplink.announcer import Announcer
 from ros_cloud_bridge.uplink.assembler import Assembler
 from ros_cloud_bridge.uplink.parcels import Message, Parcel, ParcelQueue
-from ros_cloud_bridge.uplink.report import health_document, info_document
+from ros_cloud_bridge.uplink.portrait import SelfPortrait
 from ros_cloud_bridge.values import BridgeConfig, Drop, Priority, Received, StreamConfig
-from ros_cloud_bridge.wire.announce import decode_json, encode_json
+from ros_cloud_bridge.wire.announce import decode_json
 from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
 
-# A changed latched value waits this long for further changes before it is published again.
-_LATCHED_PERIOD_S = 1.0
 _IDLE_S = 1.0
 _FAILED_S = 0.1
 
@@ -63,23 +62,24 @@ class Bridge:
     """
 
     def __init__(self, config: BridgeConfig, log: Log, journal: Journal | None = None) -> None:
-        self._config = config
         self._journal = journal
         self._log = log
         self._boot = os.urandom(8)
         self._started_at = time.monotonic()
         self._topics = RobotTopics(config.root, config.robot_id)
         self._presence = Presence(config.robot_id, self._boot.hex())
-        self._state_reason = 'birth'
         self._outbox = Outbox()
+        self._portrait = SelfPortrait(
+            config, self._presence, self._topics, lambda: self._outbox.routes, time.time_ns
+        )
         self._assembler = Assembler(self._topics, self._boot, config.announce_period_s)
         self._announcer = Announcer(
-            self._topics, self._make_state, self._make_info, config.announce_period_s
+            self._topics, self._portrait.birth, self._portrait.info, config.announce_period_s
         )
         self._window = SendWindow(config.link.max_in_flight_bytes, self._started_at)
         self._parcels = ParcelQueue()
         self._notices: deque[Message] = deque()
-        self._latched_at: dict[int, float] = {}
+        self._latched = LatchedTurns()
         self._health_at = self._started_at + config.health_period_s
         self._sent_bytes = 0
         self._sent_messages = 0
@@ -91,10 +91,9 @@ class Bridge:
         self._ended = False
         self._bad_messages = 0
         self._failure = ''
-        self.problems: dict[str, str] = {}
         self._link = Link(
             config,
-            will=self._make_will,
+            will=self._portrait.will,
             subscriptions=(self._topics.state, self._topics.ask('+')),
             on_event=self._on_event,
             log=log,
@@ -105,6 +104,15 @@ class Bridge:
     def boot_id(self) -> str:
         """The boot id, hexadecimal."""
         return self._boot.hex()
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What is not bridged and why, by topic; whoever finds out says so here."""
+        return self._portrait.problems
+
+    @problems.setter
+    def problems(self, problems: dict[str, str]) -> None:
+        self._portrait.problems = problems
 
     def open_route(
         self,
@@ -161,11 +169,10 @@ class Bridge:
     def start(self) -> None:
         """Connect, and send from now on; after :meth:`pause`, send again."""
         with self._wake:
-            resumed = self._state_reason != 'birth'
-            self._flowing = True
-            self._state_reason = 'birth'
-            if resumed:
+            if not self._portrait.active:
                 self._announcer.state_changed(time.monotonic())
+            self._portrait.active = True
+            self._flowing = True
             self._wake.notify()
         if self._thread.ident is None:
             self._link.start()
@@ -175,7 +182,7 @@ class Bridge:
         """Stop sending samples; the connection and what waits stay."""
         with self._wake:
             self._flowing = False
-            self._state_reason = 'deactivated'
+            self._portrait.active = False
             self._announcer.state_changed(time.monotonic())
             self._wake.notify()
 
@@ -190,8 +197,7 @@ class Bridge:
             self._wake.notify()
         if self._thread.ident is not None:
             self._thread.join(flush_s + 5.0)
-        goodbye = encode_json(self._presence.document(False, 'shutdown'))
-        self._link.stop(Message(topic=self._topics.state, payload=goodbye, retain=True))
+        self._link.stop(self._portrait.goodbye())
 
     def apply(self, config: BridgeConfig) -> None:
         """
@@ -200,7 +206,7 @@ class Bridge:
         :param config: differs from the present one in such keys alone
         """
         with self._wake:
-            self._config = config
+            self._portrait.config = config
             streams = {stream.name: stream for stream in config.streams}
             for route in self._outbox.routes:
                 route.stream = streams[route.stream.name]
@@ -209,18 +215,6 @@ class Bridge:
             self._set_rates()
             self._announcer.route_added(None, time.monotonic())
             self._wake.notify()
-
-    def _make_state(self) -> bytes:
-        return encode_json(self._presence.document(True, self._state_reason))
-
-    def _make_will(self, connection: int) -> Message:
-        document = self._presence.document(False, 'connection_lost', connection)
-        return Message(topic=self._topics.state, payload=encode_json(document), retain=True)
-
-    def _make_info(self) -> bytes:
-        return encode_json(
-            info_document(self._config, self.boot_id, self._outbox.routes, time.time_ns())
-        )
 
     def _on_event(self, event: SessionEvent) -> None:
         with self._wake:
@@ -272,15 +266,18 @@ class Bridge:
         if announcement is not None:
             return partial(self._send, announcement, None, None)
         if self._health_at <= now:
-            self._health_at = now + self._config.health_period_s
-            return partial(self._send, self._health(now), None, 3 * self._config.health_period_s)
+            period_s = self._portrait.config.health_period_s
+            self._health_at = now + period_s
+            return partial(self._send, self._health(now), None, 3 * period_s)
         return self._choose_samples(now) if self._flowing else self._wait_s(now)
 
     def _choose_samples(self, now: float) -> Callable[[], None] | float:
         repeated = self._announcer.next_repetition(
             now, self._sent_bytes, [r.topic for r in self._outbox.routes if r.latched is not None]
         )
-        latched = self._due_latched(now, repeated)
+        if repeated is not None:
+            self._announcer.repeated(self._latched.again(self._outbox.routes, repeated))
+        latched = self._latched.due(self._outbox.routes, now)
         flush = self._flush_until is not None
         priority = self._parcels.pick({*latched, *self._outbox.ready(now, flush)})
         if priority is None:
@@ -305,23 +302,9 @@ class Bridge:
         # Never 0: a repetition that waits for its share is due all the time.
         return max(0.005, min(dues) - now)
 
-    def _due_latched(self, now: float, repeated: str | None) -> dict[Priority, Route]:
-        due = {}
-        for route in self._outbox.routes:
-            if route.latched is None or not route.latched.samples:
-                continue
-            if route.topic == repeated:
-                route.latched.changed = True
-                self._announcer.repeated(sum(len(e.sample.cdr) for e in route.latched.samples))
-            rested = now - self._latched_at.get(route.number, float('-inf')) >= _LATCHED_PERIOD_S
-            if route.latched.changed and rested:
-                due[route.stream.priority] = route
-        return due
-
     def _take_latched(self, route: Route, now: float) -> Callable[[], None]:
         assert route.latched is not None
-        route.latched.changed = False
-        self._latched_at[route.number] = now
+        self._latched.taken(route, now)
         covered = len(route.take_if_latched())
         values = route.latched.samples
         limit = self._link.limits.max_payload_bytes
@@ -416,8 +399,8 @@ class Bridge:
         elif verdict is Verdict.DUPLICATE:
             self._log(
                 'error',
-                f"duplicate_robot_id: another bridge announces robot '{self._config.robot_id}'; "
-                'this one leaves and tries again in a minute',
+                'duplicate_robot_id: another bridge announces robot '
+                f"'{self._topics.robot_id}'; this one leaves and tries again in a minute",
             )
             self._link.yield_robot_id()
 
@@ -426,21 +409,17 @@ class Bridge:
         if ask.routes:
             self._assembler.describe_again()
         if ask.latched:
-            for route in self._outbox.routes:
-                if route.latched is not None:
-                    route.latched.changed = True
+            self._latched.again(self._outbox.routes)
 
     def _set_rates(self) -> None:
         limits = self._link.limits
-        rates = [r for r in (self._config.link.max_bytes_per_s, limits.max_bytes_per_s) if r > 0]
-        self._window.set_rates(
-            min(rates, default=0.0), limits.max_messages_per_s, time.monotonic()
-        )
+        chosen = self._portrait.config.link.max_bytes_per_s
+        rate = min((rate for rate in (chosen, limits.max_bytes_per_s) if rate), default=0.0)
+        self._window.set_rates(rate, limits.max_messages_per_s, time.monotonic())
 
     def _health(self, now: float) -> Message:
         link = {
             'connected': self._link.ready,
-            'connection': self._presence.connection,
             'in_flight': self._link.in_flight,
             'in_flight_bytes': self._link.in_flight_bytes,
             'sent_bytes': self._sent_bytes,
@@ -448,14 +427,4 @@ class Bridge:
             'bad_messages': self._bad_messages,
             'asks_refused': self._announcer.asks_refused,
         }
-        document = health_document(
-            robot_id=self._config.robot_id,
-            boot_id=self.boot_id,
-            uptime_s=now - self._started_at,
-            wall_ns=time.time_ns(),
-            link=link,
-            routes=self._outbox.routes,
-            problems=self.problems,
-            now=now,
-        )
-        return Message(topic=self._topics.health, payload=encode_json(document))
+        return self._portrait.health(link, now - self._started_at, now)

@@ -132,7 +132,7 @@ def table(figures: Mapping[str, TopicFigures]) -> str:
     lines = []
     for row in rows:
         cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:-1], widths[1:-1], strict=True)]
         lines.append('  '.join([*cells, row[-1]]).rstrip())
     lines.insert(1, '-' * max(map(len, lines)))
     lines.insert(-1, lines[1])

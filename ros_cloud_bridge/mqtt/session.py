@@ -15,8 +15,8 @@
 """A session with a broker that outlives its connections and never loses track of a message."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from contextlib import suppress
+from dataclasses import replace
 import logging
 import random as random_module
 import socket

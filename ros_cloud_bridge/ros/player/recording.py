@@ -49,7 +49,8 @@ class Track:
     One channel of a recording.
 
     ``hz`` is its mean rate, 0 where the file does not tell; ``problem`` says why it cannot be
-    published whatever is installed; ``definition`` is its ``ros2msg`` text, empty for another kind.
+    published whatever is installed; ``definition`` is its ``ros2msg`` text, empty for another
+    kind.
     """
 
     channel: int

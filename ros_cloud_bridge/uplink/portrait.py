@@ -1,0 +1,102 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What the bridge says of itself: presence, info and health, ready to publish."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ros_cloud_bridge.core.presence import Presence
+from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.uplink.parcels import Message
+from ros_cloud_bridge.uplink.report import health_document, info_document
+from ros_cloud_bridge.values import BridgeConfig
+from ros_cloud_bridge.wire.announce import encode_json
+from ros_cloud_bridge.wire.topics import RobotTopics
+
+
+class SelfPortrait:
+    """
+    Builds the documents of one boot.
+
+    :param config: the configuration in force; may be replaced
+    :param presence: knows the connection
+    :param topics: the robot's MQTT topics
+    :param routes: gives all routes
+    :param wall_ns: gives nanoseconds since the Unix epoch
+    """
+
+    def __init__(
+        self,
+        config: BridgeConfig,
+        presence: Presence,
+        topics: RobotTopics,
+        routes: Callable[[], Sequence[Route]],
+        wall_ns: Callable[[], int],
+    ) -> None:
+        self.config = config
+        self.active = True
+        self.problems: dict[str, str] = {}
+        self._presence = presence
+        self._topics = topics
+        self._routes = routes
+        self._wall_ns = wall_ns
+
+    def birth(self) -> bytes:
+        """Build the payload of ``state`` while connected."""
+        reason = 'birth' if self.active else 'deactivated'
+        return encode_json(self._presence.document(True, reason))
+
+    def will(self, connection: int) -> Message:
+        """
+        Build the will.
+
+        :param connection: number of the connection that it is for
+        :returns: retained message
+        """
+        return self._offline('connection_lost', connection)
+
+    def goodbye(self) -> Message:
+        """Build what takes the will's place on a clean shutdown."""
+        return self._offline('shutdown', None)
+
+    def info(self) -> bytes:
+        """Build the payload of ``info``."""
+        return encode_json(
+            info_document(self.config, self._presence.boot, self._routes(), self._wall_ns())
+        )
+
+    def health(self, link: Mapping[str, object], uptime_s: float, now: float) -> Message:
+        """
+        Build ``health``.
+
+        :param link: figures of the connection
+        :param uptime_s: seconds since boot
+        :param now: monotonic seconds
+        :returns: the message
+        """
+        document = health_document(
+            robot_id=self.config.robot_id,
+            boot_id=self._presence.boot,
+            uptime_s=uptime_s,
+            wall_ns=self._wall_ns(),
+            link={**link, 'connection': self._presence.connection},
+            routes=self._routes(),
+            problems=self.problems,
+            now=now,
+        )
+        return Message(topic=self._topics.health, payload=encode_json(document))
+
+    def _offline(self, reason: str, connection: int | None) -> Message:
+        document = self._presence.document(False, reason, connection)
+        return Message(topic=self._topics.state, payload=encode_json(document), retain=True)
