@@ -1,0 +1,211 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The golden vectors that a decoder refuses: each is wrong in one thing."""
+
+import hashlib
+import json
+from typing import Any
+import zlib
+
+from vectors.cases import BOOT, Case, EPOCH_NS, HIGHEST, LIVE, OWN, OWN_TEXT, ROBOT
+
+from ros_cloud_bridge.wire import cbor
+from ros_cloud_bridge.wire.announce import encode_json, encode_schema
+from ros_cloud_bridge.wire.schema import Schema
+
+
+def invalid(own_hash: str) -> list[Case]:
+    """
+    Make the vectors whose last message is refused.
+
+    :param own_hash: RIHS01 of the type that no consumer knows
+    :returns: cases
+    """
+    return [*_bad_frames(), *_bad_sections(), *_bad_fragments(), *_bad_announcements(own_hash)]
+
+
+def _bad(name: str, about: str, payload: bytes, topic: str = LIVE) -> Case:
+    return Case(name, about, [(topic, payload)], error=True)
+
+
+def _plain(sections: object) -> bytes:
+    body = cbor.dumps(sections)
+    return cbor.dumps([1, 0, BOOT, 1, EPOCH_NS, 0, len(body), body])
+
+
+_SECTION: list[Any] = [1, None, 2, 1, 10, [1, 0, 7, 0, 3, 0, 4, 0], None, 0, b'abcdefgh']
+
+
+def _bad_frames() -> list[Case]:
+    good = _plain([_SECTION])
+    body = cbor.dumps([_SECTION])
+    head = [1, 0, BOOT, 1, EPOCH_NS]
+    return [
+        _bad('truncated', 'half a payload', good[: len(good) // 2]),
+        _bad('trailing', 'a byte behind the CBOR value', good + b'\0'),
+        _bad('version 2', 'a later version', cbor.dumps([2, *head[1:], 0, len(body), body])),
+        _bad('kind 9', 'an unknown kind', cbor.dumps([1, 9, BOOT, 1])),
+        _bad('short boot', 'a boot id of seven bytes', cbor.dumps([1, 2, BOOT[:7], 1])),
+        _bad(
+            'indefinite',
+            'CBOR of indefinite length',
+            b'\x9f' + cbor.dumps([1, 2, BOOT, 1])[1:] + b'\xff',
+        ),
+        _bad('tag', 'a CBOR tag', b'\xc1' + good),
+        _bad('deep', 'CBOR nested deeper than 6', b'\x81' * 50 + b'\0'),
+        _bad('not CBOR', 'a reserved head', b'\x1c'),
+        _bad('codec 2', 'an unknown codec', cbor.dumps([*head, 2, len(body), body])),
+        _bad(
+            'wrong length',
+            'a body shorter than announced',
+            cbor.dumps([*head, 0, len(body) + 1, body]),
+        ),
+        _bad('not zstd', 'a body that is no zstd frame', cbor.dumps([*head, 1, len(body), body])),
+        _bad('bomb', 'a body of 16 EiB', cbor.dumps([*head, 1, HIGHEST, body])),
+        _bad('no sections', 'a batch without sections', _plain([])),
+    ]
+
+
+def _bad_sections() -> list[Case]:
+    def changed(place: int, value: object) -> bytes:
+        fields = list(_SECTION)
+        fields[place] = value
+        return _plain([fields])
+
+    return [
+        _bad('negative route', 'a route below zero', changed(0, -1)),
+        _bad(
+            'short descriptor', 'a descriptor of three fields', changed(1, ['s', '/t', 'a/msg/A'])
+        ),
+        _bad('no samples', 'a section without samples', changed(2, 0)),
+        _bad(
+            'too many samples',
+            'more than 65536 samples, without a byte',
+            _plain([[1, None, 65537, 1, 10, [1, 0, 0, 0, 0, 0, 0, 0], None, 0, b'']]),
+        ),
+        _bad(
+            'still sequence',
+            'sequence numbers that do not rise',
+            changed(5, [0, 0, 7, 0, 3, 0, 4, 0]),
+        ),
+        _bad('time before 1970', 'a source time below zero', changed(4, HIGHEST)),
+        _bad('sequence too large', 'a sequence number of 2**63', changed(3, HIGHEST)),
+        _bad('three columns', 'a column is missing', changed(5, [1, 0, 7, 0, 3, 0])),
+        _bad('wide column', 'a column of nine bytes', changed(5, [1, 9, 7, 0, 3, 0, 4, 0])),
+        _bad('lengths', 'lengths that do not add up', changed(5, [1, 0, 7, 0, 3, 0, 5, 0])),
+        _bad('layout 2', 'an unknown layout', changed(7, 2)),
+        _bad('negative total', 'a drop count below zero', changed(6, {16: -1})),
+        _bad('key twice', 'a map with a key twice', _key_twice()),
+    ]
+
+
+def _key_twice() -> bytes:
+    fields = list(_SECTION)
+    fields[6] = {16: 1, 17: 1}
+    body = cbor.dumps([fields]).replace(b'\xa2\x10\x01\x11\x01', b'\xa2\x10\x01\x10\x01')
+    return cbor.dumps([1, 0, BOOT, 1, EPOCH_NS, 0, len(body), body])
+
+
+def _bad_fragments() -> list[Case]:
+    whole = _plain([_SECTION])
+    half = len(whole) // 2
+    crc = zlib.crc32(whole)
+
+    def piece(index: int, **changes: int) -> bytes:
+        facts = {'count': 2, 'length': len(whole), 'crc32': crc, 'number': 1, **changes}
+        data = whole[:half] if index == 0 else whole[half:]
+        return cbor.dumps(
+            [
+                1,
+                1,
+                BOOT,
+                facts['number'],
+                index,
+                facts['count'],
+                facts['length'],
+                facts['crc32'],
+                data,
+            ]
+        )
+
+    def both(name: str, about: str, first: bytes, second: bytes) -> Case:
+        return Case(name, about, [(LIVE, first), (LIVE, second)], error=True)
+
+    wrong = crc ^ 1
+    return [
+        both(
+            'checksum',
+            'fragments with a wrong checksum',
+            piece(0, crc32=wrong),
+            piece(1, crc32=wrong),
+        ),
+        both(
+            'disagree',
+            'fragments that disagree on the length',
+            piece(0),
+            piece(1, length=half + 1),
+        ),
+        both(
+            'another batch',
+            'fragments of a batch that says another number',
+            piece(0, number=4),
+            piece(1, number=4),
+        ),
+        _bad('index', 'a fragment behind the last', piece(2)),
+        _bad('one of one', 'a single fragment', piece(0, count=1)),
+    ]
+
+
+def _bad_announcements(own_hash: str) -> list[Case]:
+    honest = Schema(type_name=OWN, definition=OWN_TEXT, rihs01=own_hash)
+    forged = Schema(type_name=OWN, definition='float64 level\n', rihs01=own_hash)
+    loop_hash = 'RIHS01_' + hashlib.sha256(b'loop').hexdigest()
+    loop = Schema(type_name=OWN, definition='mine/Level again\n', rihs01=loop_hash)
+    base = f'rcb/v1/{ROBOT}'
+    return [
+        _bad(
+            'forged schema',
+            'a text that does not hash to its id',
+            encode_schema(forged),
+            f'{base}/schema/{forged.id}',
+        ),
+        _bad(
+            'misplaced schema',
+            'a schema under another id',
+            encode_schema(honest),
+            f'{base}/schema/{"0" * 16}',
+        ),
+        _bad(
+            'endless schema',
+            'a type that contains itself',
+            encode_schema(loop),
+            f'{base}/schema/{loop.id}',
+        ),
+        _bad('no object', 'a document that is no JSON object', b'[1]', f'{base}/info'),
+        _bad('no JSON', 'a document that is no JSON', b'{"boot_id":', f'{base}/state'),
+        _bad(
+            'no boot',
+            'a document without a boot id',
+            json.dumps({'version': 1}).encode(),
+            f'{base}/health',
+        ),
+        _bad(
+            'bad route',
+            'a route in info without a topic',
+            encode_json({'boot_id': BOOT.hex(), 'routes': [{'route': 1}]}),
+            f'{base}/info',
+        ),
+        _bad('long topic', 'an MQTT topic of more than 256 bytes', b'{}', f'{base}/{"x" * 300}'),
+    ]
