@@ -82,7 +82,8 @@ class RouteManager:
         subscriptions.update(publishers)
         self._subscribed[key] = subscriptions
         topic, type_name = key
-        self._say('info', f"stream '{self._stream(topic).name}': {topic} [{type_name}]", once=False)
+        stream = self._stream(topic).name
+        self._say('info', f"stream '{stream}': {topic} [{type_name}]", once=False)
 
     def _fail(self, key: TopicAndType, error: Exception) -> str:
         topic, type_name = key
