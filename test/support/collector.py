@@ -253,4 +253,5 @@ def adds_up(entry: dict[str, Any]) -> bool:
     before = {'lost_before_bridge', 'rate', 'decimation', 'duplicate'}
     after = sum(count for reason, count in entry['dropped'].items() if reason not in before)
     total: int = entry['delivered'] + after + entry['queued'] + entry['in_flight']
-    return total == entry['accepted']
+    accepted: int = entry['accepted']
+    return total == accepted

@@ -13,10 +13,10 @@
 # limitations under the License.
 
 """
-Publishes whole numbers as std_msgs/Int32 or padded text, timing every ``publish`` call.
+Publishes numbered text as std_msgs/String, timing every ``publish`` call.
 
-Run as a process of its own: ``publishing.py TOPIC COUNT BYTES PERIOD_S DEPTH``; a depth of 0 keeps
-all. Waits for a subscriber, prints ``ready``, waits for a line, and prints ``done``, how many calls
+Run as a process of its own, with TOPIC COUNT CHARACTERS PERIOD_S DEPTH; a depth of 0 keeps all.
+Waits for a subscriber, prints ``ready``, waits for a line, and prints ``done``, how many calls
 failed and how long the longest took.
 """
 
@@ -26,6 +26,7 @@ import time
 
 import rclpy
 from std_msgs.msg import String
+
 from support.graph import qos
 
 

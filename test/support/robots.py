@@ -15,12 +15,18 @@
 """Parameters for the bridges of tests."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
-from .broker import Broker
+
+class Place(Protocol):
+    """Where a broker is."""
+
+    host: str
+    port: int
 
 
 def parameters(
-    broker: Broker,
+    broker: Place,
     robot_id: str,
     streams: Mapping[str, Mapping[str, object]],
     **further: object,

@@ -21,6 +21,7 @@ from pathlib import Path
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -231,11 +232,8 @@ def test_a_broker_that_comes_later_is_found_and_its_absence_said_once(
 def test_an_unknown_host_and_a_closed_port_are_said_once_and_kept_trying(robot_id: str) -> None:
     streams: dict[str, dict[str, object]] = {'all': {'topics': ['/nobody']}}
 
-    class Nowhere:
-        host = 'no-such-host.invalid'
-        port = free_port()
-
-    with BridgeProcess(parameters(Nowhere, robot_id, streams)) as bridge:
+    nowhere = SimpleNamespace(host='no-such-host.invalid', port=free_port())
+    with BridgeProcess(parameters(nowhere, robot_id, streams)) as bridge:
         bridge.wait_for_log("unknown host 'no-such-host.invalid'")
         assert bridge.running
         assert bridge.stop() == 0
