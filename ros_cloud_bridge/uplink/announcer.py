@@ -189,5 +189,3 @@ class Announcer:
         return Message(
             topic=self._topics.schema(schema_id), payload=self._schemas[schema_id], retain=True
         )
-
-

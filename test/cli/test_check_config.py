@@ -144,8 +144,10 @@ def test_the_command_names_each_file_and_fails_if_one_is_wrong(
         (BASE.replace('/**:', '/rover:'), 'uplink: no section is for this node; sections are: '
          '/rover; write /**:'),
         (BASE.replace('/**:', '"a b":'), "line 2, column 3: '/a b' is no node name"),
-        (BASE.replace('amr-07', '07'), "robot_id: 7 is a whole number; must be text; write it in "
-         "quotes: '7'"),
+        (
+            BASE.replace('amr-07', '07'),
+            "robot_id: 7 is a whole number; must be text; write it in quotes: '7'",
+        ),
     ],
 )  # fmt: skip
 def test_a_wrong_file_is_told_with_its_place(tmp_path: Path, text: str, line: str) -> None:

@@ -56,7 +56,9 @@ def fill(route: Route, size: int, count: int, now: float = 0.0) -> None:
     route.offer([Received(bytes(size), 0, 0)] * count, now)
 
 
-def served(turns: DeficitRoundRobin, demands: dict[str, tuple[float, int]], total: int) -> Counter:  # type: ignore[type-arg]
+def served(
+    turns: DeficitRoundRobin, demands: dict[str, tuple[float, int]], total: int
+) -> 'Counter[str]':
     """Serve always ready contenders, each (weight, message size), until so much was sent."""
     sent: Counter[str] = Counter()
     while sum(sent.values()) < total:

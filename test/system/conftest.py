@@ -22,8 +22,7 @@ import pytest
 
 from support.broker import Broker
 
-if TYPE_CHECKING:
-    # Else a machine without ROS could not even skip the tests.
+if TYPE_CHECKING:  # else a machine without ROS could not even skip the tests
     from support.graph import Graph
 
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Parcels: the classes take turns between fragments, and a parcel given up is announced as such."""
+"""Parcels: classes take turns between fragments, and a parcel given up is announced."""
 
 from collections import deque
 
