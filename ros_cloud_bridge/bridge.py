@@ -324,6 +324,7 @@ class Bridge:
             parcel = assemble()
         except Exception as error:
             with self._wake:
+                self._assembler.describe_again()
                 for route, count in entries:
                     route.settle(count, Drop.ABANDONED)
             names = ', '.join(route.topic for route, _ in entries)
@@ -375,6 +376,9 @@ class Bridge:
             drop = Drop.EXPIRED if parcel.expiry_s is not None else Drop.ABANDONED
         elif event.refused:
             drop = Drop.REFUSED
+        if drop is not None:
+            # Its descriptors may not have arrived either.
+            self._assembler.describe_again()
         notice = self._parcels.answered(parcel, drop)
         if notice is not None:
             self._notices.append(notice)
