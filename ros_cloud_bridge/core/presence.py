@@ -46,6 +46,7 @@ class Presence:
         self.connection = 0
         # Whether our birth has stood at the broker: from then on no other can be a leftover.
         self.announced = False
+        self._foreign_will: tuple[object, int] | None = None
 
     def connected(self, connection: int) -> None:
         """
@@ -93,5 +94,19 @@ class Presence:
             # a session which is taken over without saying so (mosquitto 2.0) show just that.
             return Verdict.DUPLICATE if self.announced or not retained else Verdict.NONE
         if retained:
-            return Verdict.NONE
+            return Verdict.DUPLICATE if self._lives(document) else Verdict.NONE
         return Verdict.ANNOUNCE_AGAIN
+
+    def _lives(self, document: Mapping[str, object]) -> bool:
+        """
+        Tell whether a will that stands in our birth's place is that of a bridge which lives on.
+
+        Where two share a client id and each connection throws the other out, each finds the other's
+        will, never its birth. A will whose connection counter has risen since the last one shows
+        that its sender has connected again meanwhile.
+        """
+        boot, connection = document.get('boot_id'), document.get('connection')
+        if boot == self.boot or not self.announced or type(connection) is not int:
+            return False
+        known, self._foreign_will = self._foreign_will, (boot, connection)
+        return known is not None and known[0] == boot and known[1] < connection

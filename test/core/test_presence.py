@@ -64,3 +64,23 @@ def test_live_birth_of_another_boot_is_a_second_bridge() -> None:
 def test_any_document_is_survived() -> None:
     assert presence().seen({}, retained=True) is Verdict.NONE
     assert presence().seen({'state': 7, 'boot_id': []}, retained=True) is Verdict.NONE
+
+
+def test_a_birth_in_the_place_of_ours_is_a_second_bridge() -> None:
+    presence, other = Presence('r', 'aa' * 8), Presence('r', 'bb' * 8)
+    assert presence.seen(other.document(True, 'birth', 1), retained=True) is Verdict.NONE
+    presence.seen(presence.document(True, 'birth', 1), retained=False)
+    assert presence.seen(other.document(True, 'birth', 2), retained=True) is Verdict.DUPLICATE
+
+
+def test_a_will_whose_connection_counter_rises_is_that_of_a_second_bridge() -> None:
+    presence, other = Presence('r', 'aa' * 8), Presence('r', 'bb' * 8)
+    presence.seen(presence.document(True, 'birth', 1), retained=False)
+
+    def will(connection: int) -> Verdict:
+        return presence.seen(
+            other.document(False, 'connection_lost', connection), retained=True
+        )
+
+    # One will may be that of a process which has crashed, and it may come back unchanged.
+    assert [will(3), will(3), will(4)] == [Verdict.NONE, Verdict.NONE, Verdict.DUPLICATE]

@@ -104,11 +104,6 @@ def test_a_second_bridge_on_this_host_is_refused_at_once(broker: Broker, robot_i
         assert first.stop() == 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason='mosquitto 2.0 closes a taken-over session without 0x8E and publishes its will, so '
-    'that each bridge finds the other one offline and both go on throwing each other out',
-)
 def test_a_namesake_on_another_host_takes_the_session_over(
     broker: Broker, robot_id: str, tmp_path: Path
 ) -> None:
