@@ -101,9 +101,9 @@ class Presence:
         """
         Tell whether a will that stands in our birth's place is that of a bridge which lives on.
 
-        Where two share a client id and each connection throws the other out, each finds the other's
-        will, never its birth. A will whose connection counter has risen since the last one shows
-        that its sender has connected again meanwhile.
+        Where two share a client id and each connection throws the other out, each finds the
+        other's will, never its birth. A will whose connection counter has risen since the last one
+        shows that its sender has connected again meanwhile.
         """
         boot, connection = document.get('boot_id'), document.get('connection')
         if boot == self.boot or not self.announced or type(connection) is not int:
