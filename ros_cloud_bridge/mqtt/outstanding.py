@@ -173,7 +173,8 @@ class Outstanding:
         :returns: its packet id; None when none is on its way
         """
         with self._lock:
-            return max(self._sent, key=lambda packet_id: self._sent[packet_id].size, default=None)
+            largest = max(self._sent.items(), key=lambda sent: sent[1].size, default=None)
+            return None if largest is None else largest[0]
 
     def tokens(self) -> list[object]:
         """
