@@ -95,8 +95,10 @@ def run(args: argparse.Namespace) -> int:
 
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, interrupt)
+    status = 1
     with tempfile.TemporaryDirectory(prefix='rcb-demo-') as folder, ExitStack() as stack:
-        return _Demo(args, Path(folder), stack, interrupted).run()
+        status = _Demo(args, Path(folder), stack, interrupted).run()
+    return status
 
 
 class _Demo:
