@@ -149,6 +149,18 @@ class LinkReporter:
     def __init__(self, config: MqttConfig) -> None:
         self._place = f'{config.host}:{config.effective_port}'
         self._down: str | None = None
+        self._was_connected = False
+
+    def exit_status(self) -> int:
+        """
+        Say so if the broker was never reached; call it after the consumer's end.
+
+        :returns: 0 if the broker has accepted us at least once, else 1
+        """
+        if self._was_connected:
+            return 0
+        say(f'was never connected to {self._place}')
+        return 1
 
     def __call__(self, event: SessionEvent) -> None:
         """
@@ -157,6 +169,7 @@ class LinkReporter:
         :param event: from the consumer
         """
         if isinstance(event, Connected):
+            self._was_connected = True
             if self._down is not None:
                 say(f'connected to {self._place}')
             self._down = None
@@ -205,14 +218,16 @@ def report_losses(consumer: Consumer) -> None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'must be a whole number from 1 on, not {text}')
-    return value
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f'must be a whole number from 1 on, not {text!r}')
+    return int(text)
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not math.isfinite(value) or value <= 0.0:
-        raise argparse.ArgumentTypeError(f'must be a number above 0, not {text}')
+        raise argparse.ArgumentTypeError(f'must be a number above 0, not {text!r}')
     return value

@@ -66,11 +66,13 @@ def run(args: argparse.Namespace) -> int:
     Record until SIGINT, SIGTERM, enough samples, or the end of the time.
 
     :param args: the parsed arguments
-    :returns: exit status; 1 when the file cannot be written to the end
+    :returns: exit status; 1 when the file cannot be written to the end, or the broker was never
+        connected
     :raises ConfigError: when an argument cannot be used
     """
     config = mqtt_config(args)
     wanted = topic_filter(args)
+    link = LinkReporter(config)
     # From before the file exists on: whoever stops us gets a finished one.
     with stop_on_signals() as stop:
         writing = _Writing(wanted, args.count, stop)
@@ -80,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
             robots=args.robot,
             root=args.root,
             on_state=writing.state,
-            on_link=LinkReporter(config),
+            on_link=link,
         )
         with writing, _create(args) as stream:
             recorder = Recorder(
@@ -95,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     if writing.failed is not None:
         say(f'{args.output}: {writing.failed.strerror or writing.failed}')
         return 1
-    return 0
+    return link.exit_status()
 
 
 class _Writing:

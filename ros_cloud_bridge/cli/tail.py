@@ -76,11 +76,12 @@ def run(args: argparse.Namespace) -> int:
     Print samples until SIGINT, SIGTERM, enough of them, or the end of the time.
 
     :param args: the parsed arguments
-    :returns: exit status
+    :returns: exit status; 1 when the broker was never connected
     :raises ConfigError: when an argument cannot be used
     """
     config = mqtt_config(args)
     wanted = topic_filter(args)
+    link = LinkReporter(config)
     with stop_on_signals() as stop:
         printer = _Printer(args, wanted, stop)
         consumer = Consumer(
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
             robots=args.robot,
             root=args.root,
             on_state=printer.state,
-            on_link=LinkReporter(config),
+            on_link=link,
         )
         with consumer:
             wait(stop, args.seconds)
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         # Whoever read our output has gone; Python would complain as it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     report_losses(consumer)
-    return 0
+    return link.exit_status()
 
 
 class _Printer:

@@ -23,7 +23,7 @@ import signal
 import pytest
 
 from ros_cloud_bridge.cli.main import main
-from support.broker import Broker
+from support.broker import Broker, free_port
 from support.program import Program
 from support.waiting import wait_until
 
@@ -148,7 +148,7 @@ def test_existing_file_is_kept_unless_told(broker: Broker, tmp_path: Path) -> No
         assert program.wait() == 2
     assert 'exists; --force replaces it' in ''.join(program.err)
     assert path.read_bytes() == b'precious'
-    with record(broker, path, '--seconds', '0.3', '--force') as program:
+    with record(broker, path, '--seconds', '3', '--force') as program:
         assert program.wait() == 0
     assert contents(path) == {}
 
@@ -161,6 +161,17 @@ def test_no_file_is_made_for_impossible_arguments(
     assert not path.exists()
     assert main(['record', '-o', str(tmp_path / 'no' / 'r.mcap')]) == 2
     assert 'No such file or directory' in capsys.readouterr().err
+
+
+def test_broker_that_is_never_reached_is_a_failure(tmp_path: Path) -> None:
+    path = tmp_path / 'r.mcap'
+    where = ['--host', '127.0.0.1', '--port', str(free_port())]
+    with Program(['record', '-o', str(path), *where]) as program:
+        program.wait_for_error('broker not reachable')
+        program.send(signal.SIGINT)
+        assert program.wait() == 1
+    assert 'was never connected to ' in program.err[-1]
+    assert contents(path) == {}
 
 
 def test_full_disk_ends_it_with_an_error(broker: Broker) -> None:

@@ -27,7 +27,7 @@ import pytest
 
 from ros_cloud_bridge.cli.main import main
 from ros_cloud_bridge.values import Drop
-from support.broker import Broker
+from support.broker import Broker, free_port
 from support.program import Program
 from support.waiting import wait_until
 
@@ -122,7 +122,7 @@ def test_losses_are_told_at_the_end(broker: Broker) -> None:
 
 
 def test_end_of_the_time_and_interrupt(broker: Broker) -> None:
-    with tail(broker, '--seconds', '0.5') as program:
+    with tail(broker, '--seconds', '3') as program:
         assert program.wait() == 0
     with tail(broker, '--robot', 'nobody') as program:
         count = len(re.findall('Sending SUBACK to rcb-', broker.log()))
@@ -130,6 +130,21 @@ def test_end_of_the_time_and_interrupt(broker: Broker) -> None:
         program.send(signal.SIGINT)
         assert program.wait() == 0
     assert (program.out, program.err) == ([], [])
+
+
+@pytest.mark.parametrize(
+    'arguments', [['--host', '127.0.0.1'], ['--host', 'no-such-host.invalid']]
+)
+def test_broker_that_is_never_reached_is_a_failure(arguments: list[str]) -> None:
+    with Program(['tail', '--port', str(free_port()), '--seconds', '1', *arguments]) as program:
+        assert program.wait() == 1
+    assert 'was never connected to ' in program.err[-1]
+
+
+def test_tls_to_a_plain_port_is_a_failure(broker: Broker) -> None:
+    with tail(broker, '--tls', '--seconds', '3') as program:
+        assert program.wait() == 1
+    assert 'was never connected to ' in program.err[-1]
 
 
 def test_reader_that_has_gone_ends_it_quietly(broker: Broker) -> None:
@@ -178,12 +193,23 @@ def test_impossible_arguments_are_named(
 
 
 @pytest.mark.parametrize(
-    'arguments', [['--count', '0'], ['--seconds', '-1'], ['--seconds', 'nan'], ['--port', '70000']]
+    'arguments',
+    [
+        ['--count', '0'],
+        ['--count', 'ten'],
+        ['--seconds', '-1'],
+        ['--seconds', 'nan'],
+        ['--seconds', 'abc'],
+        ['--port', '70000'],
+    ],
 )
-def test_impossible_numbers_are_refused(arguments: list[str]) -> None:
+def test_impossible_numbers_are_refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         main(['tail', *arguments])
     assert caught.value.code == 2
+    assert 'value: ' not in capsys.readouterr().err
 
 
 def test_login_and_protocol_are_taken_from_the_arguments(tmp_path: Path) -> None:
@@ -211,3 +237,6 @@ def test_login_and_protocol_are_taken_from_the_arguments(tmp_path: Path) -> None
         assert "p2, c1, k60, u'reader'" in broker.log()
         with tail(broker) as program:
             program.wait_for_error('refuses: ')
+            program.send(signal.SIGINT)
+            assert program.wait() == 1
+    assert program.err[-1].endswith(f'was never connected to 127.0.0.1:{broker.port}\n')
