@@ -162,6 +162,7 @@ class Bridge:
             for reason, count in drops:
                 route.drops[reason] += count
             route.offer(samples, now)
+            self._outbox.enforce(self._portrait.config.link.max_queued_bytes)
             due = self._outbox.next_due()
             if due is not None and due < self._wake_at:
                 self._wake.notify()
@@ -197,7 +198,17 @@ class Bridge:
             self._wake.notify()
         if self._thread.ident is not None:
             self._thread.join(flush_s + 5.0)
-        self._link.stop(self._portrait.goodbye())
+        with self._wake:
+            unsent = self._parcels.give_up(Drop.SHUTDOWN)
+            unsent += sum(route.drop_all(Drop.SHUTDOWN) for route in self._outbox.routes)
+            farewell = [self._health(time.monotonic()), self._portrait.goodbye()]
+        unanswered = self._link.stop(farewell)
+        if unsent:
+            self._log('warning', f'stopped; {unsent} accepted samples were not sent')
+        elif unanswered:
+            self._log('warning', f'stopped; {unanswered} messages were not acknowledged')
+        else:
+            self._log('info', 'stopped; everything was sent')
 
     def apply(self, config: BridgeConfig) -> None:
         """
@@ -397,7 +408,10 @@ class Bridge:
     def _judge_state(self, message: MqttReceived, now: float) -> None:
         if not message.payload:
             return
-        verdict = self._presence.seen(decode_json(message.payload), message.retain)
+        document = decode_json(message.payload)
+        if not self._presence.plausible(document):
+            raise ProtocolError('not a state of this robot')
+        verdict = self._presence.seen(document, message.retain)
         if verdict is Verdict.ANNOUNCE_AGAIN:
             self._announcer.state_changed(now)
         elif verdict is Verdict.DUPLICATE:

@@ -36,16 +36,31 @@ class HostLock:
         place = f'{config.root}/{config.robot_id}@{config.mqtt.host}:{config.mqtt.effective_port}'
         digest = hashlib.sha256(place.encode()).hexdigest()[:16]
         path = Path(tempfile.gettempdir()) / f'ros_cloud_bridge-{os.getuid()}-{digest}.lock'
-        self._file = path.open('w')
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        self._path = path
+        while True:
+            self._file = path.open('w')
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                self._file.close()
+                raise DuplicateRobotId(
+                    f"duplicate_robot_id: a bridge of robot '{config.robot_id}' already runs on "
+                    f'this host for {config.mqtt.host}:{config.mqtt.effective_port} '
+                    f'({path} is locked)'
+                ) from None
+            if self._stands():
+                return
+            # Its holder removed the file between our opening and our locking it.
             self._file.close()
-            raise DuplicateRobotId(
-                f"duplicate_robot_id: a bridge of robot '{config.robot_id}' already runs on this "
-                f'host for {config.mqtt.host}:{config.mqtt.effective_port} ({path} is locked)'
-            ) from None
+
+    def _stands(self) -> bool:
+        try:
+            return os.fstat(self._file.fileno()).st_ino == self._path.stat().st_ino
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
-        """Release the lock; safe to call again."""
-        self._file.close()
+        """Release the lock and remove its file; safe to call again."""
+        if not self._file.closed:
+            self._path.unlink(missing_ok=True)
+            self._file.close()

@@ -142,22 +142,25 @@ class Link:
             # It is stopping, for good or to yield: nothing may be lost without a word.
             self._on_event(Discarded(token=token, reason=str(error)))
 
-    def stop(self, goodbye: Message) -> None:
+    def stop(self, farewell: Sequence[Message]) -> int:
         """
         Say goodbye and disconnect.
 
-        :param goodbye: takes the will's place
+        :param farewell: the last messages; the last one takes the will's place
+        :returns: how many messages the broker did not answer for
         """
         with self._lock:
             self._stopped = True
             if self._restart is not None:
                 self._restart.cancel()
-        farewell = Outgoing(
-            topic=goodbye.topic,
-            payload=goodbye.payload,
-            retain=self._session.limits.retain_available,
-        )
-        self._session.stop(_STOP_S if self._session.connected else 0.1, [farewell])
+        retains = self._session.limits.retain_available
+        last = [
+            Outgoing(topic=m.topic, payload=m.payload, retain=m.retain and retains)
+            for m in farewell
+        ]
+        if not self._session.connected:
+            return len(self._session.stop(0.1))
+        return len(self._session.stop(_STOP_S, last))
 
     def yield_robot_id(self) -> None:
         """Leave without a word to another bridge of this robot id, and come back in a minute."""
@@ -197,7 +200,7 @@ class Link:
             return
         if isinstance(event, Connected):
             self._change('info', f'connected to {place} (MQTT {event.protocol})')
-        elif isinstance(event, Disconnected):
+        elif isinstance(event, Disconnected) and self._restart is None:
             self._change('warning', f'connection to {place} lost: {event.reason}; reconnecting')
         elif isinstance(event, Unreachable):
             self._change('warning', f'broker not reachable: {event.reason}; keeps trying')

@@ -60,6 +60,7 @@ class Drop(IntEnum):
     EXPIRED = 19
     ABANDONED = 20
     REFUSED = 21
+    SHUTDOWN = 22
 
     @property
     def sequenced(self) -> bool:
@@ -146,6 +147,7 @@ class LinkConfig:
 
     max_bytes_per_s: float = 0.0
     max_in_flight_bytes: int = 512 * 1024
+    max_queued_bytes: int = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@
 """The pump against a real broker, without ROS."""
 
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 
@@ -27,6 +28,7 @@ from ros_cloud_bridge.values import (  # noqa: E402
     BridgeConfig,
     Drop,
     Keep,
+    LinkConfig,
     MqttConfig,
     Priority,
     Received,
@@ -108,7 +110,45 @@ def test_what_is_offered_arrives_in_order_and_is_accounted_for(broker: Broker) -
         assert entry['dropped'] == {'lost_before_bridge': 3} and adds_up(entry)
         bridge.stop()
         collector.wait_for_state('offline', 'shutdown')
-    assert [line for line in said if not line.startswith('info: connected')] == []
+    assert [line for line in said if not line.startswith('info: connected')] == [
+        'info: stopped; everything was sent'
+    ]
+
+
+def test_what_could_not_be_sent_before_the_end_is_told(broker: Broker) -> None:
+    said: list[str] = []
+    slow = config(broker, link=LinkConfig(max_bytes_per_s=20_000.0))
+    bridge = Bridge(slow, lambda level, text: said.append(f'{level}: {text}'))
+    with Collector(broker, 'pumped') as collector:
+        bridge.start()
+        collector.wait_for_state('online', 'birth')
+        route = bridge.open_route(BULK, '/bulk', 'a_msgs/msg/A', schema=None, gated=False)
+        noise = Random(1)
+        offered = [Received(b'\0\1\0\0' + noise.randbytes(50_000), n, n) for n in range(1, 101)]
+        bridge.offer(route, offered[:2])
+        collector.wait_for_samples('/bulk', 1)
+        bridge.offer(route, offered[2:])
+        bridge.stop(flush_s=0.2)
+        collector.wait_for_state('offline', 'shutdown')
+        entry = collector.health_of('/bulk', lambda entry: entry['dropped'].get('shutdown', 0) > 0)
+        assert adds_up(entry) and entry['queued'] == 0
+        unsent = entry['dropped']['shutdown']
+        (losses,) = [entry for entry in collector.decoder.losses() if entry.topic == '/bulk']
+        assert losses.reported['shutdown'] == unsent
+    assert f'warning: stopped; {unsent} accepted samples were not sent' in said
+
+
+def test_all_queues_together_are_bounded_and_the_least_important_pays() -> None:
+    nowhere = BridgeConfig(
+        robot_id='pumped', streams=(FAST, BULK), link=LinkConfig(max_queued_bytes=100_000)
+    )
+    bridge = Bridge(nowhere, lambda level, text: None)
+    fast = bridge.open_route(FAST, '/fast', 'a_msgs/msg/A', schema=None, gated=False)
+    bulk = bridge.open_route(BULK, '/bulk', 'a_msgs/msg/B', schema=None, gated=False)
+    bridge.offer(bulk, samples(9, 10_000))
+    bridge.offer(fast, samples(5, 10_000))
+    assert (fast.queued_bytes, bulk.queued_bytes) == (50_000, 50_000)
+    assert bulk.drops[Drop.OVERFLOW_BYTES] == 4 and not fast.drops[Drop.OVERFLOW_BYTES]
 
 
 def test_what_waits_at_the_end_is_sent_before_the_goodbye(broker: Broker) -> None:

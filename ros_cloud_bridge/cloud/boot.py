@@ -15,6 +15,7 @@
 """What a decoder remembers of one boot of one robot's bridge."""
 
 from collections import deque, OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ros_cloud_bridge.cloud.losses import RouteLosses, RouteTracker
@@ -71,6 +72,16 @@ class Boot:
             orderer = self.orderers.pop(gone, None)
         self.routes[route] = descriptor
         return orderer
+
+    def hear(self, route: int, dropped: Mapping[str, int]) -> None:
+        """
+        Note what ``health`` says that a route dropped.
+
+        :param route: route number; one of which no sample has come says nothing
+        :param dropped: count by reason
+        """
+        if route in self.trackers:
+            self.trackers[route].hear(dropped)
 
     def tracker(self, route: int) -> RouteTracker:
         """

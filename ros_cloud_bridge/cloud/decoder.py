@@ -243,12 +243,31 @@ class Decoder:
         described = [_route_entry(route) for route in routes]
         robot = self._robot(name.robot_id)
         robot.documents[name.kind] = document
+        if name.kind == 'health' and boot_id in robot.boots:
+            for number, dropped in _health_entries(document):
+                robot.boots[boot_id].hear(number, dropped)
         if name.kind != 'info':
             return []
         boot = robot.boot(boot_id)
         for route, descriptor in described:
             self._describe(robot, boot, route, descriptor)
         return self._described(robot, boot)
+
+
+def _health_entries(document: dict[str, Any]) -> list[tuple[int, dict[str, int]]]:
+    routes = document.get('routes', [])
+    if not isinstance(routes, list) or len(routes) > _MAX_ROUTES_IN_INFO:
+        raise ProtocolError(f'health has at most {_MAX_ROUTES_IN_INFO} routes')
+    entries = []
+    for route in routes:
+        number = route.get('route') if isinstance(route, dict) else None
+        dropped = route.get('dropped', {}) if isinstance(route, dict) else None
+        if type(number) is not int or not isinstance(dropped, dict) or len(dropped) > 64:
+            raise ProtocolError('a route in health has its number and what was dropped')
+        if any(type(count) is not int or len(reason) > 64 for reason, count in dropped.items()):
+            raise ProtocolError('drops in health are counts by reason')
+        entries.append((number, dropped))
+    return entries
 
 
 def _route_entry(entry: object) -> tuple[int, Descriptor]:

@@ -60,6 +60,7 @@ class RouteTracker:
         self._present = 0
         self._baseline: int | None = None
         self._totals: dict[int, int] = {}
+        self._health: dict[str, int] = {}
         self.received = 0
         self.duplicates = 0
 
@@ -122,9 +123,20 @@ class RouteTracker:
         :returns: count by reason; reasons of later versions appear by number
         """
         names = {int(reason): reason.name.lower() for reason in Drop}
-        return {
+        reported = {
             names.get(reason, f'reason_{reason}'): count for reason, count in self._totals.items()
         }
+        for name, count in self._health.items():
+            reported[name] = max(count, reported.get(name, 0))
+        return reported
+
+    def hear(self, dropped: Mapping[str, int]) -> None:
+        """
+        Note what ``health`` says, which also tells of drops that no later sample reports.
+
+        :param dropped: count by reason, cumulative since boot
+        """
+        self._health = dict(dropped)
 
     def missing(self) -> tuple[int, int]:
         """

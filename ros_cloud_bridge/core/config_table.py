@@ -227,6 +227,16 @@ FIELDS = (
         help='Most bytes without an acknowledgement.',
     ),
     Field(
+        key='link.max_queued_bytes',
+        kind=Kind.INTEGER,
+        default=_LINK.max_queued_bytes,
+        low=1024 * 1024,
+        high=2**40,
+        unit='bytes',
+        run_time=True,
+        help='Most bytes waiting in all queues together; the least important go first.',
+    ),
+    Field(
         key='discovery.period_s',
         kind=Kind.NUMBER,
         default=_DISCOVERY.period_s,

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.route import Route
-from ros_cloud_bridge.values import Priority
+from ros_cloud_bridge.values import Drop, Priority
 
 CLASS_WEIGHT = {Priority.HIGH: 16.0, Priority.NORMAL: 4.0, Priority.LOW: 1.0}
 _QUANTUM = 4096.0
@@ -204,6 +204,22 @@ class Outbox:
         return [
             Taken(route=self._routes[number], samples=entries) for number, entries in taken.items()
         ]
+
+    def enforce(self, max_bytes: int) -> None:
+        """
+        Drop what all queues together hold beyond a bound, of the least important class first.
+
+        :param max_bytes: most bytes of all queues together
+        """
+        routes = [route for route in self._routes.values() if route.queued_bytes]
+        excess = sum(route.queued_bytes for route in routes) - max_bytes
+        while excess > 0 and routes:
+            victim = max(routes, key=lambda route: (route.stream.priority, route.queued_bytes))
+            before = victim.queued_bytes
+            # The newest sample of a route is kept, as with the route's own bound.
+            if not victim.drop_oldest(Drop.OVERFLOW_BYTES):
+                routes.remove(victim)
+            excess -= before - victim.queued_bytes
 
     @staticmethod
     def _rides_along(route: Route, now: float) -> bool:

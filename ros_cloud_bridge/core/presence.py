@@ -22,6 +22,9 @@ boot id is another live bridge.
 
 from collections.abc import Mapping
 from enum import Enum
+import re
+
+_BOOT_ID = re.compile('[0-9a-f]{16}')
 
 
 class Verdict(Enum):
@@ -75,6 +78,22 @@ class Presence:
             'boot_id': self.boot,
             'connection': self.connection if connection is None else connection,
         }
+
+    def plausible(self, document: Mapping[str, object]) -> bool:
+        """
+        Tell whether a document can be some bridge's state of this robot.
+
+        :param document: its content
+        :returns: whether robot, boot id, connection and state are there and of the right form
+        """
+        boot, connection = document.get('boot_id'), document.get('connection')
+        return (
+            document.get('robot_id') == self.robot_id
+            and document.get('state') in ('online', 'offline')
+            and isinstance(boot, str)
+            and _BOOT_ID.fullmatch(boot) is not None
+            and type(connection) is int
+        )
 
     def seen(self, document: Mapping[str, object], retained: bool) -> Verdict:
         """

@@ -14,7 +14,7 @@
 
 """A route: one (stream, topic, type) with its policy, queue, sequence numbers and statistics."""
 
-from collections import Counter, deque
+from collections import Counter, deque, OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import repeat
 
@@ -29,6 +29,9 @@ _DROPS_IN_QUEUE = (Drop.SUPERSEDED, Drop.OVERFLOW_SAMPLES, Drop.OVERFLOW_BYTES, 
 # A batch that leaves this much later than its stream's delay asks for shows a busy link; less is
 # the pump's own pace.
 _BUSY_S = 0.1
+
+# Keys come out of messages: there may be any number of them.
+_MAX_LIMITERS = 1024
 
 
 class Route:
@@ -67,7 +70,7 @@ class Route:
         self.queued_bytes = 0
         self._next_sequence = 1
         self._phase = 0
-        self._limiter: RateLimiter | None = None
+        self._limiters: OrderedDict[object, RateLimiter] = OrderedDict()
         self._queue: deque[Queued] = deque()
         self._taken = 0
         self._dropped_before_taken: dict[Drop, int] = {}
@@ -83,11 +86,9 @@ class Route:
     def stream(self, stream: StreamConfig) -> None:
         self._stream = stream
         if stream.max_hz <= 0 or self.gated:
-            self._limiter = None
-        elif self._limiter is None:
-            self._limiter = RateLimiter(stream.max_hz)
-        else:
-            self._limiter.max_hz = stream.max_hz
+            self._limiters.clear()
+        for limiter in self._limiters.values():
+            limiter.max_hz = stream.max_hz
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -129,12 +130,31 @@ class Route:
             self._phase = (self._phase + len(samples)) % every
             self.drops[Drop.DECIMATION] += len(samples) - len(kept)
             samples = kept
-        if self._limiter is not None:
-            accept = self._limiter.accept
-            kept = [sample for sample in samples if accept(sample.receive_time_ns)]
+        if self._stream.max_hz > 0 and not self.gated:
+            kept = self._limit(samples)
             self.drops[Drop.RATE] += len(samples) - len(kept)
             samples = kept
         return samples
+
+    def _limit(self, samples: Sequence[Received]) -> Sequence[Received]:
+        key = self._stream.key
+        if key is Key.ROUTE:
+            accept = self._limiter(None).accept
+            return [sample for sample in samples if accept(sample.receive_time_ns)]
+        # A rate of its own per key: what is kept apart must not thin one another.
+        return [
+            sample
+            for sample in samples
+            if self._limiter(key_of(sample, key)).accept(sample.receive_time_ns)
+        ]
+
+    def _limiter(self, slot: object) -> RateLimiter:
+        limiter = self._limiters.get(slot)
+        if limiter is None:
+            limiter = self._limiters[slot] = RateLimiter(self._stream.max_hz)
+            if len(self._limiters) > _MAX_LIMITERS:
+                self._limiters.popitem(last=False)
+        return limiter
 
     def _supersede(self, now: float) -> None:
         """
@@ -165,6 +185,30 @@ class Route:
         # silence the route for good.
         while self.queued_bytes > stream.max_bytes and len(self) > 1:
             self._drop(self._pop_oldest(), Drop.OVERFLOW_BYTES)
+
+    def drop_oldest(self, reason: Drop) -> bool:
+        """
+        Drop the oldest waiting sample, unless it is the only one.
+
+        :param reason: why
+        :returns: whether one was dropped
+        """
+        if len(self) < 2:
+            return False
+        self._drop(self._pop_oldest(), reason)
+        return True
+
+    def drop_all(self, reason: Drop) -> int:
+        """
+        Drop whatever waits.
+
+        :param reason: why
+        :returns: how many samples
+        """
+        count = len(self)
+        while self._queue:
+            self._drop(self._pop_oldest(), reason)
+        return count
 
     def _pop_oldest(self) -> Queued:
         return self._queue.popleft()

@@ -128,6 +128,8 @@ class RouteManager:
                 'info',
                 f"{topic}: goes to stream '{self._stream(topic).name}', which stands before "
                 f'{", ".join(overlaps)}',
+                # A catch-all stream overlaps with everything: one example tells it.
+                identity=f'{self._stream(topic).name} before {overlaps}',
             )
         types = sorted(type_name for name, type_name in found if name == topic)
         if len(types) > 1:

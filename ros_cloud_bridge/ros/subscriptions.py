@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
@@ -168,6 +169,9 @@ class RouteSubscriptions:
             callback,
             self._qos(offer),
             callback_group=self._gate,
+            # rclpy's own would warn that nothing will be received from a publisher with other QoS,
+            # which gets a subscription of its own.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             raw=True,
         )
         cell.append(subscription)

@@ -23,6 +23,7 @@ from rclpy.parameter import Parameter
 from rclpy.timer import Timer
 
 from ros_cloud_bridge.bridge import Bridge
+from ros_cloud_bridge.core.config import changed_at_run_time
 from ros_cloud_bridge.core.selection import TopicSelector
 from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.host_lock import HostLock
@@ -141,7 +142,10 @@ class UplinkNode(LifecycleNode):
 
     def _on_set_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
         answer, config = try_change(self, changes, self._config)
-        if config is not None and self._bridge is not None:
+        if config is not None and self._config is not None and self._bridge is not None:
+            changed = changed_at_run_time(self._config, config)
+            if changed:
+                self._log('info', f'changed: {", ".join(changed)}')
             self._config = config
             self._bridge.apply(config)
             # Subscriptions follow at once: the next look at the graph may be an hour away.

@@ -131,6 +131,20 @@ class ParcelQueue:
             parcel.settle()
         return notice
 
+    def give_up(self, reason: Drop) -> int:
+        """
+        Give up every parcel that is not sent entirely.
+
+        :param reason: why its samples count as dropped
+        :returns: how many samples
+        """
+        parcels = [parcel for waiting in self._waiting.values() for parcel in waiting]
+        self._waiting.clear()
+        for parcel in parcels:
+            parcel.drop = reason
+            parcel.settle()
+        return sum(count for parcel in parcels for _, count in parcel.entries)
+
     def _remove(self, parcel: Parcel) -> None:
         waiting = self._waiting[parcel.priority]
         waiting.remove(parcel)

@@ -368,7 +368,8 @@ def test_other_parameters_of_a_ros_node_are_left_alone() -> None:
 
 
 RUN_TIME = {
-    'link.max_bytes_per_s', 'health_period_s', 'announce_period_s', 'max_hz', 'decimation',
+    'link.max_bytes_per_s', 'link.max_queued_bytes', 'health_period_s', 'announce_period_s',
+    'max_hz', 'decimation',
     'max_age_s', 'max_delay_s', 'max_samples', 'max_bytes', 'priority', 'weight',
 }  # fmt: skip
 

@@ -84,3 +84,17 @@ def test_a_will_whose_connection_counter_rises_is_that_of_a_second_bridge() -> N
 
     # One will may be that of a process which has crashed, and it may come back unchanged.
     assert [will(3), will(3), will(4)] == [Verdict.NONE, Verdict.NONE, Verdict.DUPLICATE]
+
+
+def test_only_a_state_of_this_robot_is_judged() -> None:
+    presence = Presence('r', 'aa' * 8)
+    whole = Presence('r', 'bb' * 8).document(True, 'birth', 1)
+    assert presence.plausible(whole)
+    for key, value in (
+        ('robot_id', 'another'),
+        ('state', 'asleep'),
+        ('boot_id', 'nonsense'),
+        ('connection', '1'),
+    ):
+        assert not presence.plausible({**whole, key: value})
+        assert not presence.plausible({name: kept for name, kept in whole.items() if name != key})

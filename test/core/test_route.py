@@ -248,3 +248,17 @@ class RouteMachine(RuleBasedStateMachine):
 
 TestRouteMachine = RouteMachine.TestCase
 TestRouteMachine.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+
+
+def test_each_key_has_a_rate_of_its_own() -> None:
+    stream = StreamConfig(name='s', topics=('/t',), max_hz=1.0, key=Key.PUBLISHER)
+    route = Route(1, stream, '/t', 'a_msgs/msg/A')
+    # Eight publishers in turn at 10 Hz each: one sample per second and publisher passes.
+    received = [
+        Received(b'\0\1\0\0', turn * 100_000_000, turn * 100_000_000, turn, bytes([publisher]))
+        for turn in range(31)
+        for publisher in range(8)
+    ]
+    route.offer(received, 0.0)
+    assert route.accepted == 8 * 4
+    assert route.drops[Drop.RATE] == len(received) - route.accepted
