@@ -312,7 +312,7 @@ STREAM_FIELDS = (
         unit='Hz',
         zero_means=_RATE_OFF,
         run_time=True,
-        help='Most samples per second and topic.',
+        help='Most samples per second and topic, or per key if one is given.',
     ),
     Field(
         key='decimation',
