@@ -33,7 +33,7 @@ from ros_cloud_bridge.cli.consuming import (
     wait,
 )
 from ros_cloud_bridge.cli.mqtt_options import add_mqtt_arguments, mqtt_config
-from ros_cloud_bridge.cloud.consumer import Consumer, printable
+from ros_cloud_bridge.cloud.consumer import Consumer, is_glob, printable
 from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.recorder import Recorder, TopicTotals
 from ros_cloud_bridge.cloud.sample import Sample
@@ -56,7 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--prefix',
         action=argparse.BooleanOptionalAction,
-        help='write /{robot} before each topic (when several robots are recorded)',
+        help='write /{robot} before each topic, or do not; by default it is left out only when '
+        '--robot is one exact robot id. What a ROS name cannot hold becomes _, and a robot whose '
+        'prefix is taken already gets _2, _3, … behind it',
     )
     add_mqtt_arguments(parser)
 
@@ -86,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         )
         with writing, _create(args) as stream:
             recorder = Recorder(
-                stream, prefix=args.prefix, is_latched=partial(_is_latched, consumer)
+                stream, prefix=_prefixed(args), is_latched=partial(_is_latched, consumer)
             )
             writing.recorder = recorder
             with consumer:
@@ -135,8 +137,6 @@ class _Writing:
                 self._stop.set()
 
     def state(self, state: RobotState) -> None:
-        if state.online and self.recorder is not None:
-            self.recorder.expect(state.robot_id)
         say(state_text(state))
 
     def flush(self) -> None:
@@ -145,6 +145,11 @@ class _Writing:
             self._next_flush = now + _FLUSH_S
             with self:
                 self.recorder.flush()
+
+
+def _prefixed(args: argparse.Namespace) -> bool:
+    # Settled before the first sample: a topic must not change its name when a second robot comes.
+    return bool(is_glob(args.robot) if args.prefix is None else args.prefix)
 
 
 def _is_latched(consumer: Consumer, sample: Sample) -> bool:

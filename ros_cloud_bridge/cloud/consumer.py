@@ -112,7 +112,7 @@ class Consumer:
     ) -> None:
         _check_root(root)
         _check_robots(robots)
-        self._exact = None if _GLOB_CHARACTERS & set(robots) else robots
+        self._exact = None if is_glob(robots) else robots
         self._takes = re.compile(fnmatch.translate(robots)).fullmatch
         self._root = root
         self._on_sample = on_sample
@@ -307,6 +307,16 @@ class Consumer:
         self._noted.add(kind)
         text = printable(str(error))
         _log.warning('%s (said once)', text, exc_info=error if trace else None)
+
+
+def is_glob(robots: str) -> bool:
+    """
+    Tell a glob over robot ids from one exact id.
+
+    :param robots: as :class:`Consumer` takes it
+    :returns: whether it may match several robots
+    """
+    return bool(_GLOB_CHARACTERS & set(robots))
 
 
 def printable(text: str, limit: int = 400) -> str:

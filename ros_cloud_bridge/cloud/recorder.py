@@ -17,6 +17,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
+import itertools
 import json
 import re
 import threading
@@ -78,19 +79,24 @@ class _Channel:
 
 @dataclass(slots=True)
 class _Names:
-    """Which topic name a robot's samples get; decided when the robot's first sample comes."""
+    """Which topic name a robot's samples get."""
 
-    prefix: bool | None
-    online: set[str] = field(default_factory=set)
-    prefixed: dict[str, bool] = field(default_factory=dict)
+    prefix: bool
+    tokens: dict[str, str] = field(default_factory=dict)
 
     def name(self, robot_id: str, topic: str) -> str:
-        if robot_id not in self.prefixed:
-            several = len(self.online | {robot_id}) > 1 or bool(self.prefixed)
-            self.prefixed[robot_id] = several if self.prefix is None else self.prefix
-        if not self.prefixed[robot_id]:
+        if not self.prefix:
             return topic
-        return f'/{_token(robot_id)}/{topic.lstrip("/")}'
+        if robot_id not in self.tokens:
+            self.tokens[robot_id] = self._free_token(robot_id)
+        return f'/{self.tokens[robot_id]}/{topic.lstrip("/")}'
+
+    def _free_token(self, robot_id: str) -> str:
+        """Keep robots apart whose ids are alike but for what a ROS name cannot hold."""
+        token = _token(robot_id)
+        taken = set(self.tokens.values())
+        numbered = (f'{token}_{number}' for number in itertools.count(2))
+        return token if token not in taken else next(n for n in numbered if n not in taken)
 
 
 class Recorder:
@@ -101,8 +107,9 @@ class Recorder:
     once a second, so that a file whose writer was killed can be read up to then.
 
     :param stream: binary, seekable or not; it is flushed but not closed
-    :param prefix: write ``/{robot}`` before each topic; None does so when several robots are known
-        by the time that the first sample comes, and for each robot that appears later
+    :param prefix: write ``/{robot}`` before each topic, as is right for several robots; what a ROS
+        name cannot hold becomes ``_``, and a robot whose prefix another has already got gets
+        ``_2``, ``_3`` … behind it (each channel's metadata holds the ``robot_id`` as it is)
     :param is_latched: says whether a sample's topic is transient_local, for players to offer it so
     :param max_waiting_bytes: most bytes of samples that wait for their schema
     """
@@ -111,7 +118,7 @@ class Recorder:
         self,
         stream: BinaryIO,
         *,
-        prefix: bool | None = None,
+        prefix: bool = False,
         is_latched: Callable[[Sample], bool] | None = None,
         max_waiting_bytes: int = _MAX_WAITING_BYTES,
     ) -> None:
@@ -131,15 +138,6 @@ class Recorder:
         self._writer = Writer(stream, _CHUNK_BYTES, CompressionType.ZSTD)
         self._writer.start(profile='ros2', library=_LIBRARY)
         self._closed = False
-
-    def expect(self, robot_id: str) -> None:
-        """
-        Note that a robot is online, for the choice of topic names.
-
-        :param robot_id: the robot
-        """
-        with self._lock:
-            self._names.online.add(robot_id)
 
     def add(self, sample: Sample) -> None:
         """

@@ -118,6 +118,19 @@ def test_several_robots_get_their_names(broker: Broker, tmp_path: Path) -> None:
     assert contents(path) == {'/two_a/level': CDRS[:10], '/two_b/level': CDRS[:10]}
 
 
+def test_one_robot_of_a_glob_is_prefixed_from_the_start(broker: Broker, tmp_path: Path) -> None:
+    path = tmp_path / 'r.mcap'
+    with WireRobot(broker, 'glob-1') as robot:
+        with record(broker, path, '--robot', 'glob-[0-9]', '--count', '5') as program:
+            robot.birth()
+            program.wait_for_error('glob-1 is online')
+            route = robot.route('/level')
+            robot.schemas()
+            robot.send(route, CDRS[:5])
+            assert program.wait() == 0
+    assert contents(path) == {'/glob_1/level': CDRS[:5]}
+
+
 def test_killed_recording_can_be_read_up_to_the_last_second(
     broker: Broker, tmp_path: Path
 ) -> None:

@@ -223,7 +223,7 @@ def test_samples_whose_schema_never_comes_are_bounded_and_told(tmp_path: Path) -
     assert topics_in(path) == {}
 
 
-def test_names_of_one_robot_stay_and_of_several_are_prefixed(tmp_path: Path) -> None:
+def test_names_stay_or_are_prefixed(tmp_path: Path) -> None:
     feed = Feed()
     feed.schema(LEVEL)
     one = feed.samples('/level', LEVEL, MESSAGES[:2], robot_id='amr-7')
@@ -233,18 +233,32 @@ def test_names_of_one_robot_stay_and_of_several_are_prefixed(tmp_path: Path) -> 
     assert topics_in(path) == {'/level': 2}
     record(path, one, prefix=True)
     assert topics_in(path) == {'/amr_7/level': 2}
-    record(path, [*one, *two])
-    assert topics_in(path) == {'/level': 2, '/_7up/level': 3}
+    record(path, [*one, *two], prefix=True)
+    assert topics_in(path) == {'/amr_7/level': 2, '/_7up/level': 3}
     record(path, [*one, *two], prefix=False)
     assert topics_in(path) == {'/level': 5}
-    with path.open('wb') as stream:
-        recorder = Recorder(stream)
-        recorder.expect('amr-7')
-        recorder.expect('7up')
-        for sample in [*one, *two]:
-            recorder.add(sample)
-        recorder.close()
-    assert topics_in(path) == {'/amr_7/level': 2, '/_7up/level': 3}
+
+
+def test_robots_whose_ids_are_alike_do_not_share_a_prefix(tmp_path: Path) -> None:
+    feed = Feed()
+    feed.schema(LEVEL)
+    robots = ['amr-1', 'amr_1_2', 'amr_1', 'amr.1']
+    samples = [
+        sample
+        for count, robot_id in enumerate(robots, start=1)
+        for sample in feed.samples('/level', LEVEL, MESSAGES[:count], robot_id=robot_id)
+    ]
+    path = tmp_path / 'r.mcap'
+    record(path, samples, prefix=True)
+    assert topics_in(path) == {
+        '/amr_1/level': 1,
+        '/amr_1_2/level': 2,
+        '/amr_1_3/level': 3,
+        '/amr_1_4/level': 4,
+    }
+    with path.open('rb') as stream:
+        channels = make_reader(stream).get_summary().channels.values()
+    assert {channel.metadata['robot_id'] for channel in channels} == set(robots)
 
 
 def test_two_definitions_of_one_type_stand_side_by_side(tmp_path: Path) -> None:
