@@ -55,10 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--topics',
         type=_pattern,
-        nargs='+',
+        action='append',
         default=[],
         metavar='PATTERN',
-        help="names, globs or 're:' expressions of the topics to publish",
+        help="publish only these topics: name, glob or 're:' and a regular expression; repeatable",
     )
     parser.add_argument(
         '--wait-for-subscribers',

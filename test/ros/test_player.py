@@ -605,3 +605,13 @@ def test_bad_arguments_are_refused(
     with pytest.raises(SystemExit, match='2'):
         build_parser('play').parse_args(['play', 'file.mcap', *arguments])
     assert f'argument {arguments[0]}' in capsys.readouterr().err
+
+
+def test_topics_leave_the_file_alone() -> None:
+    from ros_cloud_bridge.cli.main import build_parser
+
+    arguments = ['play', '--topics', '/scan', '--topics', '/tf*', 'file.mcap']
+    args = build_parser('play').parse_args(arguments)
+    assert args.file == Path('file.mcap')
+    chosen = [any(p.matches(t) for p in args.topics) for t in ('/scan', '/tf_static', '/odom')]
+    assert chosen == [True, True, False]
