@@ -17,6 +17,7 @@
 import argparse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+import logging
 import math
 import signal
 import sys
@@ -119,6 +120,11 @@ def wait(
             each_turn()
 
 
+def log_to_stderr() -> None:
+    """Let what this package logs look like all else that is said to the user."""
+    logging.basicConfig(format='ros-cloud-bridge: %(message)s', level=logging.WARNING)
+
+
 def say(text: str) -> None:
     """
     Say something to the user, beside the output.
@@ -194,13 +200,16 @@ class LinkReporter:
             say(printable(text))
 
 
-def report_losses(consumer: Consumer) -> None:
+def report_losses(consumer: Consumer, wanted: Callable[[str], bool]) -> None:
     """
     Say what did not arrive, per route, and what was dropped on this side.
 
     :param consumer: a stopped consumer
+    :param wanted: says whether a ROS topic was asked for
     """
     for entry in consumer.decoder.losses():
+        if not wanted(entry.topic):
+            continue
         reported = ', '.join(f'{name} {count}' for name, count in entry.reported.items() if count)
         if reported or entry.missing:
             say(

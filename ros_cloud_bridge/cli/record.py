@@ -25,6 +25,7 @@ from typing import BinaryIO
 from ros_cloud_bridge.cli.consuming import (
     add_selection_arguments,
     LinkReporter,
+    log_to_stderr,
     report_losses,
     say,
     state_text,
@@ -75,6 +76,7 @@ def run(args: argparse.Namespace) -> int:
     config = mqtt_config(args)
     wanted = topic_filter(args)
     link = LinkReporter(config)
+    log_to_stderr()
     # From before the file exists on: whoever stops us gets a finished one.
     with stop_on_signals() as stop:
         writing = _Writing(wanted, args.count, stop)
@@ -95,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
                 wait(stop, args.seconds, writing.flush)
             recorder.close(consumer.decoder.losses())
     _print_table(recorder.close())
-    report_losses(consumer)
+    report_losses(consumer, wanted)
     if writing.failed is not None:
         say(f'{args.output}: {writing.failed.strerror or writing.failed}')
         return 1

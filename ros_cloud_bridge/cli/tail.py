@@ -25,6 +25,7 @@ import time
 from ros_cloud_bridge.cli.consuming import (
     add_selection_arguments,
     LinkReporter,
+    log_to_stderr,
     report_losses,
     say,
     state_text,
@@ -82,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     config = mqtt_config(args)
     wanted = topic_filter(args)
     link = LinkReporter(config)
+    log_to_stderr()
     with stop_on_signals() as stop:
         printer = _Printer(args, wanted, stop)
         consumer = Consumer(
@@ -97,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     if printer.broken:
         # Whoever read our output has gone; Python would complain as it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    report_losses(consumer)
+    report_losses(consumer, wanted)
     return link.exit_status()
 
 

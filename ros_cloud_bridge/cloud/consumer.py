@@ -49,6 +49,7 @@ _GLOB_CHARACTERS = frozenset('*?[')
 _TURN_S = 0.25
 _ASK_EXPIRY_S = 10.0
 _MAX_NOTED_KINDS = 64
+_SHOWN_TOPIC = 100
 
 _log = logging.getLogger(__name__)
 
@@ -237,7 +238,7 @@ class Consumer:
         except ProtocolError as error:
             self._tally.errors += 1
             kind = event.topic[len(self._root) + 1 :].split('/')[1:2]
-            self._note(f'{kind}{_kind_of(str(error))}', error)
+            self._note(f'{kind}{_kind_of(str(error))}', error, topic=event.topic)
             return
         if name is not None and name.kind == 'state' and event.payload:
             self._changed(name.robot_id, retained=event.retain)
@@ -300,12 +301,13 @@ class Consumer:
             return
         self._tally.asks += 1
 
-    def _note(self, kind: str, error: Exception, *, trace: bool = False) -> None:
+    def _note(self, kind: str, error: Exception, *, topic: str = '', trace: bool = False) -> None:
         """Log an error, unless one of its kind has been logged."""
         if kind in self._noted or len(self._noted) >= _MAX_NOTED_KINDS:
             return
         self._noted.add(kind)
-        text = printable(str(error))
+        where = f'{printable(topic, _SHOWN_TOPIC)}: ' if topic else ''
+        text = where + printable(str(error))
         _log.warning('%s (said once)', text, exc_info=error if trace else None)
 
 

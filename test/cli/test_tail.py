@@ -121,6 +121,35 @@ def test_losses_are_told_at_the_end(broker: Broker) -> None:
     ) in program.err
 
 
+def test_losses_of_other_topics_are_not_told(broker: Broker) -> None:
+    with WireRobot(broker, 'lossy2') as robot:
+        arguments = ('--robot', 'lossy2', '--topic', '/level', '--count', '2')
+        with tail(broker, *arguments) as program:
+            robot.birth()
+            program.wait_for_error('lossy2 is online')
+            level, other = robot.route('/level'), robot.route('/other')
+            robot.schemas()
+            for route in (other, level):
+                robot.send(route, [level_cdr(1.0)])
+                robot.send(route, [level_cdr(2.0)], skip=3)
+            assert program.wait() == 0
+    told = [line for line in program.err if 'missing' in line]
+    assert len(told) == 1
+    assert told[0].startswith('ros-cloud-bridge: lossy2 /level: 2 received, 3 missing')
+
+
+def test_malformed_messages_are_told_with_their_mqtt_topic(broker: Broker) -> None:
+    with WireRobot(broker, 'bad') as robot, tail(broker, '--robot', 'bad') as program:
+        robot.birth()
+        program.wait_for_error('bad is online')
+        robot.publish(robot.topics.health, b'{')
+        program.wait_for_error('(said once)')
+        program.send(signal.SIGTERM)
+        assert program.wait() == 0
+    (line,) = [line for line in program.err if 'said once' in line]
+    assert line.startswith(f'ros-cloud-bridge: {robot.topics.health}: not JSON')
+
+
 def test_end_of_the_time_and_interrupt(broker: Broker) -> None:
     with tail(broker, '--seconds', '3') as program:
         assert program.wait() == 0

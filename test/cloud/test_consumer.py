@@ -179,6 +179,7 @@ def test_malformed_messages_are_counted_and_logged_once_per_kind(
         wait_until(lambda: consumer.counts.errors == 60, what='60 errors')
     said = [record for record in caplog.records if 'said once' in record.getMessage()]
     assert 3 <= len(said) <= 8
+    assert any(record.getMessage().startswith(f'{robot.topics.info}: ') for record in said)
     assert got.samples[0].topic == '/level'
 
 
