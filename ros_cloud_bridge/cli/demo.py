@@ -26,8 +26,14 @@ import threading
 import time
 from types import FrameType
 
-from ros_cloud_bridge.cli.demo_processes import command_line, free_port, Process, start_broker
-from ros_cloud_bridge.cli.demo_report import Arrivals, table
+from ros_cloud_bridge.cli.demo_processes import (
+    command_line,
+    free_domain,
+    free_port,
+    Process,
+    start_broker,
+)
+from ros_cloud_bridge.cli.demo_report import Arrivals, notes, table
 from ros_cloud_bridge.cloud.consumer import Consumer
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import LocalFault
@@ -71,10 +77,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError('has to be above 0')
+        raise argparse.ArgumentTypeError(f'must be a number above 0, not {text!r}')
     return value
+
+
+def _check_recording(path: Path) -> None:
+    from ros_cloud_bridge.ros.player.recording import Recording
+
+    # Here it costs a moment; the player would say it after the bridge has started.
+    with Recording(path) as recording:
+        if not recording.tracks:
+            raise LocalFault(f'{path}: holds no topic')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -88,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.recording, args.params_file):
         if path is not None and not path.is_file():
             raise LocalFault(f'{path}: no such file')
+    if args.recording is not None:
+        _check_recording(args.recording)
     interrupted = threading.Event()
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -115,6 +135,7 @@ class _Demo:
         self._interrupted = interrupted
         self._arrivals = Arrivals()
         self._port = free_port()
+        self._domain = free_domain()
         self._counts = folder / 'counts.json'
         self._journal = folder / 'journal.jsonl'
 
@@ -154,7 +175,7 @@ class _Demo:
         for override in overrides:
             arguments += ['--param', override]
         arguments += ['--journal', str(self._journal)]
-        bridge = Process('bridge', command_line('run', *arguments), self._folder)
+        bridge = Process('bridge', command_line('run', *arguments), self._folder, self._domain)
         self._stack.callback(bridge.stop)
         return bridge
 
@@ -166,13 +187,17 @@ class _Demo:
             arguments = ['play', str(recording), '--counts', str(self._counts)]
             arguments += ['--wait-for-subscribers', '20']
             arguments += ['--loop'] if self._args.seconds is not None else []
-        robot = Process('robot', command_line(*arguments), self._folder)
+        robot = Process('robot', command_line(*arguments), self._folder, self._domain)
         self._stack.callback(robot.stop)
         return robot
 
     def _say_hello(self) -> None:
         what = self._args.recording or 'a simulated rover'
-        print(f'robot: {what}; bridge and broker on 127.0.0.1:{self._port}', flush=True)
+        print(
+            f'robot: {what}, ROS_DOMAIN_ID={self._domain}; '
+            f'bridge and broker on 127.0.0.1:{self._port}',
+            flush=True,
+        )
         if not self._args.headless:
             print(
                 f'look in from another terminal: ros-cloud-bridge tail --port {self._port}\n'
@@ -245,7 +270,8 @@ class _Demo:
         for topic, reason in counts.get('skipped', {}).items():
             print(f'\nnot played: {topic}: {reason}', end='')
         published: dict[str, int] = counts.get('published', counts)
-        return published
+        # Others log too, the bridge for one: the robot's own lines are not what was published.
+        return {topic: count for topic, count in published.items() if topic != '/rosout'}
 
     def _report(
         self,
@@ -257,8 +283,13 @@ class _Demo:
         settled: bool,
     ) -> int:
         figures = self._arrivals.by_topic
-        print(f'\n{table(figures)}\n')
-        problems = [
+        problems = []
+        for process, status in ((robot, robot_status), (bridge, bridge_status)):
+            if status != 0:
+                problems.append(f'{process.name} ended with status {status}:\n{process.tail()}')
+        if figures:
+            print(f'\n{table(figures)}\n{notes(figures)}')
+        problems += [
             f'{topic}: {entry.accepted} accepted, {entry.delivered} delivered, '
             f'{entry.identical} of them identical'
             for topic, entry in sorted(figures.items())
@@ -270,9 +301,6 @@ class _Demo:
             problems.append('samples still waited at the end')
         if consumer.counts.errors:
             problems.append(f'{consumer.counts.errors} messages broke the protocol')
-        for process, status in ((robot, robot_status), (bridge, bridge_status)):
-            if status != 0:
-                problems.append(f'{process.name} ended with status {status}:\n{process.tail()}')
         if 'rclpy' in sys.modules:
             problems.append('the decoder ran in a process with ROS')
         for problem in problems:

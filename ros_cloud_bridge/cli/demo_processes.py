@@ -15,8 +15,10 @@
 """The processes of a demonstration: a broker, the bridge and a robot, each real."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 import os
 from pathlib import Path
+import random
 import shutil
 import signal
 import socket
@@ -27,6 +29,8 @@ import time
 from ros_cloud_bridge.errors import LocalFault
 
 _LOG_TAIL_LINES = 15
+# Domains whose ports no system gives to outgoing connections.
+_DOMAINS = range(1, 100)
 
 
 def free_port() -> int:
@@ -41,6 +45,23 @@ def free_port() -> int:
         return port
 
 
+def free_domain() -> int:
+    """
+    Find a ROS domain that neither our caller nor anybody else on this machine uses.
+
+    :returns: the domain's id
+    :raises LocalFault: when there is none
+    """
+    domains = [number for number in _DOMAINS if str(number) != os.environ.get('ROS_DOMAIN_ID')]
+    random.shuffle(domains)
+    for domain in domains:
+        # Where DDS listens for the discovery of a domain's first participant (RTPS 2.2, 9.6.1.1).
+        with socket.socket(type=socket.SOCK_DGRAM) as probe, suppress(OSError):
+            probe.bind(('', 7410 + 250 * domain))
+            return domain
+    raise LocalFault('no ROS domain is free on this machine')
+
+
 class Process:
     """
     A child process with its output in a file.
@@ -48,9 +69,12 @@ class Process:
     :param name: for messages and the log's name
     :param command: program and arguments
     :param folder: where its log goes
+    :param domain: the ROS domain that it sees
     """
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], folder: Path, domain: int | None = None
+    ) -> None:
         self.name = name
         self.log = folder / f'{name}.log'
         with self.log.open('w') as log:
@@ -59,7 +83,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=_environment(),
+                env=_environment(domain),
                 # Ctrl-C is for us alone: we end the children in the right order.
                 start_new_session=True,
             )
@@ -104,15 +128,12 @@ class Process:
         return self._child.wait()
 
 
-def _environment() -> dict[str, str]:
+def _environment(domain: int | None) -> dict[str, str]:
     # Nothing of a demonstration leaves this machine, nor meets a robot that runs here.
-    domain = str(60 + os.getpid() % 40)
-    return {
-        **os.environ,
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        'ROS_DOMAIN_ID': os.environ.get('ROS_DOMAIN_ID', domain),
-        'PYTHONUNBUFFERED': '1',
-    }
+    own = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'PYTHONUNBUFFERED': '1'}
+    if domain is not None:
+        own['ROS_DOMAIN_ID'] = str(domain)
+    return {**os.environ, **own}
 
 
 def command_line(*arguments: str) -> list[str]:

@@ -113,10 +113,12 @@ def table(figures: Mapping[str, TopicFigures]) -> str:
         'age p50', 'p95 ms', 'dropped',
     )  # fmt: skip
     rows: list[Sequence[str]] = [head]
+    shown: list[TopicFigures] = []
     total = TopicFigures()
     for topic, entry in sorted(figures.items()):
         if not entry.accepted and not entry.published:
             continue
+        shown.append(entry)
         rows.append(_row(topic, entry))
         total.accepted += entry.accepted
         total.delivered += entry.delivered
@@ -125,8 +127,9 @@ def table(figures: Mapping[str, TopicFigures]) -> str:
         total.wire_bytes += entry.wire_bytes
         total.ages_s += entry.ages_s
         total.dropped.update(entry.dropped)
-        if entry.published is not None:
-            total.published = (total.published or 0) + entry.published
+    published = [entry.published for entry in shown if entry.published is not None]
+    # A sum that leaves topics out would look like a loss, or hide one.
+    total.published = sum(published) if len(published) == len(shown) else None
     rows.append(_row('all', total))
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     lines = []
@@ -137,6 +140,21 @@ def table(figures: Mapping[str, TopicFigures]) -> str:
     lines.insert(1, '-' * max(map(len, lines)))
     lines.insert(-1, lines[1])
     return '\n'.join(lines)
+
+
+def notes(figures: Mapping[str, TopicFigures]) -> str:
+    """
+    Explain what may surprise in the table.
+
+    :param figures: by topic
+    :returns: lines, each with its end; maybe none
+    """
+    if any(entry.raw_bytes < entry.wire_bytes for entry in figures.values()):
+        return (
+            'A ratio below 1: every batch has an envelope, and small samples at a low rate travel '
+            'almost alone.\n'
+        )
+    return ''
 
 
 def _row(topic: str, entry: TopicFigures) -> Sequence[str]:
