@@ -52,20 +52,27 @@ _INCOMPRESSIBLE = 0.97
 # zstd's level by the size of the block, largest size first: (more bytes than, level). Small blocks
 # come a few per second and gain most from a thorough search, at some 0.1 ms each; large ones are
 # what a fast stream is made of.
-_LEVELS = ((128 * 1024, 1), (32 * 1024, 6), (8 * 1024, 9), (0, 15))
+_LARGE = 128 * 1024
+_LEVELS = ((_LARGE, 1), (32 * 1024, 6), (8 * 1024, 9), (0, 15))
+# The level that a large block is worth where it leaves clearly less than the fastest.
+_THOROUGH = 3
+_WORTH_IT = 0.95
 
 
 class BlockEncoder:
     """
     Lays out the blocks of one route and remembers which layout compresses best there.
 
-    ``ratio`` is what compression left of the last block that was measured, 0 to 1.
+    ``ratio`` is what compression left of the last block that was measured, 0 to 1; ``thorough``
+    says whether a large block gained from more than the fastest level (a point cloud does by a
+    fifth, an IMU hardly).
     """
 
     def __init__(self) -> None:
         self._preferred = Layout.PLANES
         self._until_probe = 0
         self.ratio = 1.0
+        self.thorough = False
 
     def encode(self, planes: bytes, samples: Sequence[bytes]) -> tuple[Layout, bytes]:
         """
@@ -100,6 +107,10 @@ class BlockEncoder:
             }
             best = min(candidates, key=lambda layout: sizes[layout])
             self.ratio = min(1.0, sizes[best] / len(rows)) if rows else 1.0
+            if len(rows) > _LARGE:
+                better = len(_compress(blocks[best], _THOROUGH))
+                self.thorough = better < _WORTH_IT * sizes[best]
+                self.ratio = min(self.ratio, better / len(rows))
             if transposable:
                 self._preferred = best
             self._until_probe = _PROBE_EVERY
@@ -119,7 +130,10 @@ def compress_body(body: bytes, encoders: Sequence[BlockEncoder]) -> tuple[Codec,
     """
     if all(encoder.ratio > _INCOMPRESSIBLE for encoder in encoders) and len(body) > _SMALL:
         return Codec.NONE, body
-    compressed = _compress(body, _level(body))
+    level = _level(body)
+    if level < _THOROUGH and any(encoder.thorough for encoder in encoders):
+        level = _THOROUGH
+    compressed = _compress(body, level)
     return (Codec.ZSTD, compressed) if len(compressed) < len(body) else (Codec.NONE, body)
 
 
@@ -132,7 +146,9 @@ _SMALL = 4096
 
 # Compressors at rest, by level. One holds some 0.4 MB, too much for every route to have its own,
 # and serves one thread at a time: who compresses takes it out meanwhile.
-_idle: dict[int, list[zstandard.ZstdCompressor]] = {level: [] for _, level in _LEVELS}
+_idle: dict[int, list[zstandard.ZstdCompressor]] = {
+    level: [] for level in (_THOROUGH, *(level for _, level in _LEVELS))
+}
 
 
 def _compress(data: bytes, level: int) -> bytes:

@@ -315,4 +315,5 @@ def test_drop_reasons_keep_their_numbers() -> None:
         'EXPIRED': 19,
         'ABANDONED': 20,
         'REFUSED': 21,
+        'SHUTDOWN': 22,
     }

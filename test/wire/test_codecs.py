@@ -83,6 +83,24 @@ def test_noise_goes_uncompressed() -> None:
     assert compress_body(block, [encoder]) == (Codec.NONE, noise)
 
 
+def test_a_large_block_gets_the_level_that_it_is_worth() -> None:
+    # Points as a lidar gives them: 32-bit floats of few distinct values in each field.
+    random = Random(1)
+    cloud = b''.join(
+        struct.pack(
+            '<3fI', *(round(random.gauss(0, 10), 2) for _ in range(3)), random.randrange(16)
+        )
+        for _ in range(20_000)
+    )
+    encoder = BlockEncoder()
+    _, block = encoder.encode(b'', [cloud])
+    assert encoder.thorough
+    codec, body = compress_body(block, [encoder])
+    fastest = zstandard.ZstdCompressor(level=1).compress(cloud)
+    assert codec is Codec.ZSTD and len(body) < 0.95 * len(fastest)
+    assert decode_body(codec, len(block), body) == cloud
+
+
 def test_choice_follows_the_stream() -> None:
     encoder = BlockEncoder()
     text = [b'every sample a text of its own %06d' % number for number in range(50)]
