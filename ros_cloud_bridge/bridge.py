@@ -360,8 +360,8 @@ class Bridge:
     def _flushed(self, now: float) -> bool:
         if self._flush_until is None or now >= self._flush_until or not self._link.ready:
             return True
-        waiting = any(len(route) for route in self._outbox.routes)
-        return not waiting and not self._parcels and self._link.in_flight == 0
+        # A route's own count, not the session's: that one is empty before the answers are here.
+        return not any(len(route) or route.in_flight for route in self._outbox.routes)
 
     def _handle_events(self, now: float) -> None:
         while self._events:
