@@ -24,7 +24,6 @@ Every error that this package raises on purpose.
         SchemaMismatch       a message class differs from what the graph publishes
         DuplicateRobotId     another bridge of this robot id runs on this host
       RemoteFault          the other side failed or is hostile
-        ConnectionRefused    the broker says no (login, protocol, quota)
         ProtocolError        bytes from the wire that break the protocol or a limit
         UnknownSchema        a sample's fields were asked for before its schema arrived
 """
@@ -92,10 +91,6 @@ class DuplicateRobotId(LocalFault):
 
 class RemoteFault(BridgeError):
     """The other side failed, refused or is hostile."""
-
-
-class ConnectionRefused(RemoteFault):
-    """The broker refuses the connection for a reason that time alone does not mend."""
 
 
 class ProtocolError(RemoteFault):

@@ -60,7 +60,6 @@ class Route:
         self.delivered = 0
         self.in_flight = 0
         self.bytes_accepted = 0
-        self.bytes_sent = 0
         self.wire_bytes = 0
         self.drops: Counter[Drop] = Counter()
         self.latched: LatchedValues | None = None
@@ -293,7 +292,6 @@ class Route:
             size += length
             taken.append(queue.popleft())
         self.queued_bytes -= size
-        self.bytes_sent += size
         self.in_flight += len(taken)
         if taken:
             self._taken += len(taken)
