@@ -43,6 +43,13 @@ class Key(Enum):
     STATUS_NAME = 'status_name'
 
 
+class Algorithm(Enum):
+    """How the pacing finds the rate of the link; the names are those of core/pacing's table."""
+
+    BBR = 'bbr'
+    LEDBAT = 'ledbat'
+
+
 class Drop(IntEnum):
     """
     Why a sample did not go out; the values stand on the wire and never change meaning.
@@ -54,6 +61,8 @@ class Drop(IntEnum):
     RATE = 2
     DECIMATION = 3
     DUPLICATE = 4
+    DEGRADED = 5
+    NOT_DEMANDED = 6
     SUPERSEDED = 16
     OVERFLOW_SAMPLES = 17
     OVERFLOW_BYTES = 18
@@ -102,6 +111,10 @@ class StreamConfig:
     priority: Priority = Priority.NORMAL
     weight: float = 1.0
     qos_depth: int = 0
+    min_bytes_per_s: float = 0.0
+    ladder: tuple[str, ...] = ()
+    on_demand: bool = False
+    idle_hz: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +159,10 @@ class LinkConfig:
     """Limits of the link that the user sets; zero means none."""
 
     max_bytes_per_s: float = 0.0
+    algorithm: Algorithm = Algorithm.BBR
+    monthly_budget_mb: float = 0.0
+    budget_reset_day: int = 1
+    max_segment_bytes: int = 0
     max_in_flight_bytes: int = 512 * 1024
     max_queued_bytes: int = 256 * 1024 * 1024
 
@@ -160,6 +177,14 @@ class DiscoveryConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DemandConfig:
+    """Who may lease streams with ``on_demand``, and for how long."""
+
+    allow: tuple[str, ...] = ()
+    max_lease_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeConfig:
     """One robot's whole configuration."""
 
@@ -168,6 +193,9 @@ class BridgeConfig:
     mqtt: MqttConfig = MqttConfig()
     link: LinkConfig = LinkConfig()
     discovery: DiscoveryConfig = DiscoveryConfig()
+    demand: DemandConfig = DemandConfig()
+    state_dir: str = ''
     health_period_s: float = 10.0
+    diagnostics_period_s: float = 1.0
     announce_period_s: float = 30.0
     streams: tuple[StreamConfig, ...] = ()

@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ros_cloud_bridge.core.config_fields import MAX_ROOT_AND_ROBOT_BYTES
+from ros_cloud_bridge.core.config_promises import broken_promises
 from ros_cloud_bridge.core.config_reader import (
     check_value,
     nearest,
@@ -45,7 +46,9 @@ from ros_cloud_bridge.core.config_table import (
 )
 from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.values import (
+    Algorithm,
     BridgeConfig,
+    DemandConfig,
     DiscoveryConfig,
     Keep,
     Key,
@@ -165,7 +168,7 @@ def _attribute(owner: object, path: str) -> object:
         value = getattr(value, name)
     if isinstance(value, Priority):
         return value.name.lower()
-    return value.value if isinstance(value, (Keep, Key)) else value
+    return value.value if isinstance(value, (Algorithm, Keep, Key)) else value
 
 
 @dataclass
@@ -272,6 +275,8 @@ class _Reading:
             )
         if self.values.get('mqtt.password_file') and self.values.get('mqtt.password_env'):
             self._add('mqtt.password_env', 'is given beside mqtt.password_file; give only one')
+        for key, problem in broken_promises(self.values, self.names):
+            self._add(key, problem)
         self._needs(f'{_TLS}cert_file', f'{_TLS}key_file')
         self._needs(f'{_TLS}key_file', f'{_TLS}cert_file')
         self._needs(f'{_TLS}key_password_env', f'{_TLS}key_file')
@@ -292,7 +297,8 @@ class _Reading:
         return BridgeConfig(
             **self._top(),  # type: ignore[arg-type]
             mqtt=MqttConfig(**mqtt, tls=self._tls()),  # type: ignore[arg-type]
-            link=LinkConfig(**self._below('link.')),  # type: ignore[arg-type]
+            link=self._link(),
+            demand=DemandConfig(**self._below('demand.')),  # type: ignore[arg-type]
             discovery=DiscoveryConfig(**self._below('discovery.')),  # type: ignore[arg-type]
             streams=tuple(self._stream(name) for name in self.names),
         )
@@ -306,6 +312,12 @@ class _Reading:
             for key, value in self.values.items()
             if key.startswith(prefix) and not key.startswith(skip)
         }
+
+    def _link(self) -> LinkConfig:
+        given = self._below('link.')
+        if 'algorithm' in given:
+            given['algorithm'] = Algorithm(given['algorithm'])
+        return LinkConfig(**given)  # type: ignore[arg-type]
 
     def _tls(self) -> TlsConfig | None:
         given = self._below(_TLS)

@@ -28,6 +28,7 @@ MAX_ROOT_AND_ROBOT_BYTES = 128
 
 _NAME_64 = re.compile(r'[A-Za-z0-9_-]{1,64}')
 _ENVIRONMENT_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
+_CONSUMER_GLOB = re.compile(r'[A-Za-z0-9_*?-]{1,64}')
 _HOST = re.compile(r'[A-Za-z0-9._:%-]{1,253}')
 
 
@@ -101,6 +102,18 @@ def name_problem(name: str) -> str:
     if _NAME_64.fullmatch(name):
         return ''
     return 'must be 1 to 64 characters out of A-Z a-z 0-9 _ -'
+
+
+def consumer_problem(name: str) -> str:
+    """
+    Say what is wrong with the name of a consumer in an allow list.
+
+    :param name: name or glob
+    :returns: one line, empty when nothing is
+    """
+    if _CONSUMER_GLOB.fullmatch(name):
+        return ''
+    return "must be a consumer's name, 1 to 64 characters out of A-Z a-z 0-9 _ -, * and ?"
 
 
 def root_problem(root: str) -> str:

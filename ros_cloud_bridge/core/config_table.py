@@ -20,6 +20,7 @@ defaults come from :mod:`ros_cloud_bridge.values`. Keys of a stream stand below 
 """
 
 from ros_cloud_bridge.core.config_fields import (
+    consumer_problem,
     environment_problem,
     Field,
     host_problem,
@@ -28,18 +29,18 @@ from ros_cloud_bridge.core.config_fields import (
     pattern_problem,
     root_problem,
 )
-from ros_cloud_bridge.values import BridgeConfig, Keep, Key, Priority, StreamConfig, TlsConfig
+from ros_cloud_bridge.core.config_stream_table import RATE_OFF, STREAM_FIELDS
+from ros_cloud_bridge.values import Algorithm, BridgeConfig, TlsConfig
 
 PRESETS = ('mosquitto', 'emqx', 'hivemq', 'rabbitmq', 'aws_iot', 'azure_event_grid')
 PROTOCOLS = ('auto', '5', '3.1.1')
 
 _BRIDGE = BridgeConfig(robot_id='')
-_STREAM = StreamConfig(name='', topics=())
 _TLS = TlsConfig()
 _MQTT = _BRIDGE.mqtt
 _LINK = _BRIDGE.link
 _DISCOVERY = _BRIDGE.discovery
-_RATE_OFF = 'no limit'
+_DEMAND = _BRIDGE.demand
 _PRESET = 'what the preset and the broker say'
 
 FIELDS = (
@@ -213,9 +214,46 @@ FIELDS = (
         low=100,
         high=1e11,
         unit='bytes/s',
-        zero_means=_RATE_OFF,
+        zero_means=RATE_OFF,
         run_time=True,
         help='Most bytes per second towards the broker.',
+    ),
+    Field(
+        key='link.algorithm',
+        kind=Kind.TEXT,
+        default=_LINK.algorithm.value,
+        choices=tuple(algorithm.value for algorithm in Algorithm),
+        help='How the rate of the link is found; docs/pacing.md compares them.',
+    ),
+    Field(
+        key='link.monthly_budget_mb',
+        kind=Kind.NUMBER,
+        default=_LINK.monthly_budget_mb,
+        low=1,
+        high=1e9,
+        unit='MB',
+        zero_means='no budget',
+        run_time=True,
+        help='Most megabytes (10^6 bytes) a month towards the broker; what is left is spread over '
+        'the days left.',
+    ),
+    Field(
+        key='link.budget_reset_day',
+        kind=Kind.INTEGER,
+        default=_LINK.budget_reset_day,
+        low=1,
+        high=28,
+        help="Day of the month (UTC) on which the contract's month begins.",
+    ),
+    Field(
+        key='link.max_segment_bytes',
+        kind=Kind.INTEGER,
+        default=_LINK.max_segment_bytes,
+        low=536,
+        high=9000,
+        unit='bytes',
+        zero_means='small on a link that was below 400 kbit/s, else what the system chooses',
+        help='TCP maximum segment size of the connection to the broker.',
     ),
     Field(
         key='link.max_in_flight_bytes',
@@ -259,6 +297,39 @@ FIELDS = (
         help="Let patterns match hidden topics (a part begins with '_').",
     ),
     Field(
+        key='demand.allow',
+        kind=Kind.LIST,
+        default=_DEMAND.allow,
+        problem=consumer_problem,
+        help="Consumers that may lease on_demand streams; globs such as 'ops-*'.",
+    ),
+    Field(
+        key='demand.max_lease_s',
+        kind=Kind.NUMBER,
+        default=_DEMAND.max_lease_s,
+        low=1,
+        high=86400,
+        unit='s',
+        help='Longest lease; longer ones are shortened to it.',
+    ),
+    Field(
+        key='state_dir',
+        kind=Kind.TEXT,
+        default=_BRIDGE.state_dir,
+        help='Directory for what outlives a restart; empty: ros_cloud_bridge below ROS_HOME or '
+        '~/.ros.',
+    ),
+    Field(
+        key='diagnostics_period_s',
+        kind=Kind.NUMBER,
+        default=_BRIDGE.diagnostics_period_s,
+        low=0.1,
+        high=3600,
+        unit='s',
+        zero_means='none',
+        help='How often link and streams are told on /diagnostics.',
+    ),
+    Field(
         key='health_period_s',
         kind=Kind.NUMBER,
         default=_BRIDGE.health_period_s,
@@ -288,129 +359,10 @@ FIELDS = (
     ),
 )
 
-STREAM_FIELDS = (
-    Field(
-        key='topics',
-        kind=Kind.LIST,
-        default=(),
-        problem=pattern_problem,
-        help='Topics of the stream: exact names, globs, re: patterns. Required.',
-    ),
-    Field(
-        key='deny',
-        kind=Kind.LIST,
-        default=_STREAM.deny,
-        problem=pattern_problem,
-        help='Topic patterns that this stream leaves to the next.',
-    ),
-    Field(
-        key='max_hz',
-        kind=Kind.NUMBER,
-        default=_STREAM.max_hz,
-        low=0.0001,
-        high=100000,
-        unit='Hz',
-        zero_means=_RATE_OFF,
-        run_time=True,
-        help='Most samples per second and topic, or per key if one is given.',
-    ),
-    Field(
-        key='decimation',
-        kind=Kind.INTEGER,
-        default=_STREAM.decimation,
-        low=1,
-        high=10**9,
-        run_time=True,
-        help='Take each n-th sample only.',
-    ),
-    Field(
-        key='keep',
-        kind=Kind.TEXT,
-        default=_STREAM.keep.value,
-        choices=tuple(keep.value for keep in Keep),
-        help='What waits while the link is busy: the newest sample, or all in order.',
-    ),
-    Field(
-        key='key',
-        kind=Kind.TEXT,
-        default=_STREAM.key.value,
-        choices=tuple(key.value for key in Key),
-        help='What keep: latest keeps one of; frame_id needs a type that begins with a header, '
-        'status_name a DiagnosticArray.',
-    ),
-    Field(
-        key='max_samples',
-        kind=Kind.INTEGER,
-        default=_STREAM.max_samples,
-        low=1,
-        high=10**9,
-        unit='samples',
-        run_time=True,
-        help='Most samples of a topic that wait; the oldest is dropped.',
-    ),
-    Field(
-        key='max_bytes',
-        kind=Kind.INTEGER,
-        default=_STREAM.max_bytes,
-        low=1,
-        high=2**40,
-        unit='bytes',
-        run_time=True,
-        help='Most bytes of a topic that wait; the oldest sample is dropped.',
-    ),
-    Field(
-        key='max_age_s',
-        kind=Kind.NUMBER,
-        default=_STREAM.max_age_s,
-        low=0.001,
-        high=31536000,
-        unit='s',
-        zero_means='never',
-        run_time=True,
-        help='Age at which a waiting sample is dropped instead of sent.',
-    ),
-    Field(
-        key='max_delay_s',
-        kind=Kind.NUMBER,
-        default=_STREAM.max_delay_s,
-        high=3600,
-        unit='s',
-        run_time=True,
-        help='How long a sample may wait for others to share its batch.',
-    ),
-    Field(
-        key='priority',
-        kind=Kind.TEXT,
-        default=_STREAM.priority.name.lower(),
-        choices=tuple(priority.name.lower() for priority in Priority),
-        run_time=True,
-        help='A class is served only when the ones above have nothing to send.',
-    ),
-    Field(
-        key='weight',
-        kind=Kind.NUMBER,
-        default=_STREAM.weight,
-        low=0.001,
-        high=1000,
-        run_time=True,
-        help='Share of the link among the streams of one class.',
-    ),
-    Field(
-        key='qos_depth',
-        kind=Kind.INTEGER,
-        default=_STREAM.qos_depth,
-        low=1,
-        high=100000,
-        unit='samples',
-        zero_means='chosen by rate and policy',
-        help='History depth of the ROS subscriptions.',
-    ),
-)
-
 # Keys of later releases, refused by name rather than as unknown.
 LATER_SECTIONS = ('commands',)
-LATER_KEYS = ('link.monthly_budget_mb',)
-LATER_STREAM_KEYS = ('reducer', 'on_demand', 'ttl_s', 'confirm')
+LATER_KEYS = ()
+LATER_STREAM_KEYS = ('reducer', 'ttl_s', 'confirm')
 LATER_CHOICES = {'keep': ('durable',)}
 
 # Parameters that every ROS node may have, and those of the node itself (not of the bridge).

@@ -81,8 +81,8 @@ def test_the_reference_shows_every_key_and_its_default() -> None:
     expected = [field.key for field in FIELDS]
     expected += [f'stream.pose.{field.key}' for field in STREAM_FIELDS]
     assert set(expected) <= set(flat)
-    own = {'robot_id', 'streams', 'discovery.deny'}
-    own |= {f'stream.pose.{key}' for key in ('topics', 'deny', 'max_hz', 'priority')}
+    own = {'robot_id', 'streams', 'discovery.deny', 'demand.allow'}
+    own |= {f'stream.pose.{key}' for key in ('topics', 'deny', 'max_hz', 'priority', 'ladder')}
     written = flatten(read_config(flat))
     defaults = {field.key: field.default for field in FIELDS}
     defaults.update({f'stream.pose.{field.key}': field.default for field in STREAM_FIELDS})

@@ -309,6 +309,8 @@ def test_drop_reasons_keep_their_numbers() -> None:
         'RATE': 2,
         'DECIMATION': 3,
         'DUPLICATE': 4,
+        'DEGRADED': 5,
+        'NOT_DEMANDED': 6,
         'SUPERSEDED': 16,
         'OVERFLOW_SAMPLES': 17,
         'OVERFLOW_BYTES': 18,

@@ -1,0 +1,96 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""Checks across keys: what streams are promised must fit the limits, and each other."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ros_cloud_bridge.core.ladder_steps import parse_step
+
+# The longest month: a budget is promised to last in each.
+_MONTH_S = 31 * 86400.0
+_MB = 1e6
+
+
+def broken_promises(
+    values: Mapping[str, object], names: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """
+    Find what streams ask for and cannot get.
+
+    :param values: checked values by full key; defaults left out
+    :param names: the streams
+    :returns: key and problem of each
+    """
+    yield from _guarantees(values, names)
+    for name in names:
+        yield from _ladder(values, f'stream.{name}.')
+        yield from _demand(values, f'stream.{name}.')
+
+
+def _guarantees(
+    values: Mapping[str, object], names: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    promised = sum(_number(values, f'stream.{name}.min_bytes_per_s') for name in names)
+    limit = _number(values, 'link.max_bytes_per_s')
+    if limit and promised > limit:
+        yield (
+            'link.max_bytes_per_s',
+            f'{limit:g} bytes/s is below the sum of all min_bytes_per_s, {promised:g} bytes/s',
+        )
+    budget = _number(values, 'link.monthly_budget_mb')
+    needed = promised * _MONTH_S / _MB
+    if budget and needed > budget:
+        yield (
+            'link.monthly_budget_mb',
+            f'{budget:g} MB is below what all min_bytes_per_s take in a month: {promised:g} '
+            f'bytes/s make {needed:.0f} MB',
+        )
+
+
+def _ladder(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
+    ladder = values.get(f'{prefix}ladder', ())
+    assert isinstance(ladder, tuple)
+    hz = _number(values, f'{prefix}max_hz') or float('inf')
+    for text in ladder:
+        step = parse_step(text)
+        if step.max_hz is None:
+            continue
+        if step.max_hz >= hz:
+            yield (
+                f'{prefix}ladder',
+                f"'{text}' does not lower the rate: it is {hz:g} Hz before that step",
+            )
+            return
+        hz = step.max_hz
+
+
+def _demand(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
+    idle_hz = _number(values, f'{prefix}idle_hz')
+    if not values.get(f'{prefix}on_demand'):
+        if idle_hz:
+            yield f'{prefix}idle_hz', 'is given without on_demand: true'
+        return
+    if not values.get('demand.allow'):
+        yield f'{prefix}on_demand', 'is true, but demand.allow names nobody who may ask for it'
+    max_hz = _number(values, f'{prefix}max_hz')
+    if max_hz and idle_hz > max_hz:
+        yield f'{prefix}idle_hz', f'{idle_hz:g} Hz is above max_hz, {max_hz:g} Hz'
+
+
+def _number(values: Mapping[str, object], key: str) -> float:
+    value = values.get(key, 0.0)
+    assert isinstance(value, (int, float))
+    return float(value)
