@@ -33,6 +33,7 @@ from ros_cloud_bridge.core.config_reader import (
     show,
     unknown_key,
 )
+from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
 from ros_cloud_bridge.core.config_table import (
     BY_KEY,
     field_of,
@@ -42,7 +43,6 @@ from ros_cloud_bridge.core.config_table import (
     LATER_KEYS,
     LATER_SECTIONS,
     LATER_STREAM_KEYS,
-    STREAM_FIELDS,
 )
 from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.values import (

@@ -15,7 +15,8 @@
 """The table of keys as Markdown, for docs/configuration.md and ``check-config --keys``."""
 
 from ros_cloud_bridge.core.config_fields import Field, Kind
-from ros_cloud_bridge.core.config_table import FIELDS, STREAM_FIELDS
+from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
+from ros_cloud_bridge.core.config_table import FIELDS
 
 _HEAD = (
     '| key | type | default | allowed | changes at run time | meaning |',

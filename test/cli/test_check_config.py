@@ -25,7 +25,8 @@ from ros_cloud_bridge.cli.main import main
 from ros_cloud_bridge.cli.parameter_file import load_file, parse, ros_scalar
 from ros_cloud_bridge.core.config import flatten, read_config
 from ros_cloud_bridge.core.config_docs import key_tables
-from ros_cloud_bridge.core.config_table import FIELDS, STREAM_FIELDS
+from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
+from ros_cloud_bridge.core.config_table import FIELDS
 from ros_cloud_bridge.core.selection import TopicSelector
 from ros_cloud_bridge.errors import ConfigError
 

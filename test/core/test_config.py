@@ -31,7 +31,8 @@ from ros_cloud_bridge.core.config import (
     refuse_read_only,
 )
 from ros_cloud_bridge.core.config_fields import Field, Kind
-from ros_cloud_bridge.core.config_table import FIELDS, PRESETS, STREAM_FIELDS
+from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
+from ros_cloud_bridge.core.config_table import FIELDS, PRESETS
 from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.mqtt import presets
 from ros_cloud_bridge.values import (
@@ -384,7 +385,8 @@ def test_other_parameters_of_a_ros_node_are_left_alone() -> None:
 
 
 RUN_TIME = {
-    'link.max_bytes_per_s', 'link.max_queued_bytes', 'link.monthly_budget_mb', 'health_period_s', 'announce_period_s',
+    'link.max_bytes_per_s', 'link.max_queued_bytes', 'link.monthly_budget_mb',
+    'health_period_s', 'announce_period_s',
     'max_hz', 'decimation',
     'max_age_s', 'max_delay_s', 'max_samples', 'max_bytes', 'priority', 'weight',
 }  # fmt: skip
