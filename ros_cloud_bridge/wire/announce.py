@@ -18,12 +18,14 @@ Schema announcements, consumers' requests, and the JSON documents (docs/protocol
 ::
 
     schema = [version, type name, encoding, RIHS01, text length, zstd of the text]
-    ask    = [version, {"info": true, "routes": true, "latched": true, "schema": [id, ...]}]
+    ask    = [version, {"info": true, "routes": true, "latched": true, "schema": [id, ...],
+                        "lease": [[stream, hz, seconds], ...]}]
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 import json
+import math
 from typing import Any
 
 import zstandard
@@ -35,25 +37,43 @@ from ros_cloud_bridge.wire.codecs import decompress
 from ros_cloud_bridge.wire.limits import MAX_JSON, MAX_SCHEMA_TEXT, MAX_TEXT
 from ros_cloud_bridge.wire.schema import RIHS01_PREFIX, Schema
 
+MAX_ASKED_LEASES = 64
+MAX_STREAM_CHARACTERS = 64
 _MAX_ASKED_SCHEMAS = 256
 _RIHS01_CHARACTERS = len(RIHS01_PREFIX) + 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """
+    A consumer's wish for a stream that flows on demand.
+
+    ``hz`` is the wanted rate, 0 as fast as the stream allows; ``seconds`` is for how long from
+    its arrival on, 0 gives the lease back.
+    """
+
+    stream: str
+    hz: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """
-    What a consumer asks a bridge to send again.
+    What a consumer asks of a bridge.
 
-    ``routes`` asks for descriptors in the next batches, ``schemas`` for definitions by id.
+    ``routes`` asks for descriptors in the next batches, ``schemas`` for definitions by id,
+    ``leases`` for streams on demand.
     """
 
     info: bool = False
     routes: bool = False
     latched: bool = False
     schemas: tuple[str, ...] = ()
+    leases: tuple[Lease, ...] = ()
 
     def __bool__(self) -> bool:
-        return self.info or self.routes or self.latched or bool(self.schemas)
+        return self.info or self.routes or self.latched or bool(self.schemas or self.leases)
 
 
 def encode_schema(schema: Schema) -> bytes:
@@ -113,6 +133,10 @@ def encode_ask(ask: Ask) -> bytes:
     }
     if ask.schemas:
         wanted['schema'] = [bytes.fromhex(schema_id) for schema_id in ask.schemas]
+    if ask.leases:
+        wanted['lease'] = [
+            [lease.stream, float(lease.hz), float(lease.seconds)] for lease in ask.leases
+        ]
     return cbor.dumps([VERSION, wanted])
 
 
@@ -138,7 +162,30 @@ def decode_ask(payload: bytes) -> Ask:
         routes=wanted.get('routes') is True,
         latched=wanted.get('latched') is True,
         schemas=tuple(schema.hex() for schema in schemas),
+        leases=_leases(wanted.get('lease', [])),
     )
+
+
+def _leases(entries: object) -> tuple[Lease, ...]:
+    if not isinstance(entries, list) or len(entries) > MAX_ASKED_LEASES:
+        raise ProtocolError(f'a request has at most {MAX_ASKED_LEASES} leases')
+    return tuple(map(_lease, entries))
+
+
+def _lease(entry: object) -> Lease:
+    if not isinstance(entry, list) or len(entry) != 3:
+        raise ProtocolError('a lease has stream, rate and seconds')
+    stream, hz, seconds = entry
+    if not isinstance(stream, str) or not 1 <= len(stream) <= MAX_STREAM_CHARACTERS:
+        raise ProtocolError(f'a lease names a stream of 1 to {MAX_STREAM_CHARACTERS} characters')
+    return Lease(stream=stream, hz=_not_negative(hz), seconds=_not_negative(seconds))
+
+
+def _not_negative(value: object) -> float:
+    # By type, for a CBOR true is an int to Python. CBOR's integers all fit into a float's range.
+    if (type(value) is not int and type(value) is not float) or not 0 <= value < math.inf:
+        raise ProtocolError('rate and seconds of a lease are finite numbers from 0 on')
+    return float(value)
 
 
 def encode_json(document: Mapping[str, object]) -> bytes:

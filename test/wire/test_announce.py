@@ -14,9 +14,10 @@
 
 """Schemas, requests and JSON documents on the wire."""
 
+import math
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 
@@ -30,18 +31,28 @@ from ros_cloud_bridge.wire.announce import (
     encode_ask,
     encode_json,
     encode_schema,
+    Lease,
+    MAX_ASKED_LEASES,
 )
 from ros_cloud_bridge.wire.limits import MAX_JSON, MAX_SCHEMA_TEXT
 from ros_cloud_bridge.wire.schema import Schema
 
 HASH = 'RIHS01_' + '0123456789abcdef' * 4
 
+numbers = st.floats(min_value=0.0, allow_nan=False, allow_infinity=False)
+leases = st.builds(
+    Lease,
+    stream=st.text(st.characters(exclude_categories=['Cs']), min_size=1, max_size=64),
+    hz=numbers,
+    seconds=numbers,
+)
 asks = st.builds(
     Ask,
     info=st.booleans(),
     routes=st.booleans(),
     latched=st.booleans(),
     schemas=st.lists(st.binary(min_size=8, max_size=8).map(bytes.hex), max_size=5).map(tuple),
+    leases=st.lists(leases, max_size=5).map(tuple),
 )
 
 
@@ -93,8 +104,52 @@ def test_ask_round_trip(ask: Ask) -> None:
 
 
 def test_keys_of_later_versions_are_ignored() -> None:
-    payload = cbor.dumps([2, {'info': True, 'lease': {'stream': 'lidar'}}])
+    payload = cbor.dumps([2, {'info': True, 'plan': {'stream': 'lidar'}}])
     assert decode_ask(payload) == Ask(info=True)
+
+
+def test_an_ask_for_nothing_is_false_and_a_lease_is_something() -> None:
+    assert not Ask()
+    assert Ask(leases=(Lease(stream='camera'),))
+
+
+def test_numbers_of_a_lease_may_be_integers() -> None:
+    payload = cbor.dumps([1, {'lease': [['camera', 5, 60], ['lidar', 0, 2**64 - 1]]}])
+    assert decode_ask(payload).leases == (
+        Lease(stream='camera', hz=5.0, seconds=60.0),
+        Lease(stream='lidar', hz=0.0, seconds=float(2**64 - 1)),
+    )
+
+
+@given(st.lists(leases, min_size=MAX_ASKED_LEASES, max_size=MAX_ASKED_LEASES).map(tuple))
+@settings(max_examples=20)
+def test_as_many_leases_as_are_allowed_fit(wanted: tuple[Lease, ...]) -> None:
+    assert decode_ask(encode_ask(Ask(leases=wanted))).leases == wanted
+
+
+@given(
+    st.recursive(
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(-(2**64), 2**64 - 1),
+            st.floats(),
+            st.text(max_size=70),
+            st.binary(max_size=8),
+        ),
+        lambda inner: st.lists(inner, max_size=4),
+    )
+)
+def test_leases_of_any_form_are_taken_or_refused(entries: object) -> None:
+    payload = cbor.dumps([1, {'lease': entries}])
+    try:
+        ask = decode_ask(payload)
+    except ProtocolError:
+        return
+    for lease in ask.leases:
+        assert 1 <= len(lease.stream) <= 64
+        assert 0.0 <= lease.hz < math.inf
+        assert 0.0 <= lease.seconds < math.inf
 
 
 @pytest.mark.parametrize(
@@ -108,6 +163,23 @@ def test_keys_of_later_versions_are_ignored() -> None:
         [1, {'schema': ['0123456789abcdef']}],
         [1, {'schema': [b'1234567']}],
         [1, {'schema': [b'12345678'] * 257}],
+        [1, {'lease': {}}],
+        [1, {'lease': None}],
+        [1, {'lease': ['camera']}],
+        [1, {'lease': [[]]}],
+        [1, {'lease': [['camera', 1.0]]}],
+        [1, {'lease': [['camera', 1.0, 60.0, 0]]}],
+        [1, {'lease': [['', 1.0, 60.0]]}],
+        [1, {'lease': [['c' * 65, 1.0, 60.0]]}],
+        [1, {'lease': [[b'camera', 1.0, 60.0]]}],
+        [1, {'lease': [['camera', True, 60.0]]}],
+        [1, {'lease': [['camera', 1.0, None]]}],
+        [1, {'lease': [['camera', -1, 60.0]]}],
+        [1, {'lease': [['camera', 1.0, -0.1]]}],
+        [1, {'lease': [['camera', float('inf'), 60.0]]}],
+        [1, {'lease': [['camera', 1.0, float('nan')]]}],
+        [1, {'lease': [['camera', '1', 60.0]]}],
+        [1, {'lease': [['camera', 1.0, 60.0]] * 65}],
     ],
 )
 def test_malformed_requests_are_refused(value: object) -> None:
