@@ -14,12 +14,14 @@
 
 """Put fragments together, within a quota and a time limit."""
 
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass, field
 import zlib
 
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire.fragments import Fragment
+from ros_cloud_bridge.wire.limits import MAX_FRAGMENTS
 
 DEFAULT_QUOTA = 128 * 1024 * 1024
 DEFAULT_TIMEOUT_S = 120.0
@@ -31,13 +33,53 @@ _FRAGMENT_OVERHEAD = 160
 
 @dataclass(slots=True)
 class _Partial:
-    count: int
     length: int
     crc32: int
     touched: float
     size: int = 0
-    held: int = 0
-    parts: dict[int, bytes] = field(default_factory=dict)
+    # Where each part begins, ascending, and its bytes; parts never overlap.
+    starts: list[int] = field(default_factory=list)
+    parts: list[bytes] = field(default_factory=list)
+
+    @property
+    def held(self) -> int:
+        """Bytes that it takes to keep it."""
+        return self.size + _FRAGMENT_OVERHEAD * len(self.parts)
+
+    def put(self, offset: int, data: bytes) -> None:
+        """
+        Put bytes in their place; those that came before must be the same.
+
+        Parts that lie within them are replaced, parts that reach beyond them stay and shorten
+        them: so every fragment adds one part at most, however the batch was cut.
+        """
+        first = bisect_right(self.starts, offset)
+        if first and self._end(first - 1) > offset:
+            first -= 1
+        last = bisect_left(self.starts, offset + len(data))
+        begin, end = offset, offset + len(data)
+        for place in range(first, last):
+            self._compare(place, offset, data)
+        if first < last and self.starts[first] < begin:
+            begin = self._end(first)
+            first += 1
+        if first < last and self._end(last - 1) > end:
+            end = self.starts[last - 1]
+            last -= 1
+        if begin >= end:
+            return
+        self.size += end - begin - sum(map(len, self.parts[first:last]))
+        self.starts[first:last] = [begin]
+        self.parts[first:last] = [data[begin - offset : end - offset]]
+
+    def _end(self, place: int) -> int:
+        return self.starts[place] + len(self.parts[place])
+
+    def _compare(self, place: int, offset: int, data: bytes) -> None:
+        start, part = self.starts[place], self.parts[place]
+        begin, end = max(start, offset), min(self._end(place), offset + len(data))
+        if part[begin - start : end - start] != data[begin - offset : end - offset]:
+            raise ProtocolError(f'fragments differ from byte {begin} to {end}')
 
 
 class Reassembler:
@@ -70,39 +112,44 @@ class Reassembler:
         :param fragment: checked fragment
         :param now: monotonic seconds
         :returns: the batch's payload once it is complete, else None
-        :raises ProtocolError: when fragments of one batch disagree or the checksum is wrong
+        :raises ProtocolError: when fragments of one batch disagree, lie outside it or are too
+            many, or its checksum is wrong; what came of the batch is discarded
         """
         self.expire(now)
         identity = (fragment.boot, fragment.number)
         if identity in self._finished:
             return None  # sent again, because its acknowledgement was lost
-        facts = (fragment.count, fragment.length, fragment.crc32)
         partial = self._partials.get(identity)
         if partial is None:
-            partial = self._partials[identity] = _Partial(*facts, touched=now)
-        elif facts != (partial.count, partial.length, partial.crc32):
-            self.discard(*identity)
-            raise ProtocolError(f'fragments of batch {fragment.number} disagree')
+            partial = _Partial(fragment.length, fragment.crc32, touched=now)
+            self._partials[identity] = partial
         self._partials.move_to_end(identity)
         partial.touched = now
-        if fragment.index in partial.parts:
-            return None
-        partial.parts[fragment.index] = fragment.data
-        partial.size += len(fragment.data)
-        partial.held += len(fragment.data) + _FRAGMENT_OVERHEAD
-        self._held += len(fragment.data) + _FRAGMENT_OVERHEAD
-        if partial.size > partial.length:
+        try:
+            self._put(partial, fragment)
+        except ProtocolError:
             self.discard(*identity)
-            raise ProtocolError(f'fragments of batch {fragment.number} exceed its length')
-        if len(partial.parts) == partial.count:
+            raise
+        if partial.size == partial.length:
             return self._complete(identity, partial)
         self._enforce_quota()
         return None
 
+    def _put(self, partial: _Partial, fragment: Fragment) -> None:
+        if (fragment.length, fragment.crc32) != (partial.length, partial.crc32):
+            raise ProtocolError(f'fragments of batch {fragment.number} disagree')
+        if fragment.offset + len(fragment.data) > partial.length:
+            raise ProtocolError(f'a fragment of batch {fragment.number} lies outside it')
+        before = partial.held
+        partial.put(fragment.offset, fragment.data)
+        self._held += partial.held - before
+        if len(partial.parts) > MAX_FRAGMENTS:
+            raise ProtocolError(f'batch {fragment.number} has more than {MAX_FRAGMENTS} fragments')
+
     def _complete(self, identity: tuple[bytes, int], partial: _Partial) -> bytes:
         self.discard(*identity)
-        payload = b''.join(partial.parts[index] for index in range(partial.count))
-        if len(payload) != partial.length or zlib.crc32(payload) != partial.crc32:
+        payload = b''.join(partial.parts)
+        if zlib.crc32(payload) != partial.crc32:
             raise ProtocolError(f'checksum of batch {identity[1]} is wrong')
         self._finished[identity] = None
         if len(self._finished) > _MAX_FINISHED:

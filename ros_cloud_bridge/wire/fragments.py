@@ -12,7 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Split a batch beyond the payload limit into fragments; putting together is the cloud's part."""
+"""
+Cut a batch beyond the payload limit into fragments; putting together is the cloud's part.
+
+A fragment says at which byte it begins, so that the sender may change its mind about the size
+between two of them: a link that slows down gets smaller ones from the next on.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,63 +29,138 @@ from ros_cloud_bridge.wire import cbor
 from ros_cloud_bridge.wire.batch import BOOT_BYTES, Kind, VERSION
 from ros_cloud_bridge.wire.limits import MAX_BATCH, MAX_FRAGMENTS
 
-# Array head, kind, boot id, six integers of at most nine bytes, byte string head.
-FRAGMENT_OVERHEAD = 3 + 1 + BOOT_BYTES + 6 * 9 + 5
+# Heads of array and boot id, version and kind; the number; offset, length and checksum; data head.
+FRAGMENT_OVERHEAD = 4 + BOOT_BYTES + 9 + 3 * 5 + 5
+_UINT32_MAX = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fragment:
     """
-    One part of a batch message.
+    One part of a batch message: its bytes from ``offset`` on.
 
     ``length`` and ``crc32`` (IEEE 802.3, as zlib computes it) are those of the whole batch.
     """
 
     boot: bytes
     number: int
-    index: int
-    count: int
+    offset: int
     length: int
     crc32: int
     data: bytes
 
 
-def split(payload: bytes, boot: bytes, number: int, max_payload: int) -> list[bytes]:
+class Cutter:
     """
-    Split an encoded batch where it exceeds the payload limit.
+    Cuts one encoded batch into MQTT payloads, each of the size that suits when it is cut.
 
     :param payload: encoded batch
     :param boot: boot id in it
     :param number: batch number in it
-    :param max_payload: largest MQTT payload, bytes
-    :returns: the payload itself when it fits, otherwise the fragments' payloads in order
-    :raises ValueError: when the limit leaves no room for data, or needs too many fragments
+    :raises ValueError: when the batch is larger than any receiver takes
     """
-    if len(payload) <= max_payload:
-        return [payload]
-    room = max_payload - FRAGMENT_OVERHEAD
-    if room < 1:
-        raise ValueError(f'a payload limit of {max_payload} bytes has no room for a fragment')
-    count = -(-len(payload) // room)
-    if count > MAX_FRAGMENTS:
-        raise ValueError(f'{len(payload)} bytes are more than {MAX_FRAGMENTS} fragments')
-    checksum = zlib.crc32(payload)
-    return [
-        cbor.dumps(
+
+    def __init__(self, payload: bytes, boot: bytes, number: int) -> None:
+        if not 1 <= len(payload) <= MAX_BATCH:
+            raise ValueError(f'a batch has 1 to {MAX_BATCH} bytes, not {len(payload)}')
+        self._payload = payload
+        self._boot = boot
+        self._number = number
+        self._crc32 = zlib.crc32(payload)
+        self._sent = 0
+        self._made = 0
+
+    @property
+    def sent(self) -> int:
+        """Bytes of the batch that have been cut off."""
+        return self._sent
+
+    @property
+    def left(self) -> int:
+        """Bytes of the batch that are still to be cut."""
+        return len(self._payload) - self._sent
+
+    @property
+    def made(self) -> int:
+        """How many MQTT payloads have been made."""
+        return self._made
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left."""
+        return self._sent == len(self._payload)
+
+    def next(self, max_payload: int) -> bytes:
+        """
+        Make the next MQTT payload.
+
+        :param max_payload: its largest size, bytes; a fragment is larger only where the rest
+            would otherwise take more fragments than a batch may have (then it holds at most
+            ``MAX_BATCH / MAX_FRAGMENTS``, 1 KiB, of data)
+        :returns: the batch as it is when nothing was cut yet and it fits, otherwise a fragment
+        :raises ValueError: when the limit leaves no room for data, or nothing is left
+        """
+        if self.done:
+            raise ValueError('nothing is left to cut')
+        if not self._sent and len(self._payload) <= max_payload:
+            size, message = len(self._payload), self._payload
+        else:
+            size = self._size(max_payload)
+            message = self._fragment(size)
+        self._sent += size
+        self._made += 1
+        return message
+
+    def _size(self, max_payload: int) -> int:
+        left = self.left
+        # No cut is below this, so that it never rises and the last fragment can take the rest.
+        least = -(-left // (MAX_FRAGMENTS - self._made))
+        room = max(_room(max_payload), least)
+        if left >= 2 * room:
+            return room
+        # Two halves are no more fragments than a full one and a crumb.
+        return left if left <= room else -(-left // 2)
+
+    def _fragment(self, size: int) -> bytes:
+        return cbor.dumps(
             [
                 VERSION,
                 int(Kind.FRAGMENT),
-                boot,
-                number,
-                index,
-                count,
-                len(payload),
-                checksum,
-                payload[index * room : (index + 1) * room],
+                self._boot,
+                self._number,
+                self._sent,
+                len(self._payload),
+                self._crc32,
+                self._payload[self._sent : self._sent + size],
             ]
         )
-        for index in range(count)
-    ]
+
+
+def _room(max_payload: int) -> int:
+    if max_payload <= FRAGMENT_OVERHEAD:
+        raise ValueError(f'a payload limit of {max_payload} bytes has no room for a fragment')
+    return max_payload - FRAGMENT_OVERHEAD
+
+
+def split(payload: bytes, boot: bytes, number: int, max_payload: int) -> list[bytes]:
+    """
+    Cut an encoded batch at once where it exceeds the payload limit.
+
+    :param payload: encoded batch
+    :param boot: boot id in it
+    :param number: batch number in it
+    :param max_payload: largest MQTT payload, bytes; never exceeded
+    :returns: the payload itself when it fits, otherwise the fragments' payloads in order
+    :raises ValueError: when the limit leaves no room for data or needs too many fragments, or
+        the batch is larger than any receiver takes
+    """
+    cutter = Cutter(payload, boot, number)
+    if len(payload) > max_payload and len(payload) > MAX_FRAGMENTS * _room(max_payload):
+        raise ValueError(f'{len(payload)} bytes are more than {MAX_FRAGMENTS} fragments')
+    parts = []
+    while not cutter.done:
+        parts.append(cutter.next(max_payload))
+    return parts
 
 
 def abandoned(boot: bytes, number: int) -> bytes:
@@ -96,26 +176,21 @@ def abandoned(boot: bytes, number: int) -> bytes:
 
 def decode_fragment(message: Sequence[Any]) -> Fragment:
     """
-    Check the fields of a fragment message.
+    Check the fields of a fragment message, each for itself.
+
+    Whether it lies within its batch is checked where batches are put together, since a fragment
+    that does not spoils its batch.
 
     :param message: what ``decode_message`` returned, of kind ``FRAGMENT``
     :returns: the fragment
     :raises ProtocolError: when a field is malformed or over a limit
     """
-    _, _, boot, number, index, count, length, crc32, data = message
-    numbers = (index, count, length, crc32)
+    _, _, boot, number, offset, length, crc32, data = message
+    numbers = (offset, length, crc32)
     if any(type(value) is not int or value < 0 for value in numbers) or type(data) is not bytes:
-        raise ProtocolError('a fragment has index, count, length, checksum and data')
-    if not 2 <= count <= MAX_FRAGMENTS or index >= count:
-        raise ProtocolError(f'fragment {index} of {count}')
-    if not count <= length <= MAX_BATCH or not 1 <= len(data) <= length:
+        raise ProtocolError('a fragment has offset, length, checksum and data')
+    if length > MAX_BATCH or crc32 > _UINT32_MAX:
+        raise ProtocolError(f'fragment of a batch of {length} bytes with checksum {crc32}')
+    if not 1 <= len(data) < length:
         raise ProtocolError(f'fragment of {len(data)} bytes in a batch of {length}')
-    return Fragment(
-        boot=boot,
-        number=number,
-        index=index,
-        count=count,
-        length=length,
-        crc32=crc32,
-        data=data,
-    )
+    return Fragment(boot=boot, number=number, offset=offset, length=length, crc32=crc32, data=data)

@@ -25,6 +25,7 @@ MAX_BATCH_RAW = 64 * 1024 * 1024
 MAX_SECTIONS = 4096
 # In all sections together: a constant column takes no bytes, so that the bytes bound no samples.
 MAX_SAMPLES = 65536
+# Enough for fragments of 1 KiB in the largest batch, so that a slow link can have small ones.
 MAX_FRAGMENTS = 65536
 MAX_SCHEMA_TEXT = 256 * 1024
 MAX_TEXT = 1024

@@ -21,8 +21,8 @@ from ros_cloud_bridge.core.latched import LatchedValues
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.values import Drop, Keep, StreamConfig
 from ros_cloud_bridge.wire.announce import Ask, encode_json
-from ros_cloud_bridge.wire.batch import Descriptor, Section
-from ros_cloud_bridge.wire.fragments import abandoned, split
+from ros_cloud_bridge.wire.batch import decode_message, Descriptor, Section
+from ros_cloud_bridge.wire.fragments import abandoned, Cutter, split
 from support.virtual_robot import batch_payload, BOOT, messages, samples, VirtualRobot, Wire
 
 FIFO = StreamConfig(name='all', topics=('/t',), keep=Keep.FIFO)
@@ -236,6 +236,21 @@ def test_stays_usable_after_an_error() -> None:
         decoder.feed(TOPIC, b'\xff')
     made.offer(route, 1)
     assert len(feed(decoder, made.send())) == 1
+
+
+def test_a_batch_cut_in_changing_sizes_is_decoded_once() -> None:
+    made, route = robot()
+    made.offer(route, 20)
+    ((topic, payload),) = made.send()
+    message = decode_message(payload)
+    cutter = Cutter(payload, message[2], message[3])
+    parts = [cutter.next(limit) for limit in (300, 60, 90)]
+    parts.append(cutter.next(len(payload) + 100))
+    assert cutter.done
+    decoder = Decoder()
+    found = feed(decoder, [(topic, part) for part in (*parts[::-1], *parts)])
+    assert numbers(found) == list(range(1, 21))
+    assert decoder.robots['amr-07'].reassembler.held_bytes == 0
 
 
 def test_fragments_of_another_batch_than_they_say_are_refused() -> None:
