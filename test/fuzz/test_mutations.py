@@ -14,6 +14,8 @@
 
 """A few seconds of what scripts/fuzz does for longer: mutated vectors, and one error type."""
 
+import zlib
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vectors.generate import load
@@ -83,6 +85,21 @@ def rebuilt(draw: st.DrawFn) -> tuple[str, bytes]:
     return live, cbor.dumps([1, 0, bytes(8), 1, 10**18, 0, len(body), body])
 
 
+@st.composite
+def pieces(draw: st.DrawFn) -> tuple[str, bytes]:
+    """Cut a batch anywhere, with a wrong field at times."""
+    section = [1, None, 2, 1, 10, [1, 0, 7, 0, 3, 0, 4, 0], None, 0, b'abcdefgh']
+    body = cbor.dumps([section])
+    whole = cbor.dumps([1, 0, bytes(8), 1, 10**18, 0, len(body), body])
+    begin, end = sorted(draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
+    fields: list[object] = [1, 1, bytes(8), 1, begin, len(whole), zlib.crc32(whole)]
+    fields.append(whole[begin:end])
+    if draw(st.integers(0, 3)) == 0:
+        values = st.integers(-1, 1 << 64) | st.integers(-1, len(whole)) | st.binary(max_size=9)
+        fields[draw(st.integers(3, 7))] = draw(values)
+    return 'rcb/v1/amr-07/b/normal', cbor.dumps(fields)
+
+
 def survive(decoder: Decoder, messages: list[tuple[str, bytes]]) -> None:
     samples: list[Sample] = []
     for topic, payload in messages:
@@ -109,3 +126,12 @@ def test_mutated_vectors_are_survived(messages: list[tuple[str, bytes]], ordered
 @given(st.lists(rebuilt(), min_size=1, max_size=3), st.booleans())
 def test_any_fields_are_survived(messages: list[tuple[str, bytes]], ordered: bool) -> None:
     survive(Decoder(ordered=ordered, quota=1 << 20), messages)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(pieces(), min_size=1, max_size=9))
+def test_any_fragments_are_survived(messages: list[tuple[str, bytes]]) -> None:
+    decoder = Decoder(quota=1000)
+    survive(decoder, messages)
+    for robot in decoder.robots.values():
+        assert 0 <= robot.reassembler.held_bytes <= 1000

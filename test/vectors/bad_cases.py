@@ -123,22 +123,16 @@ def _bad_fragments() -> list[Case]:
     half = len(whole) // 2
     crc = zlib.crc32(whole)
 
-    def piece(index: int, **changes: int) -> bytes:
-        facts = {'count': 2, 'length': len(whole), 'crc32': crc, 'number': 1, **changes}
-        data = whole[:half] if index == 0 else whole[half:]
-        return cbor.dumps(
-            [
-                1,
-                1,
-                BOOT,
-                facts['number'],
-                index,
-                facts['count'],
-                facts['length'],
-                facts['crc32'],
-                data,
-            ]
-        )
+    def piece(begin: int, end: int | None = None, **changes: Any) -> bytes:
+        facts = {
+            'number': 1,
+            'offset': begin,
+            'length': len(whole),
+            'crc32': crc,
+            'data': whole[begin:end],
+            **changes,
+        }
+        return cbor.dumps([1, 1, BOOT, *facts.values()])
 
     def both(name: str, about: str, first: bytes, second: bytes) -> Case:
         return Case(name, about, [(LIVE, first), (LIVE, second)], error=True)
@@ -148,23 +142,34 @@ def _bad_fragments() -> list[Case]:
         both(
             'checksum',
             'fragments with a wrong checksum',
-            piece(0, crc32=wrong),
-            piece(1, crc32=wrong),
+            piece(0, half, crc32=wrong),
+            piece(half, crc32=wrong),
         ),
         both(
             'disagree',
             'fragments that disagree on the length',
-            piece(0),
-            piece(1, length=half + 1),
+            piece(0, half),
+            piece(half, length=len(whole) + 1),
         ),
         both(
             'another batch',
             'fragments of a batch that says another number',
-            piece(0, number=4),
-            piece(1, number=4),
+            piece(0, half, number=4),
+            piece(half, number=4),
         ),
-        _bad('index', 'a fragment behind the last', piece(2)),
-        _bad('one of one', 'a single fragment', piece(0, count=1)),
+        both(
+            'overlap',
+            'fragments that overlap with other bytes',
+            piece(0, half),
+            piece(half - 1, data=bytes([whole[half - 1] ^ 1]) + whole[half:]),
+        ),
+        _bad('offset', 'a fragment behind the end', piece(0, half, offset=len(whole))),
+        _bad('over the end', 'a fragment across the end', piece(0, half, offset=half + 2)),
+        _bad('negative offset', 'an offset below zero', piece(0, half, offset=-1)),
+        _bad('no data', 'a fragment without data', piece(half, half)),
+        _bad('huge length', 'a batch of 64 MiB and a byte', piece(0, length=(1 << 26) + 1)),
+        _bad('long checksum', 'a checksum of 33 bits', piece(0, half, crc32=1 << 32)),
+        _bad('one of one', 'a single fragment', piece(0)),
     ]
 
 

@@ -23,7 +23,7 @@ from ros_cloud_bridge.values import Received
 from ros_cloud_bridge.wire.announce import encode_json, encode_schema
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
 from ros_cloud_bridge.wire.codecs import BlockEncoder
-from ros_cloud_bridge.wire.fragments import abandoned, split
+from ros_cloud_bridge.wire.fragments import abandoned, Cutter, split
 from ros_cloud_bridge.wire.schema import Schema
 
 ROBOT = 'amr-07'
@@ -422,6 +422,9 @@ def _fragments() -> list[Case]:
         [received(noise(700, 5)), received(noise(300, 6), 1)], described=known, totals={}
     )
     pieces = split(batch(part, number=7), BOOT, 7, 400)
+    coarse = split(batch(part, number=7), BOOT, 7, 700)
+    cutter = Cutter(batch(part, number=7), BOOT, 7)
+    uneven = [cutter.next(size) for size in (500, 60, 90, 1500)]
     small = section([received(string_cdr('z'), 9)], sequences=[3], totals={20: 2})
     described = section(
         [received(string_cdr('z'), 9)], sequences=[3], described=known, totals={20: 2}
@@ -431,6 +434,20 @@ def _fragments() -> list[Case]:
             'fragments',
             'out of order and repeated',
             [(LIVE, piece) for piece in (*pieces[::-1], *pieces[:2])],
+            expected(part, known),
+            [lost(2)],
+        ),
+        Case(
+            'uneven fragments',
+            'of a size that changed twice on the way',
+            [(LIVE, piece) for piece in uneven],
+            expected(part, known),
+            [lost(2)],
+        ),
+        Case(
+            'fragments cut again',
+            'parts that overlap with the same bytes, as after a resend in other sizes',
+            [(LIVE, piece) for piece in (pieces[1], pieces[-1], *coarse)],
             expected(part, known),
             [lost(2)],
         ),
