@@ -1,0 +1,175 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""
+What is in flight, and what each answer tells: the round trip and a sample of the delivery rate.
+
+The rate samples follow draft-cheng-iccrg-delivery-rate-estimation: what was delivered between the
+sending of a message and its answer, over the longer of the two intervals in which it was sent and
+answered for. So neither a burst of sends nor a burst of answers makes the link look faster.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Packet:
+    """
+    One message on its way.
+
+    ``cost`` are the bytes that it takes on the link, headers included. The other fields are what
+    a rate sample needs to know of the moment of sending.
+    """
+
+    cost: int
+    sent_at: float
+    delivered: int
+    delivered_at: float
+    first_sent_at: float
+    application_limited: bool
+    round: int = 0
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """
+    What the answer for one message says.
+
+    ``rate`` is None where the interval was too short to tell. ``alone`` says that nothing else
+    was in flight when it was sent. ``in_flight`` are the bytes still on their way.
+    """
+
+    cost: int
+    at: float
+    round_trip_s: float
+    rate: float | None
+    application_limited: bool
+    alone: bool
+    in_flight: int
+    new_round: bool
+
+
+class Flight:
+    """The ledger of messages between their sending and the broker's answer."""
+
+    def __init__(self) -> None:
+        self._packets: OrderedDict[Packet, None] = OrderedDict()
+        self._bytes = 0
+        self._delivered = 0
+        self._delivered_at = 0.0
+        self._first_sent_at = 0.0
+        self._limited_until = 0
+        self._round = 0
+        self._round_ends_at = 0
+
+    def __len__(self) -> int:
+        return len(self._packets)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes on their way, headers included."""
+        return self._bytes
+
+    @property
+    def delivered(self) -> int:
+        """Bytes answered for since the start."""
+        return self._delivered
+
+    @property
+    def packets(self) -> tuple[Packet, ...]:
+        """What is on its way, the oldest first."""
+        return tuple(self._packets)
+
+    @property
+    def oldest(self) -> Packet | None:
+        """What has waited longest for its answer."""
+        return next(iter(self._packets), None)
+
+    def idle(self) -> None:
+        """Note that the link could take more than there is: rates are a lower bound until then."""
+        self._limited_until = self._delivered + self._bytes + 1
+
+    def sent(self, cost: int, now: float) -> Packet:
+        """
+        Note a message that leaves.
+
+        :param cost: bytes on the link
+        :param now: monotonic seconds
+        :returns: to be given back with its answer
+        """
+        if not self._packets:
+            self._first_sent_at = self._delivered_at = now
+        packet = Packet(
+            cost=cost,
+            sent_at=now,
+            delivered=self._delivered,
+            delivered_at=self._delivered_at,
+            first_sent_at=self._first_sent_at,
+            application_limited=self._limited_until > self._delivered,
+            round=self._round,
+        )
+        self._packets[packet] = None
+        self._bytes += cost
+        return packet
+
+    def answered(self, packet: Packet, now: float) -> Answer | None:
+        """
+        Take the answer for a message.
+
+        :param packet: the message
+        :param now: monotonic seconds, when the answer came
+        :returns: what it tells; None for a message that was given up before
+        """
+        if not self.forget(packet):
+            return None
+        self._delivered += packet.cost
+        self._delivered_at = now
+        send_s = packet.sent_at - packet.first_sent_at
+        interval = max(send_s, now - packet.delivered_at)
+        self._first_sent_at = max(self._first_sent_at, packet.sent_at)
+        new_round = packet.delivered >= self._round_ends_at
+        if new_round:
+            self._round_ends_at = self._delivered
+            self._round += 1
+        return Answer(
+            cost=packet.cost,
+            at=now,
+            round_trip_s=max(0.0, now - packet.sent_at),
+            rate=(self._delivered - packet.delivered) / interval if interval > 1e-4 else None,
+            application_limited=packet.application_limited,
+            alone=packet.sent_at == packet.first_sent_at,
+            in_flight=self._bytes,
+            new_round=new_round,
+        )
+
+    def forget(self, packet: Packet) -> bool:
+        """
+        Take a message out without an answer.
+
+        :param packet: the message
+        :returns: whether it was in flight
+        """
+        if packet not in self._packets:
+            return False
+        del self._packets[packet]
+        self._bytes -= packet.cost
+        return True
+
+    def clear(self) -> None:
+        """Forget whatever was in flight, as when the connection is gone."""
+        self._packets.clear()
+        self._bytes = 0
