@@ -18,7 +18,7 @@ Batches: samples of several routes, column-wise (docs/protocol.md, "Batch").
 ::
 
     message  = [version, BATCH, boot, number, sent_time_ns, codec, raw_length, body]
-             | [version, FRAGMENT, boot, number, index, count, length, crc32, bytes]
+             | [version, FRAGMENT, boot, number, offset, length, crc32, data]
              | [version, ABANDONED, boot, number]
     body     = CBOR of [section, ...], compressed as codec says
     section  = [route, descriptor / null, count, first_sequence, age_ns, [minimum, width, ...],
@@ -180,7 +180,7 @@ def decode_message(payload: bytes) -> list[Any]:
     if not isinstance(boot, bytes) or len(boot) != BOOT_BYTES:
         raise ProtocolError(f'a boot id has {BOOT_BYTES} bytes')
     _natural(number, 'batch number')
-    lengths: dict[int, int] = {Kind.BATCH: 8, Kind.FRAGMENT: 9, Kind.ABANDONED: 4}
+    lengths: dict[int, int] = {Kind.BATCH: 8, Kind.FRAGMENT: 8, Kind.ABANDONED: 4}
     if type(kind) is not int or lengths.get(kind) != len(message):
         raise ProtocolError(f'message of kind {_brief(kind)} with {len(message)} fields')
     return message
