@@ -185,6 +185,20 @@ class DemandConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """
+    A consumer's wish for a stream that flows on demand.
+
+    ``hz`` is the wanted rate, 0 as fast as the stream allows; ``seconds`` is for how long from
+    its arrival on, 0 gives the lease back.
+    """
+
+    stream: str
+    hz: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeConfig:
     """One robot's whole configuration."""
 

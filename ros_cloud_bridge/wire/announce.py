@@ -31,6 +31,7 @@ from typing import Any
 import zstandard
 
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.values import Lease
 from ros_cloud_bridge.wire import cbor
 from ros_cloud_bridge.wire.batch import VERSION
 from ros_cloud_bridge.wire.codecs import decompress
@@ -41,20 +42,6 @@ MAX_ASKED_LEASES = 64
 MAX_STREAM_CHARACTERS = 64
 _MAX_ASKED_SCHEMAS = 256
 _RIHS01_CHARACTERS = len(RIHS01_PREFIX) + 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """
-    A consumer's wish for a stream that flows on demand.
-
-    ``hz`` is the wanted rate, 0 as fast as the stream allows; ``seconds`` is for how long from
-    its arrival on, 0 gives the lease back.
-    """
-
-    stream: str
-    hz: float = 0.0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

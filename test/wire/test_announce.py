@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import pytest
 
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.values import Lease
 from ros_cloud_bridge.wire import cbor
 from ros_cloud_bridge.wire.announce import (
     Ask,
@@ -31,7 +32,6 @@ from ros_cloud_bridge.wire.announce import (
     encode_ask,
     encode_json,
     encode_schema,
-    Lease,
     MAX_ASKED_LEASES,
 )
 from ros_cloud_bridge.wire.limits import MAX_JSON, MAX_SCHEMA_TEXT
@@ -41,7 +41,6 @@ HASH = 'RIHS01_' + '0123456789abcdef' * 4
 
 numbers = st.floats(min_value=0.0, allow_nan=False, allow_infinity=False)
 leases = st.builds(
-    Lease,
     stream=st.text(st.characters(exclude_categories=['Cs']), min_size=1, max_size=64),
     hz=numbers,
     seconds=numbers,
