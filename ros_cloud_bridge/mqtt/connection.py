@@ -149,7 +149,7 @@ class Connection:
             # Sent again, it would end every connection to come.
             packet_id = self._outstanding.largest_sent()
             if packet_id is not None:
-                self.on_answered(packet_id, reasons.PACKET_TOO_LARGE)
+                self.on_answered(packet_id, reasons.PACKET_TOO_LARGE, time.monotonic())
         for entry in self._outstanding.connection_lost():
             self._emit(Discarded(token=entry.outgoing.token, reason='connection lost'))
 
@@ -157,15 +157,11 @@ class Connection:
         """Take the broker's answer to CONNECT."""
         self._connack = (code, limits)
 
-    def on_answered(self, packet_id: int, code: int | None) -> None:
+    def on_answered(self, packet_id: int, code: int | None, at: float) -> None:
         """Take the answer for a message."""
         entry = self._outstanding.answered(packet_id)
         if entry is not None:
-            self._emit(
-                Acknowledged(
-                    token=entry.outgoing.token, code=code if entry.outgoing.qos > 0 else None
-                )
-            )
+            self._acknowledge(entry, code if entry.outgoing.qos > 0 else None, at)
 
     def on_suback(self, packet_id: int, codes: list[int]) -> None:
         """Report the filters that the broker refuses."""
@@ -180,6 +176,17 @@ class Connection:
     def on_closed(self, reason: str, code: int | None) -> None:
         """Note why the connection ended."""
         self._closed = (reason, code)
+
+    def _acknowledge(self, entry: Entry, code: int | None, at: float) -> None:
+        self._emit(
+            Acknowledged(
+                token=entry.outgoing.token,
+                code=code,
+                sent_at=entry.sent_at,
+                answered_at=at,
+                resent=entry.resent,
+            )
+        )
 
     def _longest_turn(self, leave_by: float | None) -> float:
         if leave_by is None:
@@ -202,9 +209,10 @@ class Connection:
     def _send_one(self, link: PahoLink, entry: Entry) -> bool:
         outgoing, limits = entry.outgoing, self._limits
         assert limits is not None
+        now = time.monotonic()
         expiry_s: int | None = None
         if entry.due is not None:
-            remaining = entry.due - time.monotonic()
+            remaining = entry.due - now
             if remaining <= 0:
                 self._outstanding.settle(entry)
                 self._emit(Discarded(token=outgoing.token, reason='expired'))
@@ -213,7 +221,7 @@ class Connection:
         if limits.max_packet_bytes and packet_bytes(outgoing) > limits.max_packet_bytes:
             # The broker would close the connection on it, and again after each resend.
             self._outstanding.settle(entry)
-            self._emit(Acknowledged(token=outgoing.token, code=reasons.PACKET_TOO_LARGE))
+            self._acknowledge(entry, reasons.PACKET_TOO_LARGE, now)
             return True
         topic, alias = self._aliases.use(outgoing.topic)
         written = link.publish(
@@ -229,9 +237,9 @@ class Connection:
             self._outstanding.put_back(entry)
             return False
         packet_id, done = written
-        self._outstanding.sent(packet_id, entry)
+        self._outstanding.sent(packet_id, entry, now)
         if done:
-            self.on_answered(packet_id, None)
+            self.on_answered(packet_id, None, time.monotonic())
         return True
 
 

@@ -105,10 +105,18 @@ class Acknowledged:
 
     ``code`` is the PUBACK's reason code; None where there is none (MQTT 3.1.1; QoS 0, which means
     no more than that it went into the socket).
+
+    ``sent_at`` and ``answered_at`` are monotonic seconds: when the PUBLISH was handed to the
+    connection that brought the answer (None for one that was not, being too large for the broker),
+    and when that answer was read. With ``resent`` an earlier connection had it too: what passed
+    between the two then says little about the link.
     """
 
     token: object
     code: int | None
+    sent_at: float | None
+    answered_at: float
+    resent: bool = False
 
     @property
     def refused(self) -> bool:

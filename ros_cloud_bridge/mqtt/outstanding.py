@@ -25,10 +25,17 @@ from ros_cloud_bridge.mqtt.limits import SessionLimits
 
 @dataclass(slots=True)
 class Entry:
-    """A message that is ours until the broker answers; it expires at ``due``, monotonic."""
+    """
+    A message that is ours until the broker answers.
+
+    Times are monotonic: it expires at ``due``; the present connection was given it at ``sent_at``.
+    ``resent`` once a connection was lost with it.
+    """
 
     outgoing: Outgoing
     due: float | None
+    sent_at: float | None = None
+    resent: bool = False
 
     @property
     def size(self) -> int:
@@ -111,13 +118,15 @@ class Outstanding:
                 return None
             return self._waiting.popleft()
 
-    def sent(self, packet_id: int, entry: Entry) -> None:
+    def sent(self, packet_id: int, entry: Entry, sent_at: float) -> None:
         """
         Note that a message is on its way.
 
         :param packet_id: under which the answer will come
         :param entry: as taken by ``next_to_send``
+        :param sent_at: when it was handed to the connection
         """
+        entry.sent_at = sent_at
         with self._lock:
             self._sent[packet_id] = entry
 
@@ -160,6 +169,8 @@ class Outstanding:
         """
         with self._lock:
             entries = [*self._sent.values(), *self._waiting]
+            for entry in self._sent.values():
+                entry.sent_at, entry.resent = None, True
             self._sent.clear()
             lost = [entry for entry in entries if entry.outgoing.qos == 0]
             self._waiting = deque(entry for entry in entries if entry.outgoing.qos > 0)

@@ -21,10 +21,13 @@ unseen (1.6 lets a time-out of the socket do that), and no lock of paho's is eve
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 import logging
 import selectors
 import socket
 import ssl
+import threading
+import time
 from typing import Any, Protocol
 
 import paho.mqtt.client as paho
@@ -40,9 +43,12 @@ from ros_cloud_bridge.mqtt.paho_versions import (
     publish_properties,
     reason_value,
     server_limits,
+    unsent_bytes,
 )
 from ros_cloud_bridge.mqtt.protocol_choice import V5
 from ros_cloud_bridge.mqtt.reasons import describe, from_v311
+from ros_cloud_bridge.mqtt.tcp import open_connection, read_info, TcpInfo
+from ros_cloud_bridge.mqtt.waker import Waker
 
 # How many packets one turn reads at most while TLS has more of them decrypted.
 MAX_READS_PER_TURN = 64
@@ -56,8 +62,8 @@ class LinkHandler(Protocol):
     def on_connack(self, code: int, limits: ServerLimits) -> None:
         """Take the broker's answer to CONNECT; the code is MQTT 5's."""
 
-    def on_answered(self, packet_id: int, code: int | None) -> None:
-        """Take a PUBACK, or that a QoS 0 packet is written."""
+    def on_answered(self, packet_id: int, code: int | None, at: float) -> None:
+        """Take a PUBACK, or that a QoS 0 packet is written, and when that was, monotonic."""
 
     def on_suback(self, packet_id: int, codes: list[int]) -> None:
         """Take the answer to a SUBSCRIBE."""
@@ -86,7 +92,7 @@ class PahoLink:
     One connection, from CONNECT to its end; not to be used again.
 
     :param handler: is told what happens
-    :param wake: readable when ``turn`` shall return early; is emptied by it
+    :param waker: makes ``turn`` return early
     :param client_id: MQTT client id
     :param protocol: ``5`` or ``3.1.1``
     :param login: user name and password
@@ -97,7 +103,7 @@ class PahoLink:
     def __init__(
         self,
         handler: LinkHandler,
-        wake: socket.socket,
+        waker: Waker,
         *,
         client_id: str,
         protocol: str,
@@ -106,19 +112,24 @@ class PahoLink:
         will: Will | None,
     ) -> None:
         self._handler = handler
-        self._wake = wake
+        self._waker = waker
         self._v5 = protocol == V5
         self._client = make_client(client_id, v5=self._v5)
         self._selector: selectors.BaseSelector | None = None
         self._writing = False
         self._ended = False
+        self._read_at = 0.0
+        self._unsent_bytes = 0
+        # Guards the socket that other threads may ask about, for paho closes it when it likes.
+        self._open_lock = threading.Lock()
+        self._open: socket.socket | None = None
         if login.username:
             self._client.username_pw_set(login.username, login.password)
         if tls is not None:
             self._client.tls_set_context(tls)
         if will is not None:
             self._client.will_set(will.topic, will.payload, will.qos, will.retain)
-        self._client.on_socket_open = self._on_socket_open
+        self._client.on_socket_close = self._on_socket_close
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_publish = self._on_publish
@@ -126,7 +137,14 @@ class PahoLink:
         self._client.on_message = self._on_message
 
     def connect(
-        self, host: str, port: int, *, keepalive_s: int, timeout_s: float, max_receive_bytes: int
+        self,
+        host: str,
+        port: int,
+        *,
+        keepalive_s: int,
+        timeout_s: float,
+        max_receive_bytes: int,
+        max_segment_bytes: int = 0,
     ) -> None:
         """
         Open the socket, shake hands for TLS and send CONNECT; blocks.
@@ -134,14 +152,18 @@ class PahoLink:
         :param host: name or address
         :param port: TCP port
         :param keepalive_s: to ask for
-        :param timeout_s: for the socket and again for TLS; a name server's time-out is its own
+        :param timeout_s: for each address and again for TLS; a name server's time-out is its own
         :param max_receive_bytes: the largest packet that the broker may send
+        :param max_segment_bytes: the largest TCP segment to send; 0 leaves it to the kernel
         :raises OSError: when any of it fails
         """
         if PAHO_2:
             self._client.connect_timeout = timeout_s
         else:
             self._client._connect_timeout = timeout_s
+        self._client.open_connection = partial(
+            open_connection, host, port, timeout_s=timeout_s, max_segment_bytes=max_segment_bytes
+        )
         if self._v5:
             properties = Properties(PacketTypes.CONNECT)
             properties.MaximumPacketSize = max_receive_bytes
@@ -150,10 +172,12 @@ class PahoLink:
         else:
             self._client.connect(host, port, keepalive_s)
         selector = selectors.DefaultSelector()
-        selector.register(self._wake, selectors.EVENT_READ)
+        selector.register(self._waker, selectors.EVENT_READ)
         connected = self._client.socket()
         if connected is not None:
             selector.register(connected, selectors.EVENT_READ)
+            with self._open_lock:
+                self._open = connected
         self._selector = selector
 
     def turn(self, timeout_s: float) -> bool:
@@ -172,6 +196,7 @@ class PahoLink:
         except Exception as error:  # bytes that paho cannot parse, or the socket's own errors
             _log.debug('mqtt: link fails', exc_info=True)
             self._end(f'{type(error).__name__}: {error}', None)
+        self._count_unsent()
         return not self._ended and self._client.socket() is not None
 
     def publish(
@@ -199,6 +224,7 @@ class PahoLink:
         """
         properties = publish_properties(alias, expiry_s, content_type) if self._v5 else None
         info = self._client.publish(topic, payload, qos, retain, properties)
+        self._count_unsent()
         if self._ended or info.rc != paho.MQTT_ERR_SUCCESS:
             return None
         return info.mid, qos == 0 and info.is_published()
@@ -229,6 +255,7 @@ class PahoLink:
 
     def close(self) -> None:
         """Close the socket as it is; the broker then publishes the will, unless it was dropped."""
+        self._withdraw()
         connected = self._client.socket()
         if connected is not None:
             connected.close()
@@ -241,6 +268,20 @@ class PahoLink:
         """The connection's socket; None when there is none."""
         return self._client.socket()
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that paho holds because the socket does not take them; from any thread."""
+        return self._unsent_bytes
+
+    def tcp_info(self) -> TcpInfo | None:
+        """
+        Ask the kernel about the connection; from any thread.
+
+        :returns: None when the connection is gone, or the system does not tell
+        """
+        with self._open_lock:
+            return None if self._open is None else read_info(self._open)
+
     def _work(self, connected: Any, timeout_s: float) -> None:
         selector = self._selector
         assert selector is not None
@@ -250,9 +291,11 @@ class PahoLink:
             selector.modify(connected, selectors.EVENT_READ | write)
         # Bytes that TLS has already decrypted do not make the socket readable.
         pending = _pending(connected)
-        for key, events in selector.select(0.0 if pending else timeout_s):
-            if key.fileobj is self._wake:
-                _drain(self._wake)
+        ready = selector.select(0.0 if pending else timeout_s)
+        self._read_at = time.monotonic()
+        for key, events in ready:
+            if key.fileobj is self._waker:
+                self._waker.rest()
             elif events & selectors.EVENT_READ:
                 pending = True
         if pending:
@@ -276,10 +319,16 @@ class PahoLink:
             self._ended = True
             self._handler.on_closed(reason, code)
 
+    def _count_unsent(self) -> None:
+        self._unsent_bytes = unsent_bytes(self._client) if self._client.want_write() else 0
+
+    def _withdraw(self) -> None:
+        with self._open_lock:
+            self._open = None
+
     @_guarded
-    def _on_socket_open(self, client: Any, userdata: Any, opened: Any) -> None:
-        # Small packets must not wait for the ACK of the packet before (Nagle).
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _on_socket_close(self, client: Any, userdata: Any, closing: Any) -> None:
+        self._withdraw()
 
     @_guarded
     def _on_connect(
@@ -312,7 +361,7 @@ class PahoLink:
         if self._v5:
             # A QoS 0 packet comes through here too; who waits for it knows not to ask for a code.
             code = reason_value(reason) if PAHO_2 else getattr(self._client, 'answer_code', None)
-        self._handler.on_answered(mid, code)
+        self._handler.on_answered(mid, code, self._read_at)
 
     @_guarded
     def _on_subscribe(
@@ -340,11 +389,3 @@ def _local_reason(text: str) -> str:
     if 'keep' in lowered:
         return 'no answer within the keepalive time'
     return 'protocol error' if 'protocol' in lowered else 'connection lost'
-
-
-def _drain(wake: socket.socket) -> None:
-    try:
-        while wake.recv(4096):
-            pass
-    except BlockingIOError:
-        pass

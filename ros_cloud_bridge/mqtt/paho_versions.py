@@ -14,7 +14,9 @@
 
 """The differences between paho 1.6 and 2.x, and paho's properties as our values."""
 
+from collections.abc import Callable
 from functools import lru_cache
+import socket
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -26,7 +28,21 @@ from ros_cloud_bridge.mqtt.limits import ServerLimits
 PAHO_2 = hasattr(paho, 'CallbackAPIVersion')
 
 
-class _Paho1(paho.Client):
+class _Paho(paho.Client):
+    """
+    paho with a TCP connection that we open.
+
+    Some options have an effect only before ``connect``, and paho has no hook there. It calls this
+    method in 1.6 and 2.x alike, and wraps what it returns for TLS.
+    """
+
+    open_connection: Callable[[], socket.socket]
+
+    def _create_socket_connection(self) -> socket.socket:
+        return self.open_connection()
+
+
+class _Paho1(_Paho):
     """paho 1.6, which reads the reason codes of PUBACK and short DISCONNECT and hides them."""
 
     answer_code: int | None = None
@@ -49,7 +65,8 @@ def make_client(client_id: str, *, v5: bool) -> Any:
 
     :param client_id: MQTT client id
     :param v5: MQTT 5 rather than 3.1.1
-    :returns: a paho client of whichever version is installed
+    :returns: a paho client of whichever version is installed; its ``open_connection`` must be set
+        before it connects
     """
     protocol = paho.MQTTv5 if v5 else paho.MQTTv311
     named: dict[str, Any] = {
@@ -61,13 +78,23 @@ def make_client(client_id: str, *, v5: bool) -> Any:
         named['clean_session'] = True
     client: Any
     if PAHO_2:
-        client = paho.Client(paho.CallbackAPIVersion.VERSION2, **named)
+        client = _Paho(paho.CallbackAPIVersion.VERSION2, **named)
     else:
         client = _Paho1(**named)
     # Both of paho's own limits off: the window is ours, and it follows the CONNACK.
     client.max_inflight_messages_set(0)
     client.max_queued_messages_set(0)
     return client
+
+
+def unsent_bytes(client: Any) -> int:
+    """
+    Count what the socket has not taken yet.
+
+    :param client: of ``make_client``; only its own thread may ask
+    :returns: bytes of packets that paho holds
+    """
+    return sum(packet['to_process'] for packet in client._out_packet)
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,6 @@
 """A session with a broker that outlives its connections and never loses track of a message."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 import logging
 import random as random_module
@@ -43,6 +42,8 @@ from ros_cloud_bridge.mqtt.outstanding import Outstanding
 from ros_cloud_bridge.mqtt.paho_link import PahoLink
 from ros_cloud_bridge.mqtt.presets import find_preset
 from ros_cloud_bridge.mqtt.protocol_choice import ProtocolChoice
+from ros_cloud_bridge.mqtt.tcp import TcpInfo
+from ros_cloud_bridge.mqtt.waker import Waker
 from ros_cloud_bridge.values import MqttConfig
 
 # No message of ours is larger; a broker of MQTT 5 then does not even try.
@@ -67,6 +68,8 @@ class Session:
     :param random: source of the reconnect jitter
     :param subscription_qos: QoS to subscribe with
     :param max_receive_bytes: the largest packet that the broker may send (MQTT 5)
+    :param max_segment_bytes: asked before each connection, on the session's thread: the largest
+        TCP segment to send; 0 leaves it to the kernel
     :raises ConfigError: names the key, as for a missing file, before any connection
     """
 
@@ -81,6 +84,7 @@ class Session:
         random: random_module.Random | None = None,
         subscription_qos: int = 1,
         max_receive_bytes: int = MAX_RECEIVE_BYTES,
+        max_segment_bytes: Callable[[], int] = lambda: 0,
     ) -> None:
         self._config = config
         self._preset = find_preset(config.preset)
@@ -94,6 +98,7 @@ class Session:
         self._subscriptions = tuple(subscriptions)
         self._subscription_qos = subscription_qos
         self._max_receive_bytes = max_receive_bytes
+        self._max_segment_bytes = max_segment_bytes
         self._on_event = on_event
         self._delay = ReconnectDelay(random or random_module.Random())
         self._limits = self._negotiate(ServerLimits())
@@ -103,9 +108,8 @@ class Session:
         self._leave_by: float | None = None
         self._leaving = threading.Event()
         self._stopped = False
-        self._wake_reader, self._wake_writer = socket.socketpair()
-        self._wake_reader.setblocking(False)
-        self._wake_writer.setblocking(False)
+        self._link: PahoLink | None = None
+        self._waker = Waker()
         # A daemon, for a name server that does not answer must not keep the process.
         self._thread = threading.Thread(target=self._run, name='mqtt session', daemon=True)
 
@@ -140,7 +144,7 @@ class Session:
         self._outstanding.close(tuple(farewell))
         self._leave_by = time.monotonic() + timeout_s
         self._leaving.set()
-        self._wake()
+        self._waker.wake()
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
             # The thread keeps the deadline itself; the rest is for its clean-up.
             self._thread.join(timeout_s + 1.0)
@@ -163,7 +167,7 @@ class Session:
         if outgoing.qos not in (0, 1):
             raise ValueError('QoS 2 is not offered: two of the brokers lack it')
         self._outstanding.add(outgoing, connected=self._connected)
-        self._wake()
+        self._waker.wake()
 
     def room(self, size: int, qos: int = 1) -> bool:
         """
@@ -195,13 +199,28 @@ class Session:
         """Bytes of those messages: payloads and topics."""
         return self._outstanding.bytes
 
+    @property
+    def unsent_bytes(self) -> int:
+        """
+        Bytes of packets that wait here because the kernel's socket buffer takes no more.
+
+        It is kept short, so this says that the link is slower than what is published.
+        """
+        link = self._link
+        return 0 if link is None else link.unsent_bytes
+
+    def tcp_info(self) -> TcpInfo | None:
+        """
+        Ask the kernel about the present connection; one system call, from any thread.
+
+        :returns: None while there is no connection that the broker has accepted, and on systems
+            other than Linux
+        """
+        link = self._link
+        return None if link is None else link.tcp_info()
+
     def _negotiate(self, server: ServerLimits) -> SessionLimits:
         return negotiate(self._config, self._preset, server)
-
-    def _wake(self) -> None:
-        # Full: it wakes anyway. Closed: there is nobody to wake any more.
-        with suppress(OSError):
-            self._wake_writer.send(b'\0')
 
     def _emit(self, event: SessionEvent) -> None:
         if self._stopped:
@@ -221,8 +240,7 @@ class Session:
                 delay_s = self._delay.network_failed()
                 self._emit(Unreachable(reason=f'internal error: {error}', retry_in_s=delay_s))
             self._leaving.wait(delay_s)
-        self._wake_reader.close()
-        self._wake_writer.close()
+        self._waker.close()
 
     def _connect_once(self) -> float:
         """Live through one connection; returns the seconds to wait before the next."""
@@ -240,7 +258,7 @@ class Session:
         )
         link = PahoLink(
             connection,
-            self._wake_reader,
+            self._waker,
             client_id=self._client_id,
             protocol=self._choice.current,
             login=self._login,
@@ -251,6 +269,7 @@ class Session:
             return self._live(connection, link)
         finally:
             self._connected = False
+            self._link = None
             link.close()
             connection.release()
 
@@ -263,6 +282,7 @@ class Session:
                 keepalive_s=self._negotiate(ServerLimits()).keepalive_s,
                 timeout_s=config.connect_timeout_s,
                 max_receive_bytes=self._max_receive_bytes,
+                max_segment_bytes=self._max_segment_bytes(),
             )
         except (OSError, ValueError) as error:  # ValueError: a host name that cannot be encoded
             return self._unreachable(_describe_failure(config, error))
@@ -271,6 +291,7 @@ class Session:
             return self._not_accepted(answer)
         self._choice.accepted()
         self._limits = answer
+        self._link = link
         self._connected = True
         self._emit(
             Connected(limits=answer, connection=self._connection, protocol=self._choice.current)

@@ -99,7 +99,7 @@ def test_unanswered_messages_keep_their_order(actions: list[int], window: int) -
             added += 1
         elif action == 1 and (entry := table.next_to_send()) is not None:
             packet_id += 1
-            table.sent(packet_id, entry)
+            table.sent(packet_id, entry, 0.0)
             on_the_way[packet_id] = entry.outgoing.token
         elif action == 2 and on_the_way:
             answered = min(on_the_way)
@@ -129,7 +129,7 @@ def test_qos_0_is_given_up_with_the_connection() -> None:
     table.add(outgoing(2), connected=True)
     entry = table.next_to_send()
     assert entry is not None
-    table.sent(1, entry)
+    table.sent(1, entry, 0.0)
     assert [lost.outgoing.token for lost in table.connection_lost()] == [1]
     assert (table.tokens(), table.count, table.bytes) == ([2], 1, 1)
 

@@ -19,7 +19,6 @@ import socket
 
 import pytest
 
-from ros_cloud_bridge.mqtt.credentials import Login
 from ros_cloud_bridge.mqtt.events import (
     Acknowledged,
     Connected,
@@ -30,8 +29,6 @@ from ros_cloud_bridge.mqtt.events import (
     SubscriptionRefused,
     TakenOver,
 )
-from ros_cloud_bridge.mqtt.limits import ServerLimits
-from ros_cloud_bridge.mqtt.paho_link import PahoLink
 from ros_cloud_bridge.values import MqttConfig
 from support.broker import Broker
 from support.fake_broker import answering, connack, FakeBroker, Peer, PINGREQ, PUBLISH
@@ -44,52 +41,9 @@ MAXIMUM_PACKET_SIZE_1000 = b'\x27\x00\x00\x03\xe8'
 SERVER_KEEP_ALIVE_1 = b'\x13\x00\x01'
 
 
-class Handler:
-    """Keeps what a link tells."""
-
-    def __init__(self) -> None:
-        self.connack: ServerLimits | None = None
-
-    def on_connack(self, code: int, limits: ServerLimits) -> None:
-        """Keep the limits."""
-        self.connack = limits
-
-    def on_answered(self, packet_id: int, code: int | None) -> None:
-        """Take no notice."""
-
-    def on_suback(self, packet_id: int, codes: list[int]) -> None:
-        """Take no notice."""
-
-    def on_message(self, topic: str, payload: bytes, *, retain: bool, qos: int) -> None:
-        """Take no notice."""
-
-    def on_closed(self, reason: str, code: int | None) -> None:
-        """Take no notice."""
-
-
 def local(port: int, **named: object) -> MqttConfig:
     """Point a configuration at a port here."""
     return MqttConfig(host='127.0.0.1', port=port, **named)  # type: ignore[arg-type]
-
-
-def test_tcp_nodelay_is_set_on_the_real_socket() -> None:
-    reader, writer = socket.socketpair()
-    reader.setblocking(False)
-    with Broker() as broker, reader, writer:
-        handler = Handler()
-        link = PahoLink(
-            handler,
-            reader,
-            client_id='nodelay',
-            protocol='5',
-            login=Login('', None),
-            tls=None,
-            will=None,
-        )
-        link.connect('127.0.0.1', broker.port, keepalive_s=60, timeout_s=5.0, max_receive_bytes=99)
-        assert link.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
-        wait_until(lambda: link.turn(0.1) and handler.connack is not None)
-        link.close()
 
 
 def test_receive_maximum_of_the_connack_is_the_window() -> None:
@@ -132,6 +86,7 @@ def test_maximum_packet_size_limits_the_payload_and_refuses_what_is_too_large() 
             session.publish(Outgoing(topic='t', payload=bytes(3000), token='large'))
             answer = log.wait_for(Acknowledged, 2)
             assert (answer.token, answer.code, answer.permanent) == ('large', 0x95, True)
+            assert answer.sent_at is None
             assert session.connected and session.in_flight == 0
 
 
@@ -144,6 +99,7 @@ def test_a_kept_message_that_the_next_broker_cannot_take_is_refused() -> None:
         fake.peers[0].sock.shutdown(socket.SHUT_RDWR)
         answer = log.wait_for(Acknowledged)
         assert (answer.token, answer.code) == ('large', 0x95)
+        assert (answer.sent_at, answer.resent) == (None, True)
 
 
 def test_a_message_that_ends_the_connection_does_not_end_the_next_one() -> None:
