@@ -41,6 +41,7 @@ HASH = 'RIHS01_' + '0123456789abcdef' * 4
 
 numbers = st.floats(min_value=0.0, allow_nan=False, allow_infinity=False)
 leases = st.builds(
+    Lease,
     stream=st.text(st.characters(exclude_categories=['Cs']), min_size=1, max_size=64),
     hz=numbers,
     seconds=numbers,
