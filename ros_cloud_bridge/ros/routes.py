@@ -48,6 +48,7 @@ class RouteManager:
         self._selector = selector
         self._log = log
         self._subscribed: dict[TopicAndType, RouteSubscriptions] = {}
+        self._demanded: dict[TopicAndType, bool] = {}
         self._said: set[str] = set()
 
     def refresh(self) -> None:
@@ -56,6 +57,7 @@ class RouteManager:
         for key in set(self._subscribed) - set(found):
             # The route stays: its queue is still to be sent, and its numbers go on if it returns.
             self._subscribed.pop(key).close()
+            self._demanded.pop(key, None)
             self._say('info', f'{key[0]}: no publisher any more', once=False)
         problems = {}
         for key, publishers in found.items():
@@ -72,18 +74,35 @@ class RouteManager:
         for subscriptions in self._subscribed.values():
             subscriptions.close()
         self._subscribed.clear()
+        self._demanded.clear()
 
     def _follow(self, key: TopicAndType, publishers: Sequence[Publisher]) -> None:
         subscriptions = self._subscribed.get(key)
         if subscriptions is not None:
-            subscriptions.update(publishers)
+            self._update(key, subscriptions, publishers)
             return
         subscriptions = self._open(key, publishers)
-        subscriptions.update(publishers)
-        self._subscribed[key] = subscriptions
         topic, type_name = key
         stream = self._stream(topic).name
         self._say('info', f"stream '{stream}': {topic} [{type_name}]", once=False)
+        self._update(key, subscriptions, publishers)
+        self._subscribed[key] = subscriptions
+
+    def _update(
+        self,
+        key: TopicAndType,
+        subscriptions: RouteSubscriptions,
+        publishers: Sequence[Publisher],
+    ) -> None:
+        stream = self._stream(key[0])
+        # Nobody wants it: not even a subscription. The route stays, so that info shows what may
+        # be leased.
+        demanded = self._bridge.demanded_hz(stream.name) != 0.0
+        subscriptions.update(publishers, demanded)
+        if stream.on_demand and self._demanded.get(key) != demanded:
+            word = 'subscribed' if demanded else 'no subscription while nobody leases it'
+            self._say('info', f"stream '{stream.name}': {key[0]}: {word}", once=False)
+        self._demanded[key] = demanded
 
     def _fail(self, key: TopicAndType, error: Exception) -> str:
         topic, type_name = key

@@ -103,15 +103,21 @@ class RouteSubscriptions:
         """Whether ``lost_before_bridge`` can be counted here."""
         return self._sequences.countable
 
-    def update(self, publishers: Sequence[Publisher]) -> None:
+    def update(self, publishers: Sequence[Publisher], demanded: bool = True) -> None:
         """
-        Follow the topic's publishers.
+        Follow the topic's publishers and the demand.
 
         :param publishers: those of the route's type; none closes the subscriptions
+        :param demanded: whether anybody wants samples; else the subscriptions are closed, too
         """
         gids = frozenset(publisher.gid[:_GID_BYTES] for publisher in publishers)
         self._route.publishers = gids
         self._route.publisher_count = len(publishers)
+        if not demanded:
+            self.close()
+            # What is published while nobody wants it is not lost.
+            self._sequences = PublisherSequences()
+            return
         self._sequences.forget_except(set(gids))
         if self._gate is not None and not may_gate(self._route.stream, publishers):
             self._remove_gate()
@@ -131,6 +137,8 @@ class RouteSubscriptions:
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
             self._timer = None
+            self._timer_hz = 0.0
+        self._open_gate()
 
     def _remove_gate(self) -> None:
         # The rate was raised, or a publisher joined whose samples may not be passed over: with a
@@ -141,7 +149,8 @@ class RouteSubscriptions:
         self._route.stream = self._route.stream  # makes the limiter that a gated route lacks
 
     def _follow_rate(self) -> None:
-        hz = self._route.stream.max_hz
+        # Below max_hz when no lease wants more, or the link is thin; 0 while the route is paused.
+        hz = self._route.effective_hz or self._route.stream.max_hz
         if self._gate is None or hz == self._timer_hz:
             return
         if self._timer is not None:

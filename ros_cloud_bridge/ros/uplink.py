@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.exceptions import InvalidHandle
+from rclpy.guard_condition import GuardCondition
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.timer import Timer
@@ -54,6 +56,7 @@ class UplinkNode(LifecycleNode):
         self._bridge: Bridge | None = None
         self._routes: RouteManager | None = None
         self._timer: Timer | None = None
+        self._demand: GuardCondition | None = None
         adopt_overrides(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
@@ -85,6 +88,9 @@ class UplinkNode(LifecycleNode):
             own=[f'{self.get_fully_qualified_name()}/'],
         )
         self._routes = RouteManager(self, self._bridge, selector, self._log)
+        # Leases come on the pump's thread, subscriptions are made on the executor's.
+        self._demand = self.create_guard_condition(self._refresh)
+        self._bridge.on_demand_changed = self._wake
         self._bridge.start()
         self._timer = self.create_timer(
             self._config.discovery.period_s, self._refresh, clock=STEADY_CLOCK
@@ -122,7 +128,21 @@ class UplinkNode(LifecycleNode):
         except Exception as error:  # a graph that changes under us is no reason to die
             self._log('error', f'discovery: {error!r}')
 
+    def _wake(self) -> None:
+        """Let the executor look at the demand; runs on the pump's thread."""
+        demand = self._demand
+        try:
+            if demand is not None:
+                demand.trigger()
+        except InvalidHandle:  # destroyed just now
+            pass
+
     def _unsubscribe(self) -> None:
+        if self._bridge is not None:
+            self._bridge.on_demand_changed = None
+        if self._demand is not None:
+            demand, self._demand = self._demand, None
+            self.destroy_guard_condition(demand)
         if self._timer is not None:
             self.destroy_timer(self._timer)
             self._timer = None

@@ -241,6 +241,48 @@ def test_two_offers_of_one_topic_deliver_each_sample_once(graph: Graph) -> None:
     graph.node.destroy_publisher(reliable)
 
 
+def test_what_nobody_wants_has_no_subscription(graph: Graph) -> None:
+    policy = stream('/unwanted', keep=Keep.FIFO)
+    publisher = graph.publisher(Int32, '/unwanted', qos(depth=1), subscribers=0)
+    route, sink = Route(1, policy, '/unwanted', TYPE), Sink()
+    subscriptions = RouteSubscriptions(graph.node, route, Int32, sink)
+    subscriptions.update(publishers(graph, policy), demanded=True)
+    graph.wait_for_subscribers(publisher, 1)
+    publisher.publish(Int32(data=1))
+    graph.spin_until(lambda: sink.numbers == [1])
+    subscriptions.update(publishers(graph, policy), demanded=False)
+    graph.wait_for_subscribers(publisher, 0)
+    for number in range(2, 50):
+        publisher.publish(Int32(data=number))
+    subscriptions.update(publishers(graph, policy), demanded=True)
+    graph.wait_for_subscribers(publisher, 1)
+    publisher.publish(Int32(data=50))
+    graph.spin_until(lambda: sink.numbers == [1, 50])
+    # What was published meanwhile is not lost: nobody wanted it.
+    assert sink.drops == {}
+    subscriptions.close()
+    graph.node.destroy_publisher(publisher)
+
+
+def test_the_gate_follows_the_rate_that_holds(graph: Graph) -> None:
+    policy = stream('/followed', max_hz=5.0, on_demand=True, idle_hz=0.001)
+    publisher = graph.publisher(Int32, '/followed', qos(), subscribers=0)
+    route, sink = Route(1, policy, '/followed', TYPE, gated=True), Sink()
+    route.limit(0.001, None)
+    subscriptions = RouteSubscriptions(graph.node, route, Int32, sink)
+    subscriptions.update(publishers(graph, policy))
+    graph.wait_for_subscribers(publisher, 1)
+    publisher.publish(Int32(data=1))
+    graph.spin_until(lambda: sink.numbers == [1])
+    # One per thousand seconds, until somebody leases it.
+    publisher.publish(Int32(data=2))
+    route.limit(5.0, None)
+    subscriptions.update(publishers(graph, policy))
+    graph.spin_until(lambda: sink.numbers == [1, 2])
+    subscriptions.close()
+    graph.node.destroy_publisher(publisher)
+
+
 def test_a_latched_publisher_unknown_to_the_last_look_counts_as_living(graph: Graph) -> None:
     policy = stream('/unknown', keep=Keep.FIFO)
     publisher = graph.publisher(Int32, '/unknown', qos(latched=True), subscribers=0)
