@@ -221,11 +221,11 @@ def explain(args: argparse.Namespace) -> str:
         f'shaper: tbf, burst {args.burst:,} B, limit {args.limit:,} B, no offloads; '
         f'back {args.reverse:g} kbit/s.\n'
         f'Figures leave out the first {SETTLE_S:g} s of each phase, but for "p95 all".\n'
-        'p50 p95 p99: age of the lead topic on arrival; stale: age of the newest one in the cloud,\n'
-        'all the time. shaper, payload: bytes through the shaper, bytes of MQTT payload in the\n'
-        'cloud / (rate x time). socket: median of what waits in the socket to the broker. behind:\n'
-        'what the MQTT client has got and the cloud has not, at the end. dropped: packets, by the\n'
-        "shaper's queue.\n"
+        'p50 p95 p99: age of the lead topic on arrival; stale: age of the newest one in the\n'
+        'cloud, all the time. shaper, payload: bytes through the shaper, bytes of MQTT payload\n'
+        'in the cloud / (rate x time). socket: median of what waits in the socket to the broker.\n'
+        'behind: what the MQTT client has got and the cloud has not, at the end. dropped:\n'
+        "packets, by the shaper's queue.\n"
     )
 
 
@@ -263,7 +263,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'\n{summary_table(done)}\n\n{topics_table(done)}\n', flush=True)
         if args.plot:
             path = _path_for(args.plot, scenario, len(planned) > 1)
-            link_plot.draw(scenario.name, scenario.load.name, done, path)
+            link_plot.draw(describe(scenario, done).replace('\n  ', '\n'), done, path)
     if args.json:
         document = {
             'machine': machine(),

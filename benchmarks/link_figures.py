@@ -27,6 +27,7 @@ from tables import number, table
 
 _NS = 1e9
 _STALE_STEP_NS = 20_000_000
+_BIN_NS = 500_000_000
 _OPEN_SHARE = 0.9
 _OPEN_WINDOW_S = 1.0
 
@@ -61,6 +62,8 @@ def _phase(run: Run, phase: Phase, marks: tuple[Mark, Mark, Mark]) -> dict[str, 
     }
     cdr = sum(size for _, _, at, _, size in run.samples if begin <= at < end)
     sockets = [float(waiting) for at, _, waiting in run.usage if begin <= at < end]
+    # A second robot may come only later.
+    started = {robot for robot, at, *_ in run.messages if at < end} | {run.scenario.robots[0]}
     demand = run.scenario.load.demand_bytes_per_s
     return {
         'label': phase.label,
@@ -85,6 +88,7 @@ def _phase(run: Run, phase: Phase, marks: tuple[Mark, Mark, Mark]) -> dict[str, 
             )
             for robot in run.scenario.robots
             for topic, _ in run.scenario.load.topics
+            if robot in started
         },
     }
 
@@ -118,6 +122,11 @@ def _stale_ms(seen: Sequence[tuple[int, int]], begin: int, end: int) -> float | 
 
     Ages of what arrives say nothing on what does not: this grows with every sample left out.
     """
+    return percentile([value for _, value in _stale(seen, begin, end)], 0.95)
+
+
+def _stale(seen: Sequence[tuple[int, int]], begin: int, end: int) -> list[tuple[int, float]]:
+    """Give the age of the newest sample in the cloud over time, ms."""
     # The newest publication that was known from each arrival on.
     arrivals, newest = [], []
     best = 0
@@ -129,8 +138,8 @@ def _stale_ms(seen: Sequence[tuple[int, int]], begin: int, end: int) -> float | 
     for now in range(begin, end, _STALE_STEP_NS):
         index = bisect_right(arrivals, now) - 1
         if index >= 0:
-            values.append((now - newest[index]) / 1e6)
-    return percentile(values, 0.95)
+            values.append((now, (now - newest[index]) / 1e6))
+    return values
 
 
 def _fairness(payload: dict[str, int]) -> float | None:
@@ -200,22 +209,37 @@ def summary_table(results: Sequence[dict[str, Any]]) -> str:
     rows = []
     for result in results:
         for phase in result['phases']:
-            # With several robots the row is of the first one that sends its lead topic.
-            lead = next(t for name, t in phase['topics'].items() if name.endswith(result['lead']))
-            cells = [f'{result["subject"]}  {phase["label"]}']
-            names = ('p50_ms', 'p95_ms', 'p99_ms', 'p95_all_ms', 'stale_p95_ms')
-            cells += [number(lead[name]) for name in names]
-            cells.append(f'{lead["delivered"]}/{number(lead["published"])}')
-            cells += [number(100 * phase[name], 1) for name in ('shaper_share', 'payload_share')]
-            cells += [_kilo(phase[n]) for n in ('cdr_bytes_per_s', 'socket_p50_bytes')]
-            cells += [_kilo(phase['behind_bytes']), number(phase['shaper_dropped'])]
-            cells.append(number(100 * phase['cpu_share'], 1))
+            extra = []
             for name in used:
                 _, factor, digits = optional[name]
                 value = phase.get(name)
-                cells.append(number(None if value is None else value * factor, digits))
-            rows.append(cells)
+                extra.append(number(None if value is None else value * factor, digits))
+            rows += [cells + extra for cells in _rows(result, phase)]
     return table(heads, rows)
+
+
+def _rows(result: dict[str, Any], phase: dict[str, Any]) -> list[list[str]]:
+    """Give a row per robot: ages and payload are its own, the rest the link's or everybody's."""
+    rows = []
+    capacity = phase['rate_kbit'] * 1000 / 8
+    for robot, bytes_per_s in phase['payload_bytes_per_s'].items():
+        several = len(phase['payload_bytes_per_s']) > 1
+        lead = phase['topics'].get(f'{robot}{result["lead"]}' if several else result['lead'])
+        if lead is None:
+            continue
+        cells = [f'{result["subject"]}  {phase["label"]}' + (f'  {robot}' if several else '')]
+        cells += _ages(lead)
+        cells += [number(100 * phase['shaper_share'], 1), number(100 * bytes_per_s / capacity, 1)]
+        cells += [_kilo(phase[n]) for n in ('cdr_bytes_per_s', 'socket_p50_bytes')]
+        cells += [_kilo(phase['behind_bytes']), number(phase['shaper_dropped'])]
+        rows.append([*cells, number(100 * phase['cpu_share'], 1)])
+    return rows
+
+
+def _ages(topic: dict[str, Any]) -> list[str]:
+    names = ('p50_ms', 'p95_ms', 'p99_ms', 'p95_all_ms', 'stale_p95_ms')
+    cells = [number(topic[name]) for name in names]
+    return [*cells, f'{topic["delivered"]}/{number(topic["published"])}']
 
 
 def topics_table(results: Sequence[dict[str, Any]]) -> str:
@@ -230,11 +254,7 @@ def topics_table(results: Sequence[dict[str, Any]]) -> str:
     for result in results:
         for phase in result['phases']:
             for name, topic in phase['topics'].items():
-                cells = [f'{result["subject"]}  {phase["label"]}  {name}']
-                names = ('p50_ms', 'p95_ms', 'p99_ms', 'p95_all_ms', 'stale_p95_ms')
-                cells += [number(topic[key]) for key in names]
-                cells.append(f'{topic["delivered"]}/{number(topic["published"])}')
-                rows.append(cells)
+                rows.append([f'{result["subject"]}  {phase["label"]}  {name}', *_ages(topic)])
     return table(heads, rows)
 
 
@@ -247,9 +267,10 @@ def timeline(run: Run) -> dict[str, Any]:
     Give what the plot shows, in seconds since the first phase began.
 
     :param run: what was seen
-    :returns: phases, ages of the lead topic per robot, and rates in steps of half a second
+    :returns: phases; of the lead topic per robot, ages on arrival and of the newest in the cloud;
+        rates; the latter two in steps of half a second
     """
-    zero = run.marks[0][0].time_ns
+    zero, end = run.marks[0][0].time_ns, run.marks[-1][2].time_ns
     lead = lead_topic(run.scenario.load)
     ages = {
         robot: [
@@ -259,6 +280,14 @@ def timeline(run: Run) -> dict[str, Any]:
         ]
         for robot in run.scenario.robots
     }
+    stale = {}
+    for robot in run.scenario.robots:
+        seen = [(s[2], s[3]) for s in run.samples if s[:2] == (robot, lead)]
+        worst: dict[float, float] = {}
+        for at, value in _stale(seen, zero, end):
+            key = (at - zero) // _BIN_NS * _BIN_NS / _NS
+            worst[key] = round(max(worst.get(key, 0.0), value), 1)
+        stale[robot] = [(start + _BIN_NS / _NS / 2, value) for start, value in worst.items()]
     rates = []
     bins = run.usage[::5]
     for (at, left, _), (later, left_later, _) in zip(bins, bins[1:], strict=False):
@@ -277,5 +306,6 @@ def timeline(run: Run) -> dict[str, Any]:
         'lead': 'pose' if lead == POSE else lead,
         'phases': phases,
         'ages_ms': ages,
+        'stale_ms': stale,
         'rates_kbit': rates,
     }

@@ -36,12 +36,11 @@ def missing() -> str | None:
     return None
 
 
-def draw(scenario: str, load: str, results: Sequence[dict[str, Any]], path: Path) -> None:
+def draw(title: str, results: Sequence[dict[str, Any]], path: Path) -> None:
     """
     Draw a scenario.
 
-    :param scenario: its name
-    :param load: what was sent
+    :param title: its name and what was sent, in lines
     :param results: of its subjects, with ``subject`` and ``timeline``
     :param path: PNG file
     """
@@ -62,20 +61,24 @@ def draw(scenario: str, load: str, results: Sequence[dict[str, Any]], path: Path
         colour = _PEER_COLOURS.get(subject) or next(colours)
         line = result['timeline']
         name = _NAMES.get(subject, subject)
+        rates.plot(*_columns(line['rates_kbit']), lw=1.4, color=colour, label=name)
         for index, (robot, points) in enumerate(line['ages_ms'].items()):
             several = len(line['ages_ms']) > 1
             if index:
                 colour = next(colours)
             label = f'{name} {robot}' if several else name
-            times, values = zip(*points, strict=True) if points else ((), ())
-            ages.plot(times, values, '.-', ms=3, lw=0.6, color=colour, label=label)
-        if line['rates_kbit']:
-            times, values = zip(*line['rates_kbit'], strict=True)
-            rates.plot(times, values, lw=1.4, color=colour, label=name)
+            ages.plot(*_columns(points), '.', ms=3.5, color=colour, label=label)
+            ages.plot(*_columns(line['stale_ms'][robot]), lw=1.0, alpha=0.6, color=colour)
     _finish(ages, rates, first)
-    figure.suptitle(f'{scenario}: {load}')
+    head, *rest = title.split('\n')
+    figure.suptitle(head)
+    ages.set_title('\n'.join(rest), fontsize=8, color='#444444')
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
 
 
 def _phases(ages: Any, rates: Any, phases: Sequence[dict[str, Any]]) -> None:
@@ -108,7 +111,9 @@ def _finish(ages: Any, rates: Any, line: dict[str, Any]) -> None:
     low, high = ages.get_ylim()
     # Room for the phases' names.
     ages.set_ylim(low, high * 3)
-    ages.set_ylabel(f'age of {line["lead"]} on arrival')
+    ages.set_ylabel(
+        f'age of {line["lead"]}\ndots: on arrival\nline: of the newest there, worst of 0.5 s'
+    )
     rates.set_ylabel('bytes through the shaper, kbit/s')
     rates.set_xlabel('s')
     rates.set_ylim(bottom=0)

@@ -37,6 +37,7 @@ _GREEDY_PORT = 1885
 SETTLE_S = 3.0
 _SAMPLE_S = 0.1
 _READY_S = 30.0
+_FIRST_SAMPLE_S = 60.0
 _QUIET_KBIT = 10_000.0
 
 
@@ -175,13 +176,20 @@ class Rig:
                 raise SystemExit(f'{self._subject} does not subscribe:\n{self._read_log()}')
             # The light part first: who is not connected yet should not begin with a backlog.
             self._publishers[robot].ask('start', names=[lead])
-        answer = self._sink.ask('wait', 90.0, robot_id=robot, topic=lead, timeout_s=60.0)
-        if not answer['came']:
-            said = answer['errors'] or self._read_log()
-            raise SystemExit(f'nothing arrives through {self._subject}:\n{said}')
+        self._await_sample(robot, lead)
         if not load.recording:
             rest = [topic.name for topic in load.published if topic.name != lead]
             self._publishers[robot].ask('start', names=rest)
+
+    def _await_sample(self, robot: str, topic: str) -> None:
+        deadline = time.monotonic() + _FIRST_SAMPLE_S
+        while time.monotonic() < deadline:
+            self._subjects[robot].check()
+            answer = self._sink.ask('wait', robot_id=robot, topic=topic, timeout_s=1.0)
+            if answer['came']:
+                return
+        said = answer['errors'] or self._read_log()
+        raise SystemExit(f'nothing arrives through {self._subject}:\n{said}')
 
     def begin(self, phase: Phase) -> None:
         """
@@ -278,8 +286,12 @@ class Rig:
         parameters: dict[str, Any] = {**load.parameters, 'robot_id': robot}
         parameters['mqtt'] = {'host': CLOUD_ADDRESS, 'port': self._port}
         algorithm = self._subject.partition(':')[2]
+        link = dict(parameters.pop('link', {}))
         if algorithm:
-            parameters['link'] = {**parameters.get('link', {}), 'algorithm': algorithm}
+            link['algorithm'] = algorithm
+        # ROS takes no empty section.
+        if link:
+            parameters['link'] = link
         path = self._folder / f'{robot}.yaml'
         # JSON is YAML.
         path.write_text(json.dumps({'/**': {'ros__parameters': parameters}}))

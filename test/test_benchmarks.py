@@ -14,10 +14,12 @@
 
 """The benchmarks run, and their figures hold together; how good they are is not tested."""
 
+from importlib import import_module
 from importlib.util import find_spec
 import json
 import os
 from pathlib import Path
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -25,6 +27,7 @@ from typing import Any
 import pytest
 
 from support.broker import find_mosquitto
+from support.waiting import wait_until
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / 'benchmarks'
 TIMEOUT_S = 180.0
@@ -55,7 +58,9 @@ def measured(script: str, json_file: Path, *arguments: str) -> tuple[str, Any]:
     return done.stdout, json.loads(json_file.read_text(encoding='utf-8'))
 
 
-@pytest.mark.parametrize('script', ['throughput.py', pytest.param('bytes.py', marks=needs_mcap)])
+@pytest.mark.parametrize(
+    'script', ['throughput.py', 'link.py', pytest.param('bytes.py', marks=needs_mcap)]
+)
 def test_help(script: str) -> None:
     done = run(script, '--help')
     assert done.returncode == 0, done.stderr
@@ -114,3 +119,121 @@ def test_bytes_without_recordings_says_what_to_do(
     done = run('bytes.py')
     assert done.returncode == 1
     assert 'RCB_RECORDINGS' in done.stderr
+
+
+@pytest.fixture
+def netns(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    module = import_module('netns')
+    if (reason := module.missing()) is not None:
+        pytest.skip(reason)
+    return module
+
+
+def test_link_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    # Neither ip nor tc is found there; whoever is not root hears of that first.
+    monkeypatch.setenv('PATH', str(tmp_path))
+    done = run('link.py', '--quick')
+    assert done.returncode == 2
+    assert done.stdout == ''
+    (line,) = done.stderr.splitlines()
+    assert 'root' in line or "'ip'" in line
+
+
+def test_link_is_shaped_and_removed(netns: Any) -> None:
+    with netns.Link(1000.0, limit_bytes=20_000) as link:
+        assert link.offloads_left == ()
+        link.shape(64.0)
+        shown = netns.run('tc', '-n', link.robot, '-j', 'qdisc', 'show', 'dev', link.device)
+        (shaper,) = json.loads(shown)
+        assert shaper['kind'] == 'tbf'
+        # In bytes per second.
+        assert shaper['options']['rate'] == 8000
+        before = link.sent()
+        ping = 'import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(bytes(100), '
+        ping += f'({netns.CLOUD_ADDRESS!r}, 9))'
+        netns.run(*link.inside('robot', [sys.executable, '-c', ping]))
+        # Payload, UDP, IP and Ethernet; ARP may come before it.
+        wait_until(lambda: link.sent().sent_bytes - before.sent_bytes >= 100 + 8 + 20 + 14)
+        names = {link.robot, link.cloud}
+        assert names <= {entry['name'] for entry in _namespaces(netns)}
+    assert not names & {entry['name'] for entry in _namespaces(netns)}
+
+
+def _namespaces(netns: Any) -> Any:
+    return json.loads(netns.run('ip', '-j', 'netns', 'list') or '[]')
+
+
+@pytest.mark.slow
+@needs_ros
+@needs_broker
+def test_link(tmp_path: Path, netns: Any) -> None:
+    arguments = ('--quick', '--scenario', 'steady', '--rates', '256', '--seconds', '4')
+    before = {entry['name'] for entry in _namespaces(netns)}
+    text, document = measured('link.py', tmp_path / 'figures.json', *arguments)
+    assert {entry['name'] for entry in _namespaces(netns)} <= before
+    results = {result['subject']: result for result in document['results']}
+    assert set(results) == {'plain0', 'bridge'}
+    for name, result in results.items():
+        assert name in text
+        assert result['errors'] == [] and result['offloads_left'] == []
+        (phase,) = result['phases']
+        assert phase['rate_kbit'] == 256 and phase['overload'] == pytest.approx(4, rel=0.01)
+        # The link is what limits: no figure of a subject, but of the shaper.
+        assert 0 < phase['shaper_share'] < 1.3
+        assert phase['topics']['/odom']['published'] > 0
+        assert set(phase['topics']) == {'/odom', '/imu', '/scan', '/camera'}
+        points = result['timeline']['ages_ms']['robot-a']
+        assert points and all(age > 0 for _, age in points)
+    # What paho has swallowed and the link has not carried.
+    assert results['plain0']['phases'][0]['behind_bytes'] > 0
+
+
+def test_proxy_stalls_and_goes_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    proxy_class = import_module('proxy').Proxy
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        target = server.getsockname()
+        with proxy_class(target, delay_s=0.005, jitter_s=0.005) as proxy:
+            first, first_end = _through(proxy.port, server)
+            data = bytes(range(256)) * 400
+            first.sendall(data)
+            assert _receive(first_end, len(data)) == data
+            # Longer than any test: over as soon as another stall of no length takes its place.
+            proxy.stall(3600.0)
+            first_end.sendall(b'late')
+            first.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                first.recv(1)
+            first.settimeout(30.0)
+            proxy.stall(0.0)
+            assert _receive(first, 4) == b'late'
+            assert proxy.half_open() == 1
+            first.sendall(b'lost')
+            second, second_end = _through(proxy.port, server)
+            second.sendall(b'kept')
+            assert _receive(second_end, 4) == b'kept'
+            first_end.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                first_end.recv(1)
+        # Only the end of the proxy ends a half-open connection.
+        first_end.settimeout(30.0)
+        assert first_end.recv(1) == b''
+    for end in (first, first_end, second, second_end):
+        end.close()
+
+
+def _through(port: int, server: socket.socket) -> tuple[socket.socket, socket.socket]:
+    near = socket.create_connection(('127.0.0.1', port), timeout=30.0)
+    far, _ = server.accept()
+    far.settimeout(30.0)
+    return near, far
+
+
+def _receive(end: socket.socket, size: int) -> bytes:
+    data = b''
+    while len(data) < size:
+        chunk = end.recv(size - len(data))
+        assert chunk, 'the connection has ended'
+        data += chunk
+    return data
