@@ -15,7 +15,7 @@
 """A recording sent through the bridge's own core and wire code, on the recording's clock."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 import random
@@ -25,7 +25,7 @@ from mcap.reader import make_reader
 from ros_cloud_bridge.core.outbox import Outbox
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.assembler import Assembler
-from ros_cloud_bridge.values import Keep, Priority, Received, StreamConfig
+from ros_cloud_bridge.values import Keep, Received, StreamConfig
 from ros_cloud_bridge.wire.limits import PORTABLE_PAYLOAD
 from ros_cloud_bridge.wire.topics import RobotTopics
 
@@ -138,24 +138,22 @@ class OfflineBridge:
         return route
 
     def _send(self, now: float) -> None:
-        for priority in self._ready(now):
-            self._batch(priority, now)
-
-    def _ready(self, now: float) -> Iterator[Priority]:
         while ready := self._outbox.ready(now):
-            yield ready[0]
+            self._batch(ready[0], now)
 
-    def _batch(self, priority: Priority, now: float) -> None:
-        taken = self._outbox.take(priority, now)
+    def _batch(self, lead: Route, now: float) -> None:
+        taken = self._outbox.take(lead, now)
         routes = [part.route for part in taken]
         before = [route.wire_bytes for route in routes]
         clock = min(now, max(part.samples[-1].offered_at for part in taken) + 1.0)
-        parcel = self._assembler.batch(priority, taken, clock, int(clock * _NS), PORTABLE_PAYLOAD)
+        parcel = self._assembler.batch(lead.stream.priority, taken, clock, int(clock * _NS))
         shares = [route.wire_bytes - old for route, old in zip(routes, before, strict=True)]
-        size = sum(publish_bytes(m.topic, len(m.payload)) for m in parcel.messages)
+        size = 0
+        while not parcel.done:
+            message = parcel.next(PORTABLE_PAYLOAD)
+            size += publish_bytes(message.topic, len(message.payload))
+            self.payloads.append(message.payload)
+            parcel.answered(None)
         for route, share in zip(routes, shares, strict=True):
             # Fragments' and packets' heads are shared out like the batch itself.
             self.wire_bytes[route.topic] += round(size * share / (sum(shares) or 1))
-        self.payloads += [message.payload for message in parcel.messages]
-        for part in taken:
-            part.route.settle(len(part.samples))

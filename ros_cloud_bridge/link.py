@@ -38,6 +38,10 @@ from ros_cloud_bridge.values import BridgeConfig
 Log = Callable[[str, str], None]
 _YIELD_S = 60.0
 _STOP_S = 3.0
+# Below 400 kbit/s segments are kept small: what is resent together goes out in full ones, and at
+# 64 kbit/s a full frame takes 189 ms.
+_THIN_RATE = 50_000.0
+_THIN_SEGMENT_BYTES = 536
 
 
 class Link:
@@ -48,6 +52,7 @@ class Link:
     :param will: makes the will of the connection with the given number since boot
     :param subscriptions: topic filters
     :param on_event: takes the session's events, on its thread; ``Connected`` counts since boot
+    :param rate: gives what the link was found to take, bytes per second; None while unknown
     :param log: takes (level, text)
     :raises ConfigError: when a file that the configuration names cannot be used
     """
@@ -59,12 +64,14 @@ class Link:
         will: Callable[[int], Message],
         subscriptions: Sequence[str],
         on_event: Callable[[SessionEvent], None],
+        rate: Callable[[], float | None],
         log: Log,
     ) -> None:
         self._config = config
         self._will = will
         self._subscriptions = tuple(subscriptions)
         self._on_event = on_event
+        self._rate = rate
         self._log = log
         self._connections = 0
         self._said = ''
@@ -81,7 +88,13 @@ class Link:
             will_for=self._next_will,
             subscriptions=self._subscriptions,
             on_event=self._hear,
+            max_segment_bytes=self._max_segment_bytes,
         )
+
+    def _max_segment_bytes(self) -> int:
+        link = self._config.link
+        rate = min((r for r in (self._rate(), link.max_bytes_per_s) if r), default=_THIN_RATE)
+        return link.max_segment_bytes or (_THIN_SEGMENT_BYTES if rate < _THIN_RATE else 0)
 
     def _next_will(self, _: int) -> Will:
         self._connections += 1
@@ -99,23 +112,17 @@ class Link:
         return self._session.limits
 
     @property
-    def in_flight(self) -> int:
-        """Messages that the broker has not answered for."""
-        return self._session.in_flight
-
-    @property
-    def in_flight_bytes(self) -> int:
-        """Bytes of those messages."""
-        return self._session.in_flight_bytes
-
-    def room(self, size: int) -> bool:
-        """
-        Tell whether a message of this size may be published now.
-
-        :param size: bytes
-        :returns: whether :meth:`publish` takes it
-        """
-        return self._session.room(size)
+    def tcp(self) -> dict[str, object] | None:
+        """What the kernel says of the connection, for ``health``; None when it says nothing."""
+        info = self._session.tcp_info()
+        if info is None:
+            return None
+        return {
+            'rtt_s': round(info.rtt_s, 4),
+            'not_sent_bytes': info.not_sent_bytes,
+            'retransmitted_segments': info.retransmitted_segments,
+            'max_segment_bytes': info.max_segment_bytes,
+        }
 
     def start(self) -> None:
         """Connect, and keep connecting."""

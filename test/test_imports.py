@@ -43,8 +43,10 @@ ROOMS = {
     'host_lock': LEAVES,
     'journal': LEAVES | {'core'},
     'uplink': LEAVES | {'core', 'wire'},
+    'simulation': LEAVES | {'core', 'wire', 'uplink'},
     'link': LEAVES | {'mqtt', 'uplink'},
-    'bridge': LEAVES | {'core', 'wire', 'store', 'mqtt', 'uplink', 'link', 'journal'},
+    'metering': LEAVES | {'core', 'store', 'link'},
+    'bridge': LEAVES | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering'},
     'ros': LEAVES | {'core', 'wire', 'bridge', 'link', 'journal', 'host_lock'},
     'cloud': LEAVES | {'wire', 'mqtt'},
     '__main__': {'cli'},
@@ -59,13 +61,14 @@ OWNERS = {
     'mcap': {'ros', 'cloud', 'cli'},
     'paho': {'mqtt'},
     'rclpy': {'ros', 'cli'},
+    'rich': {'cli'},
     'rosbags': {'cloud', 'cli'},
     'rosidl_parser': {'ros'},
     'zstandard': {'wire'},
 }
 
-# core/ and wire/ are told the time and never wait; values and errors do nothing at all.
-PURE = {'core', 'wire', 'errors', 'values'}
+# core/, wire/, uplink/ and simulation/ are told the time and never wait; values and errors do nothing at all.
+PURE = {'core', 'wire', 'uplink', 'simulation', 'errors', 'values'}
 IMPURE = {
     'asyncio',
     'concurrent',

@@ -17,7 +17,6 @@
 from collections.abc import Iterable
 
 from ros_cloud_bridge.core.route import Route
-from ros_cloud_bridge.values import Priority
 
 # A changed value waits this long after the last one for further changes.
 _REST_S = 1.0
@@ -29,20 +28,20 @@ class LatchedTurns:
     def __init__(self) -> None:
         self._taken_at: dict[int, float] = {}
 
-    def due(self, routes: Iterable[Route], now: float) -> dict[Priority, Route]:
+    def due(self, routes: Iterable[Route], now: float) -> list[Route]:
         """
         Find what has changed and rested.
 
         :param routes: all routes
         :param now: monotonic seconds
-        :returns: at most one route per class
+        :returns: the routes
         """
-        due: dict[Priority, Route] = {}
+        due = []
         for route in routes:
             if route.latched is None or not (route.latched.changed and route.latched.samples):
                 continue
             if now - self._taken_at.get(route.number, float('-inf')) >= _REST_S:
-                due.setdefault(route.stream.priority, route)
+                due.append(route)
         return due
 
     def taken(self, route: Route, now: float) -> None:

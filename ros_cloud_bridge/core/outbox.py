@@ -12,90 +12,21 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""
-The outbox: every route's queue, and whose turn it is.
 
-Classes and, within a class, routes share the link by deficit round robin (Shreedhar and Varghese,
-1995): each turn adds a quantum in proportion to the weight, and what was sent is charged. No class
-and no route starves, and an idle one saves nothing up; what it owes it works off at its own pace,
-or is let off once nobody waits.
-"""
+"""The outbox: every route's queue, and what of them makes a batch."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.route import Route
-from ros_cloud_bridge.values import Drop, Priority
+from ros_cloud_bridge.values import Drop
 
-CLASS_WEIGHT = {Priority.HIGH: 16.0, Priority.NORMAL: 4.0, Priority.LOW: 1.0}
-_QUANTUM = 4096.0
-# Raw bytes and samples that one batch aims at. More would gain little compression and delay the
-# next decision.
+# Raw bytes and samples that one batch has at most. More would gain little compression and delay
+# the next decision.
 BATCH_BYTES = 1024 * 1024
 BATCH_SAMPLES = 8192
 BATCH_ROUTES = 1024
-
-
-class DeficitRoundRobin:
-    """Whose turn it is among weighted contenders, in bytes."""
-
-    def __init__(self) -> None:
-        self._deficit: dict[object, float] = {}
-        self._weights: dict[object, float] = {}
-
-    def pick(self, ready: Iterable[tuple[object, float]]) -> object | None:
-        """
-        Pick the next contender.
-
-        :param ready: (contender, weight) of those that have something to send, the preferred first
-        :returns: the one to serve, or None when nobody is ready
-        """
-        contenders = dict(ready)
-        if not contenders:
-            self._deficit.clear()
-            self._weights.clear()
-            return None
-        self._weights.update(contenders)
-        deficit = self._deficit
-        for name in [name for name, left in deficit.items() if left >= 0.0]:
-            if name not in contenders:
-                self._forget(name)
-        # As many whole rounds at once as the nearest contender needs, instead of one at a time.
-        rounds = min(
-            max(0.0, -deficit.get(name, 0.0) // (_QUANTUM * weight))
-            for name, weight in contenders.items()
-        )
-        while True:
-            if rounds > 0.0:
-                self._advance(rounds, contenders)
-            for name in contenders:
-                if deficit.get(name, 0.0) > 0.0:
-                    return name
-            rounds = 1.0
-
-    def _advance(self, rounds: float, contenders: Iterable[object]) -> None:
-        deficit = self._deficit
-        for name in contenders:
-            deficit.setdefault(name, 0.0)
-        for name in list(deficit):
-            deficit[name] += rounds * _QUANTUM * self._weights[name]
-            if deficit[name] >= 0.0 and name not in contenders:
-                self._forget(name)
-
-    def _forget(self, name: object) -> None:
-        del self._deficit[name]
-        del self._weights[name]
-
-    def charge(self, name: object, size: float) -> None:
-        """
-        Charge what a contender sent.
-
-        :param name: the contender
-        :param size: bytes
-        """
-        self._deficit[name] = self._deficit.get(name, 0.0) - size
-        self._weights.setdefault(name, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +42,6 @@ class Outbox:
 
     def __init__(self) -> None:
         self._routes: dict[int, Route] = {}
-        self._turns = {priority: DeficitRoundRobin() for priority in Priority}
 
     def add(self, route: Route) -> None:
         """
@@ -128,23 +58,21 @@ class Outbox:
         """All routes, in the order in which they came."""
         return tuple(self._routes.values())
 
-    def ready(self, now: float, flush: bool = False) -> list[Priority]:
+    def ready(self, now: float, flush: bool = False) -> list[Route]:
         """
-        Say which classes have a batch to send.
+        Say which routes have a batch to send; drops what has become worthless on the way.
 
         :param now: monotonic seconds
         :param flush: whether whatever waits is ready, as before a shutdown
-        :returns: classes, the highest first
+        :returns: routes of the highest class first, within a class those that wait longest
         """
-        classes = set()
+        ready = []
         for route in self._routes.values():
             route.expire(now)
             due = route.due_at()
-            if due is not None and (
-                flush or due <= now or route.queued_bytes >= BATCH_BYTES
-            ):
-                classes.add(route.stream.priority)
-        return sorted(classes)
+            if due is not None and (flush or due <= now or route.queued_bytes >= BATCH_BYTES):
+                ready.append((route.stream.priority, due, route.number, route))
+        return [entry[-1] for entry in sorted(ready, key=lambda entry: entry[:3])]
 
     def next_due(self) -> float | None:
         """
@@ -157,53 +85,44 @@ class Outbox:
             default=None,
         )
 
-    def take(self, priority: Priority, now: float, max_bytes: int = BATCH_BYTES) -> list[Taken]:
+    def take(
+        self,
+        lead: Route,
+        now: float,
+        *,
+        most: float = BATCH_BYTES,
+        small: float = BATCH_BYTES,
+        busy: Collection[int] = (),
+    ) -> list[Taken]:
         """
-        Take one batch out of a class.
+        Take a batch for the route whose turn it is, and what of its class may ride along.
 
         Routes that are not due yet ride along once half of their delay is over: their bytes cost
-        the same later, and come fresher now.
+        the same later, and come fresher now. But none rides in a batch that needs more than one
+        fragment: it would arrive with the last.
 
-        :param priority: the class
+        :param lead: the route; it has something waiting
         :param now: monotonic seconds
-        :param max_bytes: raw bytes to aim at; a larger single sample goes alone
-        :returns: samples by route; empty when nothing waits
+        :param most: bytes on the wire to aim at; a larger single sample goes alone
+        :param small: bytes on the wire up to which others ride along
+        :param busy: numbers of routes that have a batch underway
+        :returns: samples by route, the lead's first
         """
-        contenders = {
-            route.number: route
-            for route in self._routes.values()
-            if route.stream.priority is priority and self._rides_along(route, now)
-        }
-        turns = self._turns[priority]
-        taken: dict[int, list[Queued]] = {}
-        left, samples_left = max_bytes, BATCH_SAMPLES
-        while contenders and samples_left > 0:
-            number = turns.pick(
-                [(number, route.stream.weight) for number, route in contenders.items()]
-            )
-            assert isinstance(number, int)
-            route = contenders[number]
-            if len(route) == 0:
-                del contenders[number]
-                continue
-            if taken and (route.next_size() > left or len(taken) >= BATCH_ROUTES):
-                # Its turn has come, so it opens the next batch. Serving others in its place would
-                # let them keep a sample that only ever fits an empty batch waiting forever.
+        taken = [self._take(lead, most, BATCH_SAMPLES)]
+        wire = _raw_bytes(taken[0]) * lead.wire_ratio
+        samples_left = BATCH_SAMPLES - len(taken[0].samples)
+        small = min(small, most)
+        for route in self._riders(lead, now, busy):
+            left = small - wire
+            if samples_left <= 0 or len(taken) >= BATCH_ROUTES or left <= 0:
                 break
-            quantum = max(1, int(_QUANTUM * route.stream.weight))
-            before = route.queued_bytes
-            entries = route.take(
-                left if len(contenders) == 1 else min(left, quantum), samples_left
-            )
-            turns.charge(number, before - route.queued_bytes)
-            left -= before - route.queued_bytes
-            samples_left -= len(entries)
-            taken.setdefault(number, []).extend(entries)
-        if not contenders:
-            turns.pick([])
-        return [
-            Taken(route=self._routes[number], samples=entries) for number, entries in taken.items()
-        ]
+            if route.next_size() * route.wire_ratio > left:
+                continue
+            part = self._take(route, left, samples_left)
+            wire += _raw_bytes(part) * route.wire_ratio
+            samples_left -= len(part.samples)
+            taken.append(part)
+        return taken
 
     def enforce(self, max_bytes: int) -> None:
         """
@@ -222,8 +141,22 @@ class Outbox:
             excess -= before - victim.queued_bytes
 
     @staticmethod
-    def _rides_along(route: Route, now: float) -> bool:
-        due = route.due_at()
-        return due is not None and (
-            due - route.stream.max_delay_s / 2 <= now or route.queued_bytes >= BATCH_BYTES
-        )
+    def _take(route: Route, wire_bytes: float, samples: int) -> Taken:
+        raw = min(BATCH_BYTES, int(wire_bytes / route.wire_ratio))
+        return Taken(route=route, samples=route.take(raw, samples))
+
+    def _riders(self, lead: Route, now: float, busy: Collection[int]) -> list[Route]:
+        riders = []
+        for route in self._routes.values():
+            if route is lead or route.stream.priority is not lead.stream.priority:
+                continue
+            due = route.due_at()
+            if due is None or route.number in busy:
+                continue
+            if due - route.stream.max_delay_s / 2 <= now:
+                riders.append((due, route.number, route))
+        return [route for _, _, route in sorted(riders, key=lambda entry: entry[:2])]
+
+
+def _raw_bytes(taken: Taken) -> int:
+    return sum([len(entry.sample.cdr) for entry in taken.samples])

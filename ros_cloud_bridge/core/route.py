@@ -30,6 +30,8 @@ _DROPS_IN_QUEUE = (Drop.SUPERSEDED, Drop.OVERFLOW_SAMPLES, Drop.OVERFLOW_BYTES, 
 # the pump's own pace.
 _BUSY_S = 0.1
 
+_NO_LIMIT = float('inf')
+
 # Keys come out of messages: there may be any number of them.
 _MAX_LIMITERS = 1024
 
@@ -61,6 +63,10 @@ class Route:
         self.in_flight = 0
         self.bytes_accepted = 0
         self.wire_bytes = 0
+        # Bytes on the wire per raw byte, as the last batches had it; 1 until there was one.
+        self.wire_ratio = 1.0
+        self._demand_hz: float | None = None
+        self._ladder_hz: float | None = None
         self.drops: Counter[Drop] = Counter()
         self.latched: LatchedValues | None = None
         self.on_accept: Callable[[Route, int, Sequence[Received]], None] | None = None
@@ -84,10 +90,47 @@ class Route:
     @stream.setter
     def stream(self, stream: StreamConfig) -> None:
         self._stream = stream
-        if stream.max_hz <= 0 or self.gated:
+        self._follow_rate()
+
+    def limit(self, demand_hz: float | None, ladder_hz: float | None) -> None:
+        """
+        Set what else limits the rate, beside the stream's own ``max_hz``.
+
+        :param demand_hz: what consumers have leased, infinite for as fast as allowed; None when
+            the stream needs no lease
+        :param ladder_hz: what the degradation ladder has cut it down to; None for no limit
+        """
+        if (demand_hz, ladder_hz) != (self._demand_hz, self._ladder_hz):
+            self._demand_hz, self._ladder_hz = demand_hz, ladder_hz
+            self._follow_rate()
+
+    @property
+    def effective_hz(self) -> float:
+        """The rate that holds now; 0 when there is no limit (see :attr:`paused` first)."""
+        limits = (self._stream.max_hz or None, self._demand_hz, self._ladder_hz)
+        hz = min((limit for limit in limits if limit is not None), default=_NO_LIMIT)
+        return 0.0 if hz == _NO_LIMIT else hz
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is wanted: no lease, or the ladder's last step."""
+        return self._demand_hz == 0.0 or self._ladder_hz == 0.0
+
+    @property
+    def _thinned_by(self) -> Drop:
+        hz = self.effective_hz
+        if self._demand_hz is not None and (self._demand_hz == 0.0 or self._demand_hz == hz):
+            return Drop.NOT_DEMANDED
+        if self._ladder_hz is not None and (self._ladder_hz == 0.0 or self._ladder_hz == hz):
+            return Drop.DEGRADED
+        return Drop.RATE
+
+    def _follow_rate(self) -> None:
+        hz = self.effective_hz
+        if hz <= 0 or self.gated:
             self._limiters.clear()
         for limiter in self._limiters.values():
-            limiter.max_hz = stream.max_hz
+            limiter.max_hz = hz
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -129,9 +172,12 @@ class Route:
             self._phase = (self._phase + len(samples)) % every
             self.drops[Drop.DECIMATION] += len(samples) - len(kept)
             samples = kept
-        if self._stream.max_hz > 0 and not self.gated:
+        if self.paused:
+            self.drops[self._thinned_by] += len(samples)
+            return ()
+        if self.effective_hz > 0 and not self.gated:
             kept = self._limit(samples)
-            self.drops[Drop.RATE] += len(samples) - len(kept)
+            self.drops[self._thinned_by] += len(samples) - len(kept)
             samples = kept
         return samples
 
@@ -150,7 +196,7 @@ class Route:
     def _limiter(self, slot: object) -> RateLimiter:
         limiter = self._limiters.get(slot)
         if limiter is None:
-            limiter = self._limiters[slot] = RateLimiter(self._stream.max_hz)
+            limiter = self._limiters[slot] = RateLimiter(self.effective_hz)
             if len(self._limiters) > _MAX_LIMITERS:
                 self._limiters.popitem(last=False)
         return limiter

@@ -141,6 +141,27 @@ class Announcer:
                 return self._message(key)
         return None
 
+    def next_state(self, now: float) -> Message | None:
+        """
+        Give presence, if it is to be said now.
+
+        :param now: monotonic seconds
+        :returns: the message, or None
+        """
+        if self._due.get('state', now + 1.0) > now:
+            return None
+        del self._due['state']
+        return self._message('state')
+
+    def waits(self, now: float) -> bool:
+        """
+        Tell whether an announcement is due.
+
+        :param now: monotonic seconds
+        :returns: whether :meth:`next` has one
+        """
+        return any(due <= now for due in self._due.values())
+
     def next_repetition(self, now: float, sent_bytes: int, latched: Iterable[str]) -> str | None:
         """
         Give what to say again, if its turn has come and the share allows it.

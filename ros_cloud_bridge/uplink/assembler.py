@@ -14,13 +14,12 @@
 
 """Make MQTT messages of samples: batches with descriptors and drop totals, split to fit."""
 
-from collections import deque
 from collections.abc import Sequence
 
 from ros_cloud_bridge.core.outbox import Taken
 from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.route import Route
-from ros_cloud_bridge.uplink.parcels import Message, Parcel
+from ros_cloud_bridge.uplink.parcels import Fragments, Message, Parcel, Prepared
 from ros_cloud_bridge.values import Priority
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
 from ros_cloud_bridge.wire.codecs import BlockEncoder
@@ -29,6 +28,9 @@ from ros_cloud_bridge.wire.topics import RobotTopics
 
 # What a section's own fields take, roughly.
 _ENVELOPE_BYTES = 24
+# How fast a route's ratio follows its last batch.
+_RATIO_GAIN = 0.25
+_LEAST_RATIO = 0.001
 
 
 class Assembler:
@@ -55,7 +57,7 @@ class Assembler:
         self._described_at.clear()
 
     def batch(
-        self, priority: Priority, taken: Sequence[Taken], now: float, wall_ns: int, limit: int
+        self, priority: Priority, taken: Sequence[Taken], now: float, wall_ns: int
     ) -> Parcel:
         """
         Make a parcel of live samples.
@@ -64,20 +66,19 @@ class Assembler:
         :param taken: samples by route
         :param now: monotonic seconds
         :param wall_ns: nanoseconds since the Unix epoch
-        :param limit: largest MQTT payload, bytes
         :returns: the parcel
         """
         sections = [self._section(part.route, part.samples, now) for part in taken]
-        number, payload = self._encode([part.route for part in taken], sections, wall_ns)
+        number, payload, shares = self._encode([part.route for part in taken], sections, wall_ns)
         topic = self._topics.batches(priority)
-        fragments = split(payload, self._boot, number, limit)
         return Parcel(
             number=number,
             priority=priority,
-            messages=deque(Message(topic=topic, payload=fragment) for fragment in fragments),
+            contents=Fragments(topic, payload, self._boot, number),
             entries=[(part.route, len(part.samples)) for part in taken],
+            shares=shares,
             on_abandon=Message(topic=topic, payload=abandoned(self._boot, number)),
-            expiry_s=_expiry_s(taken),
+            expires_at=_expires_at(taken),
         )
 
     def latched(
@@ -102,24 +103,25 @@ class Assembler:
         """
         self._described_at.pop(route.number, None)
         section = self._section(route, values, now)
-        number, payload = self._encode([route], [section], wall_ns)
+        number, payload, shares = self._encode([route], [section], wall_ns)
         fragments = split(payload, self._boot, number, limit)
         # A value in fewer fragments than the one before leaves some standing: clear those.
         stale = self._latched_fragments.get(route.topic, 0) - len(fragments)
         self._latched_fragments[route.topic] = len(fragments)
-        messages = deque(
+        messages = [
             Message(
                 topic=self._topics.latched(route.topic, index),
                 payload=fragment,
                 retain=len(fragment) <= limit,
             )
             for index, fragment in enumerate([*fragments, *[b''] * max(0, stale)])
-        )
+        ]
         return Parcel(
             number=number,
             priority=route.stream.priority,
-            messages=messages,
+            contents=Prepared(messages),
             entries=[(route, covered)] if covered else [],
+            shares=shares,
             on_abandon=Message(
                 topic=self._topics.latched(route.topic), payload=abandoned(self._boot, number)
             ),
@@ -151,7 +153,7 @@ class Assembler:
 
     def _encode(
         self, routes: Sequence[Route], sections: Sequence[Section], wall_ns: int
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes, list[tuple[Route, float]]]:
         number = self._next_number
         self._next_number += 1
         encoders = {
@@ -164,17 +166,25 @@ class Assembler:
             ),
             encoders,
         )
+        raw = [sum([len(sample[0]) for sample in section.samples]) for section in sections]
         # One frame holds them all: it is shared out by what each would take by itself.
-        shares = [
-            _ENVELOPE_BYTES
-            + encoders[route.number].ratio * sum([len(sample[0]) for sample in section.samples])
-            for route, section in zip(routes, sections, strict=True)
+        alone = [
+            _ENVELOPE_BYTES + encoders[route.number].ratio * size
+            for route, size in zip(routes, raw, strict=True)
         ]
-        for route, share in zip(routes, shares, strict=True):
-            route.wire_bytes += round(len(payload) * share / sum(shares))
-        return number, payload
+        shares = []
+        for route, size, part in zip(routes, raw, alone, strict=True):
+            share = part / sum(alone)
+            shares.append((route, share))
+            route.wire_bytes += round(len(payload) * share)
+            ratio = max(_LEAST_RATIO, len(payload) * share / max(1, size))
+            first = route.wire_ratio == 1.0
+            route.wire_ratio += (ratio - route.wire_ratio) * (1.0 if first else _RATIO_GAIN)
+        return number, payload, shares
 
 
-def _expiry_s(taken: Sequence[Taken]) -> float | None:
-    limits = [part.route.stream.max_age_s for part in taken]
-    return max(limits) if min(limits) > 0 else None
+def _expires_at(taken: Sequence[Taken]) -> float | None:
+    """Say when the last sample of a batch will be too old; None when one never is."""
+    if min(part.route.stream.max_age_s for part in taken) <= 0:
+        return None
+    return max(part.samples[-1].offered_at + part.route.stream.max_age_s for part in taken)

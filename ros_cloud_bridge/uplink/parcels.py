@@ -12,14 +12,17 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Parcels on their way: which message goes next, and what becomes of the samples in them."""
+
+"""Parcels on their way: the messages of one batch, and what becomes of the samples in them."""
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from ros_cloud_bridge.core.outbox import CLASS_WEIGHT, DeficitRoundRobin
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.values import Drop, Priority
+from ros_cloud_bridge.wire.fragments import Cutter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,122 +34,146 @@ class Message:
     retain: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
+class Contents(Protocol):
+    """The messages of a parcel, made one by one."""
+
+    @property
+    def done(self) -> bool:
+        """Whether no message is left."""
+
+    def next(self, max_payload: int) -> Message:
+        """
+        Make the next message.
+
+        :param max_payload: its largest payload, bytes
+        :returns: the message
+        """
+
+
+class Fragments:
+    """
+    A batch that is cut where the link's speed asks for it.
+
+    :param topic: MQTT topic
+    :param payload: encoded batch
+    :param boot: boot id
+    :param number: batch number
+    """
+
+    def __init__(self, topic: str, payload: bytes, boot: bytes, number: int) -> None:
+        self._topic = topic
+        self._cutter = Cutter(payload, boot, number)
+
+    @property
+    def done(self) -> bool:
+        """Whether no message is left."""
+        return self._cutter.done
+
+    def next(self, max_payload: int) -> Message:
+        """
+        Make the next message.
+
+        :param max_payload: its largest payload, bytes
+        :returns: the batch itself or a fragment of it
+        """
+        return Message(topic=self._topic, payload=self._cutter.next(max_payload))
+
+
+class Prepared:
+    """
+    Messages that are made already.
+
+    :param messages: at least one
+    """
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._messages = deque(messages)
+
+    @property
+    def done(self) -> bool:
+        """Whether no message is left."""
+        return not self._messages
+
+    def next(self, max_payload: int) -> Message:
+        """
+        Give the next message.
+
+        :param max_payload: has no effect
+        :returns: the message
+        """
+        return self._messages.popleft()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class Parcel:
     """
     A batch on its way: messages yet to send, and samples to settle once all are answered.
 
-    ``on_abandon`` tells consumers that the rest of a fragmented batch will not come.
+    ``shares`` says what part of its bytes is which route's. ``on_abandon`` tells consumers that
+    the rest of a fragmented batch will not come. ``expires_at`` is monotonic.
     """
 
     number: int
     priority: Priority
-    messages: deque[Message]
+    contents: Contents
     entries: list[tuple[Route, int]]
+    shares: list[tuple[Route, float]]
     on_abandon: Message
-    expiry_s: float | None = None
+    expires_at: float | None = None
     unanswered: int = 0
     sent: int = 0
     drop: Drop | None = None
+    settled: bool = False
 
-    def settle(self) -> None:
-        """Tell the routes what became of the samples."""
-        for route, count in self.entries:
-            route.settle(count, self.drop)
+    @property
+    def lead(self) -> Route:
+        """The route whose turn made the batch."""
+        return self.shares[0][0]
 
+    @property
+    def done(self) -> bool:
+        """Whether all messages were sent, or the rest was given up."""
+        return self.drop is not None or self.contents.done
 
-class ParcelQueue:
-    """Parcels by priority class; the classes share the link by their weights."""
-
-    def __init__(self) -> None:
-        self._turns = DeficitRoundRobin()
-        self._waiting: dict[Priority, deque[Parcel]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
-
-    def pick(self, others: set[Priority]) -> Priority | None:
+    def next(self, max_payload: int) -> Message:
         """
-        Pick the class whose turn it is.
+        Take the next message.
 
-        :param others: classes that have samples but no parcel yet
-        :returns: the class, or None when there is none
+        :param max_payload: its largest payload, bytes
+        :returns: the message
         """
-        ready = sorted({*self._waiting, *others})
-        turn = self._turns.pick([(priority, CLASS_WEIGHT[priority]) for priority in ready])
-        assert turn is None or isinstance(turn, Priority)
-        return turn
+        message = self.contents.next(max_payload)
+        self.sent += 1
+        self.unanswered += 1
+        return message
 
-    def holds(self, priority: Priority) -> bool:
+    def answered(self, drop: Drop | None) -> Message | None:
         """
-        Tell whether a class has a parcel that is not sent entirely.
+        Note what became of one of the messages.
 
-        :param priority: the class
-        :returns: whether :meth:`next` has a message for it
-        """
-        return priority in self._waiting
-
-    def add(self, parcel: Parcel) -> None:
-        """
-        Add a parcel behind those of its class.
-
-        :param parcel: has at least one message
-        """
-        self._waiting.setdefault(parcel.priority, deque()).append(parcel)
-
-    def next(self, priority: Priority) -> tuple[Message, Parcel]:
-        """
-        Take the next message of a class.
-
-        :param priority: a class that :meth:`holds` one
-        :returns: the message and the parcel that it belongs to
-        """
-        parcel = self._waiting[priority][0]
-        message = parcel.messages.popleft()
-        parcel.sent += 1
-        parcel.unanswered += 1
-        if not parcel.messages:
-            self._remove(parcel)
-        self._turns.charge(priority, len(message.payload))
-        return message, parcel
-
-    def answered(self, parcel: Parcel, drop: Drop | None) -> Message | None:
-        """
-        Note what became of one of a parcel's messages.
-
-        :param parcel: the parcel
         :param drop: why the message was lost, or None when the broker has it
         :returns: what to tell consumers when the parcel is given up half sent
         """
-        parcel.unanswered -= 1
-        notice = None
-        if drop is not None:
-            if parcel.drop is None and parcel.sent + len(parcel.messages) > 1:
-                notice = parcel.on_abandon
-            parcel.drop = drop
-            if parcel.messages:
-                parcel.messages.clear()
-                self._remove(parcel)
-        if not parcel.messages and not parcel.unanswered:
-            parcel.settle()
+        self.unanswered -= 1
+        notice = None if drop is None else self.give_up(drop)
+        self._settle_if_over()
         return notice
 
-    def give_up(self, reason: Drop) -> int:
+    def give_up(self, reason: Drop) -> Message | None:
         """
-        Give up every parcel that is not sent entirely.
+        Send no more of it.
 
         :param reason: why its samples count as dropped
-        :returns: how many samples
+        :returns: what to tell consumers when fragments of it were sent
         """
-        parcels = [parcel for waiting in self._waiting.values() for parcel in waiting]
-        self._waiting.clear()
-        for parcel in parcels:
-            parcel.drop = reason
-            parcel.settle()
-        return sum(count for parcel in parcels for _, count in parcel.entries)
+        first = self.drop is None
+        whole = self.contents.done and self.sent == 1
+        self.drop = reason
+        self._settle_if_over()
+        return self.on_abandon if first and self.sent and not whole else None
 
-    def _remove(self, parcel: Parcel) -> None:
-        waiting = self._waiting[parcel.priority]
-        waiting.remove(parcel)
-        if not waiting:
-            del self._waiting[parcel.priority]
+    def _settle_if_over(self) -> None:
+        if self.done and not self.unanswered and not self.settled:
+            self.settled = True
+            for route, count in self.entries:
+                route.settle(count, self.drop)

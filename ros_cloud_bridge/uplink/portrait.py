@@ -19,9 +19,10 @@ from collections.abc import Callable, Mapping, Sequence
 from ros_cloud_bridge.core.presence import Presence
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.parcels import Message
-from ros_cloud_bridge.uplink.report import health_document, info_document
+from ros_cloud_bridge.uplink.report import info_document
 from ros_cloud_bridge.values import BridgeConfig
 from ros_cloud_bridge.wire.announce import encode_json
+from ros_cloud_bridge.wire.batch import VERSION
 from ros_cloud_bridge.wire.topics import RobotTopics
 
 
@@ -46,6 +47,7 @@ class SelfPortrait:
     ) -> None:
         self.config = config
         self.active = True
+        self.connected = False
         self.problems: dict[str, str] = {}
         self._presence = presence
         self._topics = topics
@@ -76,26 +78,34 @@ class SelfPortrait:
             info_document(self.config, self._presence.boot, self._routes(), self._wall_ns())
         )
 
-    def health(self, link: Mapping[str, object], uptime_s: float, now: float) -> Message:
+    def health(self, figures: Mapping[str, object]) -> Message:
         """
         Build ``health``.
 
-        :param link: figures of the connection
-        :param uptime_s: seconds since boot
-        :param now: monotonic seconds
+        :param figures: of the pump
         :returns: the message
         """
-        document = health_document(
-            robot_id=self.config.robot_id,
-            boot_id=self._presence.boot,
-            uptime_s=uptime_s,
-            wall_ns=self._wall_ns(),
-            link={**link, 'connection': self._presence.connection},
-            routes=self._routes(),
-            problems=self.problems,
-            now=now,
-        )
-        return Message(topic=self._topics.health, payload=encode_json(document))
+        return Message(topic=self._topics.health, payload=encode_json(self.report(figures)))
+
+    def report(self, figures: Mapping[str, object]) -> dict[str, object]:
+        """
+        Complete the figures of ``health`` with who tells them.
+
+        :param figures: of the pump
+        :returns: JSON-able document
+        """
+        link = figures['link']
+        assert isinstance(link, dict)
+        connected = {'connected': self.connected, 'connection': self._presence.connection}
+        return {
+            'version': VERSION,
+            'robot_id': self.config.robot_id,
+            'boot_id': self._presence.boot,
+            'time_ns': self._wall_ns(),
+            **figures,
+            'link': {**connected, **link},
+            'problems': self.problems,
+        }
 
     def _offline(self, reason: str, connection: int | None) -> Message:
         document = self._presence.document(False, reason, connection)

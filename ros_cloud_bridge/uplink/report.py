@@ -14,13 +14,14 @@
 
 """The documents ``info`` and ``health`` (docs/protocol.md)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import dataclasses
 from enum import Enum
 import hashlib
 import json
 
 from ros_cloud_bridge import __version__
+from ros_cloud_bridge.core.admission import Admission
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.values import BridgeConfig, StreamConfig
 from ros_cloud_bridge.wire.batch import VERSION
@@ -112,37 +113,27 @@ def route_document(route: Route, now: float) -> dict[str, object]:
     }
 
 
-def health_document(
-    *,
-    robot_id: str,
-    boot_id: str,
-    uptime_s: float,
-    wall_ns: int,
-    link: Mapping[str, object],
-    routes: Sequence[Route],
-    problems: Mapping[str, str],
-    now: float,
-) -> dict[str, object]:
+def link_document(admission: Admission, now: float) -> dict[str, object]:
     """
-    Build ``health``: figures since boot.
+    Describe the link.
 
-    :param robot_id: the robot
-    :param boot_id: hexadecimal
-    :param uptime_s: seconds since boot
-    :param wall_ns: nanoseconds since the Unix epoch on the robot's clock
-    :param link: figures of the connection
-    :param routes: all routes
-    :param problems: what is not bridged and why, by topic
+    :param admission: knows every limit
     :param now: monotonic seconds
-    :returns: JSON-able document
+    :returns: JSON-able; rates and windows in bytes with all headers
     """
+    state = admission.pacer.state(now)
+    rate = admission.pacer.rate_bytes_per_s
     return {
-        'version': VERSION,
-        'robot_id': robot_id,
-        'boot_id': boot_id,
-        'uptime_s': round(uptime_s, 3),
-        'time_ns': wall_ns,
-        'link': dict(link),
-        'routes': [route_document(route, now) for route in routes],
-        'problems': dict(problems),
+        'limited_by': admission.limit.value,
+        'algorithm': admission.algorithm,
+        'rate_bytes_per_s': None if rate is None else round(rate),
+        'base_rtt_s': round(state.base_rtt_s, 4),
+        'rtt_s': round(state.rtt_s, 4),
+        'queue_delay_s': round(state.queue_delay_s, 4),
+        'window_bytes': state.window_bytes,
+        'fragment_bytes': admission.fragment_bytes,
+        'stalled': state.stalled,
+        'in_flight': admission.in_flight,
+        'in_flight_bytes': admission.in_flight_bytes,
+        'budget': None if admission.budget is None else admission.budget.document(now),
     }

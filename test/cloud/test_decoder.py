@@ -154,11 +154,12 @@ def test_abandoned_batch_is_explained_by_the_next_report() -> None:
     made.offer(route, 30)
     parcel = made.take()
     assert parcel is not None
-    feed(decoder, messages(parcel)[:2])
+    wire = messages(parcel, made.limit)
+    feed(decoder, wire[:2])
     feed(decoder, [(TOPIC, abandoned(BOOT, parcel.number))])
     assert decoder.robots['amr-07'].reassembler.held_bytes == 0
-    parcel.drop = Drop.ABANDONED
-    parcel.settle()
+    for _ in wire:
+        parcel.answered(Drop.ABANDONED)
     made.offer(route, 1)
     feed(decoder, made.send())
     assert losses(decoder) == (30, 0)

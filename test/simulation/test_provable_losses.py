@@ -88,19 +88,19 @@ def run(seed: int, vanish: float, abandon: float) -> tuple[list[Listener], list[
 def send(
     robot: VirtualRobot, listeners: list[Listener], random: Random, vanish: float, abandon: float
 ) -> None:
-    robot.outbox.ready(robot.now)
-    taken = robot.outbox.take(STREAMS[0].priority, float('inf'), random.choice([100, 1 << 20]))
+    taken = robot.taken(STREAMS[0].priority, random.choice([100, 1 << 20]))
     if not taken:
         return
-    parcel = robot.assembler.batch(STREAMS[0].priority, taken, robot.now, 1, robot.limit)
-    wire = messages(parcel)
+    parcel = robot.assembler.batch(STREAMS[0].priority, taken, robot.now, 1)
+    wire = messages(parcel, robot.limit)
     if random.random() < abandon and len(wire) > 1:
         for listener in listeners:
             listener.hear(wire[:1])
-        parcel.drop = Drop.ABANDONED
-        parcel.settle()
+        for _ in wire:
+            parcel.answered(Drop.ABANDONED)
         return
-    parcel.settle()
+    for _ in wire:
+        parcel.answered(None)
     for listener in listeners:
         if random.random() < vanish:
             for part in taken:

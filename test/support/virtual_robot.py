@@ -17,7 +17,7 @@
 from collections.abc import Sequence
 from random import Random
 
-from ros_cloud_bridge.core.outbox import Outbox
+from ros_cloud_bridge.core.outbox import Outbox, Taken
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.assembler import Assembler
 from ros_cloud_bridge.uplink.parcels import Parcel
@@ -88,14 +88,27 @@ class VirtualRobot:
         Take whatever waits in a class.
 
         :param priority: the class
-        :param max_bytes: raw bytes to aim at
+        :param max_bytes: bytes to aim at
         :returns: the parcel, or None when nothing waits
         """
-        taken = self.outbox.take(priority, float('inf'), max_bytes)
+        taken = self.taken(priority, max_bytes)
         if not taken:
             return None
         wall_ns = EPOCH_NS + round(self.now * 1e9)
-        return self.assembler.batch(priority, taken, self.now, wall_ns, self.limit)
+        return self.assembler.batch(priority, taken, self.now, wall_ns)
+
+    def taken(self, priority: Priority, max_bytes: int = 1 << 20) -> list[Taken]:
+        """
+        Take the samples of a batch.
+
+        :param priority: the class
+        :param max_bytes: bytes to aim at
+        :returns: samples by route; empty when nothing waits
+        """
+        for lead in self.outbox.ready(self.now, flush=True):
+            if lead.stream.priority is priority:
+                return self.outbox.take(lead, float('inf'), most=max_bytes)
+        return []
 
     def send(self, priority: Priority = Priority.NORMAL) -> list[Wire]:
         """
@@ -107,18 +120,36 @@ class VirtualRobot:
         parcel = self.take(priority)
         if parcel is None:
             return []
-        parcel.settle()
-        return messages(parcel)
+        return deliver(parcel, self.limit)
 
 
-def messages(parcel: Parcel) -> list[Wire]:
+def messages(parcel: Parcel, limit: int = 128 * 1024) -> list[Wire]:
     """
-    Give a parcel's MQTT messages.
+    Take a parcel's MQTT messages, without an answer to any.
 
     :param parcel: not sent yet
+    :param limit: largest payload, bytes
     :returns: topics and payloads
     """
-    return [(message.topic, message.payload) for message in parcel.messages]
+    wire = []
+    while not parcel.done:
+        message = parcel.next(limit)
+        wire.append((message.topic, message.payload))
+    return wire
+
+
+def deliver(parcel: Parcel, limit: int = 128 * 1024) -> list[Wire]:
+    """
+    Take a parcel's MQTT messages and have all of them answered.
+
+    :param parcel: not sent yet
+    :param limit: largest payload, bytes
+    :returns: topics and payloads
+    """
+    wire = messages(parcel, limit)
+    for _ in wire:
+        parcel.answered(None)
+    return wire
 
 
 def batch_payload(*sections: Section, number: int = 1, boot: bytes = BOOT) -> bytes:

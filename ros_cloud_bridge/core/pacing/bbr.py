@@ -22,6 +22,8 @@ queue that never runs empty: the next message leaves just before the link has se
 so that whatever is most urgent then still goes first.
 """
 
+import math
+
 from ros_cloud_bridge.core.pacing.control import Allowance
 from ros_cloud_bridge.core.pacing.flight import Answer
 from ros_cloud_bridge.core.pacing.model import LinkModel
@@ -105,7 +107,7 @@ class Bbr:
         if self._startup:
             held = model.rate * base
             return Allowance(window=max(2 * fragment, _STARTUP_GAIN * held), lead_s=base + 1.0)
-        slack = max(_LEAST_LEAD_S, _LEAD_S * (_LEAD_RATE / model.rate) ** 0.5)
+        slack = max(_LEAST_LEAD_S, _LEAD_S * math.sqrt(_LEAD_RATE / model.rate))
         slack += _SLACK_SHARE * base
         if self._probing:
             slack += fragment / model.rate

@@ -21,6 +21,7 @@ One pacer serves all MQTT sessions of a robot, for they share one link.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import math
 
 from ros_cloud_bridge.core.pacing.bbr import Bbr
 from ros_cloud_bridge.core.pacing.control import Control
@@ -96,6 +97,7 @@ class Pacer:
         self._flight = Flight()
         self._guaranteed = guaranteed_bytes_per_s
         self.max_in_flight = 20
+        self.rate_limit: float | None = None
         self._finish = 0.0
         self._stalled = False
         self._draining = False
@@ -120,10 +122,12 @@ class Pacer:
     def fragment_bytes(self) -> int:
         """Bytes of payload that hold the link for no longer than a fragment may."""
         rate = self._model.rate
+        if self.rate_limit is not None:
+            rate = min(rate, self.rate_limit)
         cost = min(
             rate * FRAGMENT_S,
             max(
-                _FRAGMENT_ROOT * (rate / _FRAGMENT_ROOT_RATE) ** 0.5,
+                _FRAGMENT_ROOT * math.sqrt(rate / _FRAGMENT_ROOT_RATE),
                 (rate - _FAST_RATE) * FRAGMENT_S,
             ),
         )
@@ -186,7 +190,7 @@ class Pacer:
         :param now: monotonic seconds
         :returns: 0 now, seconds until then, or None when an answer must come first
         """
-        overdue = self._overdue(now)
+        overdue = self.overdue(now)
         if not self._flight:
             return self._rest_of_drain(now)
         if self._draining or self._drains(now):
@@ -237,8 +241,13 @@ class Pacer:
         usual = min(finish, max(self._finish, finish - 0.25 * model.base_s))
         self._finish = usual
 
-    def _overdue(self, now: float) -> float | None:
-        """Notice answers that are overdue; returns seconds until the next may become so."""
+    def overdue(self, now: float) -> float | None:
+        """
+        Notice answers that are overdue; to be called every second at least.
+
+        :param now: monotonic seconds
+        :returns: 0 when one was given up for lost, else None: an answer must come first
+        """
         oldest = self._flight.oldest
         if oldest is None:
             return None

@@ -1,0 +1,475 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""
+The pump without thread and clock: what goes next over the link, and when.
+
+The bridge drives it with a broker and the machine's clocks, the simulation with a virtual link
+and virtual time; what it decides is the same.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ros_cloud_bridge.core.admission import Admission, CarrierLimits, Limit
+from ros_cloud_bridge.core.budget import MonthlyBudget
+from ros_cloud_bridge.core.ladder import Change, LinkLoad
+from ros_cloud_bridge.core.latched_turns import LatchedTurns
+from ros_cloud_bridge.core.outbox import BATCH_BYTES, Outbox, Taken
+from ros_cloud_bridge.core.pacing.flight import Packet
+from ros_cloud_bridge.core.pacing.pacer import link_cost, Pacer
+from ros_cloud_bridge.core.presence import Presence
+from ros_cloud_bridge.core.rate import TokenBucket
+from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.uplink.announcer import Announcer
+from ros_cloud_bridge.uplink.assembler import Assembler
+from ros_cloud_bridge.uplink.health import HealthReporter
+from ros_cloud_bridge.uplink.parcels import Message, Parcel
+from ros_cloud_bridge.uplink.portrait import SelfPortrait
+from ros_cloud_bridge.uplink.schedule import ANNOUNCEMENTS, Schedule
+from ros_cloud_bridge.uplink.steering import Steering
+from ros_cloud_bridge.values import (
+    BridgeConfig,
+    Drop,
+    Lease,
+    Priority,
+    Received,
+    StreamConfig,
+)
+from ros_cloud_bridge.wire.schema import Schema
+from ros_cloud_bridge.wire.topics import RobotTopics
+
+# A batch holds what the link sends in this time, and routes share one up to the other.
+_BATCH_S = 0.5
+_SHARED_BATCH_S = 0.05
+# Presence and notices go before everything else up to this share of the link.
+_STRICT_SHARE = 0.2
+_STRICT_BURST = 4096.0
+# Retained values stand in at most so many fragments.
+_LATCHED_FRAGMENTS = 64
+_SHORTEST_WAIT_S = 0.005
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Shipment:
+    """A message that is to be published now; given back with the broker's answer."""
+
+    message: Message
+    parcel: Parcel | None
+    expiry_s: float | None
+    packet: Packet
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload and topic."""
+        return len(self.message.payload) + len(self.message.topic.encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding:
+    """A batch to encode, which needs no lock: ``assemble`` makes the parcel."""
+
+    entries: Sequence[tuple[Route, int]]
+    assemble: Callable[[], Parcel]
+
+
+class Pump:
+    """
+    Everything between subscriptions and MQTT session that decides.
+
+    :param config: checked configuration
+    :param boot: boot id
+    :param topics: the robot's MQTT topics
+    :param presence: knows the connection
+    :param wall_ns: gives nanoseconds since the Unix epoch
+    :param budget: the month's data; None without one
+    :param now: monotonic seconds
+    """
+
+    def __init__(
+        self,
+        config: BridgeConfig,
+        *,
+        boot: bytes,
+        topics: RobotTopics,
+        presence: Presence,
+        wall_ns: Callable[[], int],
+        budget: MonthlyBudget | None,
+        now: float,
+    ) -> None:
+        self._topics = topics
+        self._wall_ns = wall_ns
+        self.outbox = Outbox()
+        self.portrait = SelfPortrait(
+            config, presence, topics, lambda: self.outbox.routes, wall_ns
+        )
+        self.assembler = Assembler(topics, boot, config.announce_period_s)
+        self.announcer = Announcer(
+            topics, self.portrait.birth, self.portrait.info, config.announce_period_s
+        )
+        self.schedule = Schedule(config.streams, now)
+        self.steering = Steering(config, now)
+        pacer = Pacer(config.link.algorithm, self.schedule.guarantees.total)
+        self.admission = Admission(config.link, pacer, budget, config.mqtt.tls is not None)
+        self.latched = LatchedTurns()
+        self.health = HealthReporter(self, now)
+        self.changes: deque[Change] = deque()
+        self.demand_changed = False
+        self.sent_bytes = 0
+        self.sent_messages = 0
+        self.flowing = False
+        self.flushing = False
+        self._notices: deque[Message] = deque()
+        self._outstanding: dict[Shipment, None] = {}
+        self._strict = TokenBucket(1.0, _STRICT_BURST, now)
+        self._connected = False
+
+    @property
+    def config(self) -> BridgeConfig:
+        """The configuration in force."""
+        return self.portrait.config
+
+    @property
+    def link_rate(self) -> float | None:
+        """Bytes per second that the link takes; None while unknown."""
+        return self.admission.pacer.rate_bytes_per_s
+
+    def open_route(
+        self,
+        stream: StreamConfig,
+        topic: str,
+        type_name: str,
+        *,
+        schema: Schema | None,
+        gated: bool,
+        now: float,
+    ) -> Route:
+        """
+        Give the route of a topic, made when new.
+
+        :param stream: the stream that gets the topic
+        :param topic: ROS topic
+        :param type_name: as in ``sensor_msgs/msg/Imu``
+        :param schema: the type's definition, or None when it has none
+        :param gated: whether the subscription itself keeps the rate
+        :param now: monotonic seconds
+        :returns: the route; the same as before for a topic that comes back
+        """
+        for route in self.outbox.routes:
+            known = (route.stream.name, route.topic, route.type_name)
+            if known == (stream.name, topic, type_name):
+                return route
+        route = Route(len(self.outbox.routes) + 1, stream, topic, type_name, gated)
+        route.schema_id = schema.id if schema is not None else ''
+        self.outbox.add(route)
+        self.steering.limit([route], now)
+        self.announcer.route_added(schema, now)
+        return route
+
+    def offer(
+        self,
+        route: Route,
+        samples: Sequence[Received],
+        drops: Sequence[tuple[Drop, int]],
+        now: float,
+    ) -> None:
+        """
+        Take in what a subscription received.
+
+        :param route: their route
+        :param samples: in the order of their arrival
+        :param drops: what was lost or left out before them, by reason
+        :param now: monotonic seconds
+        """
+        for reason, count in drops:
+            route.drops[reason] += count
+        route.offer(samples, now)
+        self.outbox.enforce(self.config.link.max_queued_bytes)
+
+    def configure(self, config: BridgeConfig, now: float) -> None:
+        """
+        Change what can change while running.
+
+        :param config: differs from the present one in such keys alone
+        :param now: monotonic seconds
+        """
+        self.portrait.config = config
+        streams = {stream.name: stream for stream in config.streams}
+        for route in self.outbox.routes:
+            route.stream = streams[route.stream.name]
+        self.assembler.announce_period_s = config.announce_period_s
+        self.announcer.period_s = config.announce_period_s
+        self.schedule.guarantees.configure(config.streams)
+        self.steering.configure(config)
+        self.admission.configure(config.link, now)
+        self._limit_routes(now)
+        self.announcer.route_added(None, now)
+
+    def lease(self, consumer: str, leases: Sequence[Lease], now: float) -> None:
+        """
+        Take a consumer's leases; ``health`` tells at once what became of them.
+
+        :param consumer: its name
+        :param leases: what it wants
+        :param now: monotonic seconds
+        """
+        self.steering.lease(consumer, leases, now)
+        self._limit_routes(now)
+        self.health.soon(now)
+
+    def connected(self, limits: CarrierLimits, look_first: bool, now: float) -> None:
+        """
+        Begin with a new connection, on which the session repeats what was not answered for.
+
+        :param limits: those of the broker
+        :param look_first: whether to wait for what stands at ``state``
+        :param now: monotonic seconds
+        """
+        self._connected = True
+        self.admission.connected(limits, now)
+        for shipment in self._outstanding:
+            message = shipment.message
+            self.admission.spent(len(message.payload), len(message.topic), now)
+            shipment.packet = self.admission.pacer.sent(shipment.size, now)
+        self.assembler.describe_again()
+        self.announcer.connected(now, look_first=look_first)
+
+    def disconnected(self) -> None:
+        """Send nothing until the next connection."""
+        self._connected = False
+        self.admission.disconnected()
+
+    def next(self, now: float) -> Shipment | Encoding | float | None:
+        """
+        Say what to do next.
+
+        :param now: monotonic seconds
+        :returns: a message to publish, a batch to encode, how many seconds to wait, or None when
+            only an event changes anything
+        """
+        self._steer(now)
+        if not self._connected:
+            return self.steering.next_at(now) - now
+        wait = self.admission.wait_s(now)
+        if wait is None:
+            return None
+        if wait > 0.0:
+            return wait
+        return self._next_message(now)
+
+    def _next_message(self, now: float) -> Shipment | Encoding | float | None:
+        strict = self._next_strict(now)
+        if strict is not None:
+            return strict
+        for parcel in self.schedule.expired(now):
+            self._abandon(parcel, Drop.EXPIRED)
+        latched: dict[int, Route] = {}
+        ready: list[Route] = []
+        if self.flowing:
+            self._repeat(now)
+            latched = {
+                route.number: route for route in self.latched.due(self.outbox.routes, now)
+            }
+            ready = self.outbox.ready(now, self.flushing)
+            ready += [route for route in latched.values() if route not in ready]
+        chosen = self.schedule.pick(ready, self._announcing(now), now, self.link_rate)
+        if isinstance(chosen, Parcel):
+            return self._ship_parcel(chosen, now)
+        if isinstance(chosen, Route):
+            if chosen.number in latched:
+                return self._encode_latched(chosen, now)
+            return self._encode(chosen, now)
+        if chosen == ANNOUNCEMENTS:
+            return self._announce(now)
+        self.admission.idle()
+        return self._wait_s(now)
+
+    def start(self, parcel: Parcel) -> None:
+        """
+        Take up an encoded batch.
+
+        :param parcel: as its ``Encoding`` made it
+        """
+        self.schedule.add(parcel)
+
+    def failed(self, encoding: Encoding) -> None:
+        """
+        Give a batch up that could not be encoded.
+
+        :param encoding: the batch
+        """
+        self.assembler.describe_again()
+        for route, count in encoding.entries:
+            route.settle(count, Drop.ABANDONED)
+
+    def answered(self, shipment: Shipment, drop: Drop | None, at: float | None) -> None:
+        """
+        Note what became of a message.
+
+        :param shipment: the message
+        :param drop: why it was lost, or None when the broker has it
+        :param at: monotonic seconds when the broker answered; None when it never did
+        """
+        if shipment not in self._outstanding:
+            return
+        del self._outstanding[shipment]
+        self.admission.settled(shipment.size)
+        if at is None:
+            self.admission.pacer.gave_up(shipment.packet)
+        else:
+            self.admission.pacer.answered(shipment.packet, at)
+        if drop is not None:
+            # Its descriptors may not have arrived either.
+            self.assembler.describe_again()
+        parcel = shipment.parcel
+        if parcel is None:
+            return
+        notice = parcel.answered(drop)
+        if parcel.done:
+            self.schedule.remove(parcel)
+        if notice is not None:
+            self._notices.append(notice)
+
+    def give_up(self, reason: Drop) -> int:
+        """
+        Give up whatever is not sent.
+
+        :param reason: why
+        :returns: how many samples
+        """
+        count = self.schedule.give_up(reason)
+        return count + sum(route.drop_all(reason) for route in self.outbox.routes)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no sample waits or is on its way."""
+        return not any(len(route) or route.in_flight for route in self.outbox.routes)
+
+    def _steer(self, now: float) -> None:
+        if now < self.steering.next_at(now):
+            return
+        limit = self.admission.limit
+        load = LinkLoad(
+            rate_bytes_per_s=self.link_rate,
+            limited=limit not in (Limit.APPLICATION, Limit.DISCONNECTED),
+            connected=self._connected,
+        )
+        changes = self.steering.look(self.outbox.routes, load, now)
+        self.changes.extend(changes)
+        self._limit_routes(now)
+
+    def _limit_routes(self, now: float) -> None:
+        if self.steering.limit(self.outbox.routes, now):
+            self.demand_changed = True
+
+    def _next_strict(self, now: float) -> Shipment | None:
+        self._strict.rate = _STRICT_SHARE * (self.link_rate or _STRICT_BURST)
+        if self._strict.wait_s(now) > 0.0:
+            return None
+        message = self._notices.popleft() if self._notices else self.announcer.next_state(now)
+        if message is None:
+            return None
+        self._strict.take(link_cost(len(message.payload) + len(message.topic)), now)
+        return self._ship(message, None, None, now)
+
+    def _announcing(self, now: float) -> bool:
+        return bool(self._notices) or self.announcer.waits(now) or self.health.due(now)
+
+    def _announce(self, now: float) -> Shipment | float:
+        expiry_s = None
+        message = self._notices.popleft() if self._notices else self.announcer.next(now)
+        if message is None:
+            message = self.health.message(now)
+            expiry_s = 3 * self.config.health_period_s
+        self.schedule.charge_announcement(link_cost(len(message.payload) + len(message.topic)))
+        return self._ship(message, None, expiry_s, now)
+
+    def _repeat(self, now: float) -> None:
+        topics = [route.topic for route in self.outbox.routes if route.latched is not None]
+        repeated = self.announcer.next_repetition(now, self.sent_bytes, topics)
+        if repeated is not None:
+            self.announcer.repeated(self.latched.again(self.outbox.routes, repeated))
+
+    def _encode(self, lead: Route, now: float) -> Encoding:
+        rate = self.link_rate or 0.0
+        fragment = float(self.admission.fragment_bytes)
+        taken = self.outbox.take(
+            lead,
+            float('inf') if self.flushing else now,
+            most=BATCH_BYTES if self.flushing else max(fragment, rate * _BATCH_S),
+            small=max(fragment, rate * _SHARED_BATCH_S),
+            busy=self.schedule.busy,
+        )
+        priority = lead.stream.priority
+        return Encoding(
+            entries=[(part.route, len(part.samples)) for part in taken],
+            assemble=lambda: self._assemble(priority, taken, now),
+        )
+
+    def _assemble(self, priority: Priority, taken: Sequence[Taken], now: float) -> Parcel:
+        return self.assembler.batch(priority, taken, now, self._wall_ns())
+
+    def _encode_latched(self, route: Route, now: float) -> Encoding:
+        assert route.latched is not None
+        self.latched.taken(route, now)
+        covered = len(route.take_if_latched())
+        values = route.latched.samples
+        fragment = self.admission.fragment_bytes
+        size = sum(len(entry.sample.cdr) for entry in values)
+        limit = max(fragment, round(size * route.wire_ratio / _LATCHED_FRAGMENTS))
+        most = self.admission.max_retained_bytes
+        if most:
+            limit = min(limit, most)
+        return Encoding(
+            entries=[(route, covered)],
+            assemble=lambda: self.assembler.latched(
+                route, values, covered, now, self._wall_ns(), limit
+            ),
+        )
+
+    def _ship_parcel(self, parcel: Parcel, now: float) -> Shipment:
+        message = parcel.next(self.admission.fragment_bytes)
+        if parcel.done:
+            self.schedule.remove(parcel)
+        size = link_cost(len(message.payload) + len(message.topic))
+        self.schedule.charge(parcel, size, now)
+        expires_at = parcel.expires_at
+        return self._ship(message, parcel, None if expires_at is None else expires_at - now, now)
+
+    def _ship(
+        self, message: Message, parcel: Parcel | None, expiry_s: float | None, now: float
+    ) -> Shipment:
+        topic = len(message.topic.encode())
+        packet = self.admission.sent(len(message.payload), topic, now)
+        shipment = Shipment(message=message, parcel=parcel, expiry_s=expiry_s, packet=packet)
+        self._outstanding[shipment] = None
+        self.sent_bytes += shipment.size
+        self.sent_messages += 1
+        return shipment
+
+    def _abandon(self, parcel: Parcel, reason: Drop) -> None:
+        notice = parcel.give_up(reason)
+        self.schedule.remove(parcel)
+        if notice is not None:
+            self._notices.append(notice)
+
+    def _wait_s(self, now: float) -> float:
+        dues = [self.announcer.next_due(), self.health.next_at, self.steering.next_at(now)]
+        due = self.outbox.next_due()
+        if due is not None and self.flowing:
+            dues.append(due)
+        # Never 0: a repetition that waits for its share is due all the time.
+        return max(_SHORTEST_WAIT_S, min(dues) - now)
