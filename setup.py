@@ -60,14 +60,15 @@ setup(
         'zstandard>=0.17',
     ],
     extras_require={
-        # Fields of samples without ROS, and MCAP files.
-        'cloud': ['mcap>=1.5', 'rosbags>=0.10'],
+        # Fields of samples without ROS, MCAP files, and what top draws with.
+        'cloud': ['mcap>=1.5', 'rich>=11.2', 'rosbags>=0.10'],
         # colcon runs the tests by pytest because it stands here.
         'test': [
             'hypothesis>=6.36',
             'mcap>=1.5',
             'mcap-ros2-support>=0.5',
             'pytest>=7.0',
+            'rich>=11.2',
             'rosbags>=0.10',
         ],
     },

@@ -30,6 +30,7 @@ SUBCOMMANDS = {
     'demo': ('ros_cloud_bridge.cli.demo', 'robot, bridge, broker and decoder on this machine'),
     'tail': ('ros_cloud_bridge.cli.tail', "print robots' live samples"),
     'record': ('ros_cloud_bridge.cli.record', "write robots' samples to an MCAP file"),
+    'top': ('ros_cloud_bridge.cli.top', "show robots' links, streams, ages and drops, live"),
     'check-config': ('ros_cloud_bridge.cli.check_config', 'check a parameter YAML'),
 }
 

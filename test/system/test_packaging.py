@@ -40,6 +40,7 @@ KEYS = {
     'mcap': 'mcap-ros2-support',
     'numpy': 'python3-numpy',
     'paho': 'python3-paho-mqtt',
+    'rich': 'python3-rich',
     'rosbags': 'python3-rosbags-pip',
     'yaml': 'python3-yaml',
     'zstandard': 'mcap-ros2-support',

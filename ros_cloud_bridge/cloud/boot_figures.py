@@ -1,0 +1,159 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Figures of one boot of a robot's bridge, from documents that tell of its routes in turns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ros_cloud_bridge.cloud.health import Health, RouteFigures
+from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.cloud.traffic import Traffic
+
+_MAX_ROUTES = 4096
+# A rate between two documents is shown for a few times as long as lay between them.
+_STALE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Difference:
+    """Two tellings of one route: what rose between them, and over how long."""
+
+    before: RouteFigures
+    after: RouteFigures
+    span_s: float
+    told_s: float
+
+    def fresh(self, now: float) -> bool:
+        return now - self.told_s <= max(_STALE_S, 3.0 * self.span_s)
+
+
+class BootFigures:
+    """
+    What is known of one boot.
+
+    :param boot_id: hexadecimal
+    """
+
+    def __init__(self, boot_id: str) -> None:
+        self.boot_id = boot_id
+        self.health = Health(boot_id=boot_id)
+        self.health_s: float | None = None
+        self.period_s = 0.0
+        self.routes: dict[int, RouteFigures] = {}
+        self.traffics: dict[int, Traffic] = {}
+        self._names: dict[int, tuple[str, str]] = {}
+        self._told_s: dict[int, float] = {}
+        self._differences: dict[int, _Difference] = {}
+
+    def add_health(self, health: Health, now: float) -> None:
+        """
+        Take in a document of this boot; routes that it does not tell of stay as they were.
+
+        :param health: what it says
+        :param now: monotonic seconds
+        """
+        if self.health_s is not None:
+            self.period_s = now - self.health_s
+        self.health, self.health_s = health, now
+        # The robot's own time: what lies between two arrivals says more of the link.
+        at_s = now if health.uptime_s is None else health.uptime_s
+        for route in health.routes:
+            if self._note(route.route, route.stream, route.topic):
+                self._tell(route, at_s, now)
+
+    def traffic(self, sample: Sample, since_s: float, window_s: float) -> Traffic | None:
+        """
+        Give where a route's samples are counted.
+
+        :param sample: one of the route's
+        :param since_s: since when we listen, monotonic
+        :param window_s: how many last seconds count
+        :returns: None when there are too many routes
+        """
+        if not self._note(sample.route, sample.stream, sample.topic):
+            return None
+        if sample.route not in self.traffics:
+            self.traffics[sample.route] = Traffic(since_s, window_s)
+        return self.traffics[sample.route]
+
+    def numbers(self) -> list[int]:
+        """
+        Name all routes.
+
+        :returns: their numbers, rising
+        """
+        return sorted(self._names)
+
+    def names(self, route: int) -> tuple[str, str]:
+        """
+        Say what a route stands for.
+
+        :param route: a known number
+        :returns: stream and topic
+        """
+        return self._names[route]
+
+    def per_s(self, route: int, figure: str, now: float) -> float | None:
+        """
+        Say how fast a figure rises.
+
+        :param route: number
+        :param figure: as in ``wire_bytes``
+        :param now: monotonic seconds
+        :returns: None unless told twice, and lately
+        """
+        pair = self._differences.get(route)
+        if pair is None or not pair.fresh(now):
+            return None
+        before, after = pair.before.figures.get(figure), pair.after.figures.get(figure)
+        if before is None or after is None:
+            return None
+        return max(0.0, after - before) / pair.span_s
+
+    def drops_per_s(self, route: int, now: float) -> Mapping[str, float] | None:
+        """
+        Say how fast samples are dropped.
+
+        :param route: number
+        :param now: monotonic seconds
+        :returns: rates above zero by reason; None unless told twice, and lately
+        """
+        pair = self._differences.get(route)
+        if pair is None or not pair.fresh(now):
+            return None
+        return {
+            reason: (count - pair.before.dropped.get(reason, 0)) / pair.span_s
+            for reason, count in pair.after.dropped.items()
+            if count > pair.before.dropped.get(reason, 0)
+        }
+
+    def _note(self, route: int, stream: str, topic: str) -> bool:
+        if route not in self._names and len(self._names) >= _MAX_ROUTES:
+            return False
+        known = self._names.get(route, ('', ''))
+        self._names[route] = (stream or known[0], topic or known[1])
+        return True
+
+    def _tell(self, route: RouteFigures, at_s: float, now: float) -> None:
+        before = self.routes.get(route.route)
+        span_s = at_s - self._told_s.get(route.route, at_s)
+        # A document that comes twice, or late, says nothing new.
+        if before is not None and span_s <= 0.0:
+            return
+        if before is not None:
+            self._differences[route.route] = _Difference(
+                before=before, after=route, span_s=span_s, told_s=now
+            )
+        self.routes[route.route], self._told_s[route.route] = route, at_s
