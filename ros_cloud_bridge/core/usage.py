@@ -35,6 +35,7 @@ ahead by mistake. So:
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
+import math
 from typing import NamedTuple
 
 # No clock is right that says it is earlier than this program, or so late.
@@ -91,7 +92,8 @@ def month_at(wall_s: float, reset_day: int) -> Month:
     :param reset_day: day on which the month begins at 00:00 UTC, 1 to 28
     :returns: the month
     """
-    day = datetime.fromtimestamp(wall_s, timezone.utc).date()
+    # Whole seconds: datetime rounds to microseconds, perhaps up into the next day.
+    day = datetime.fromtimestamp(math.floor(wall_s), timezone.utc).date()
     begin = day.replace(day=reset_day)
     if day < begin:
         begin = _shifted(begin, -1)

@@ -62,9 +62,13 @@ def test_month(at: tuple[int, ...], day: int, begin: str, end: tuple[int, ...]) 
     assert month.end_s == _seconds(end)
 
 
+def test_last_moment_of_a_month() -> None:
+    assert month_at(math.nextafter(DECEMBER, 0.0), 1).key == '2026-11-01'
+
+
 def _seconds(at: tuple[int, ...]) -> float:
-    year, month, day, *rest = at
-    return datetime(year, month, day, *rest, tzinfo=timezone.utc).timestamp()
+    year, month, day, hour, minute, second = (*at, 0, 0, 0)[:6]
+    return datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc).timestamp()
 
 
 @given(st.floats(NOVEMBER - 900 * DAY_S, NOVEMBER + 9000 * DAY_S), st.integers(1, 28))
@@ -259,6 +263,13 @@ def test_hour_ahead_over_the_month_s_end_and_back() -> None:
     tested.set_clock(DECEMBER - 1800 + 60, now + 60)
     assert used(tested, now + 60) == 1_002_030
     assert used(tested, now + 60 + 1800) == 2030
+
+
+def test_clock_that_is_slewed_over_the_month_s_end_begins_at_zero() -> None:
+    tested = budget(wall=DECEMBER - 60)
+    tested.spent(2000, 0.0)
+    tested.set_clock(DECEMBER + 0.25, 59.75)
+    assert used(tested, 59.75) == 0
 
 
 def test_slow_clock_of_a_stored_robot() -> None:
