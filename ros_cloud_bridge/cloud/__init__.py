@@ -16,6 +16,7 @@
 
 from ros_cloud_bridge.cloud.consumer import Consumer, ConsumerCounts
 from ros_cloud_bridge.cloud.decoder import Decoder
+from ros_cloud_bridge.cloud.leasing import LeaseState
 from ros_cloud_bridge.cloud.losses import RouteLosses
 from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.sample import Sample
@@ -26,6 +27,7 @@ __all__ = [
     'Consumer',
     'ConsumerCounts',
     'Decoder',
+    'LeaseState',
     'ProtocolError',
     'RobotState',
     'RouteLosses',

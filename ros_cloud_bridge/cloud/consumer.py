@@ -15,7 +15,7 @@
 """A consumer: subscribes to robots at a broker, decodes, asks for what is missing."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 import fnmatch
 import logging
 import re
@@ -25,8 +25,10 @@ import time
 from types import TracebackType
 
 from ros_cloud_bridge.cloud.asking import Asker
+from ros_cloud_bridge.cloud.checks import check_lease, check_name, check_robots, check_root
 from ros_cloud_bridge.cloud.decoder import Decoder
 from ros_cloud_bridge.cloud.inbox import DEFAULT_MAX_BYTES, Inbox
+from ros_cloud_bridge.cloud.leasing import Leases, LeaseState
 from ros_cloud_bridge.cloud.presence import Presence, RobotState
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import ConfigError, ProtocolError
@@ -40,7 +42,7 @@ from ros_cloud_bridge.mqtt.events import (
     SessionFull,
 )
 from ros_cloud_bridge.mqtt.session import Session
-from ros_cloud_bridge.values import MqttConfig
+from ros_cloud_bridge.values import Lease, MqttConfig
 from ros_cloud_bridge.wire.announce import Ask, encode_ask
 from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic, RobotTopics
 
@@ -92,6 +94,8 @@ class Consumer:
     :param on_sample: takes each sample
     :param robots: a robot id, or a glob over robot ids
     :param root: the fleet's topic root
+    :param name: what robots know this consumer by, as in their allow list of leases; two at a time
+        should not share one. Made up when empty
     :param ordered: hand each route's samples on in the order of their sequence numbers
     :param on_state: takes the coming and going of robots
     :param on_link: takes the broker connection's ups and downs
@@ -106,13 +110,16 @@ class Consumer:
         *,
         robots: str = '*',
         root: str = DEFAULT_ROOT,
+        name: str = '',
         ordered: bool = False,
         on_state: Callable[[RobotState], None] | None = None,
         on_link: Callable[[SessionEvent], None] | None = None,
         max_queued_bytes: int = DEFAULT_MAX_BYTES,
     ) -> None:
-        _check_root(root)
-        _check_robots(robots)
+        check_root(root)
+        check_robots(robots)
+        if name:
+            check_name(name)
         self._exact = None if is_glob(robots) else robots
         self._takes = re.compile(fnmatch.translate(robots)).fullmatch
         self._root = root
@@ -126,13 +133,15 @@ class Consumer:
         self._noted: set[str] = set()
         self._overflow_said = 0.0
         self._overflow_seen = 0
-        self.name = config.client_id or f'rcb-{secrets.token_hex(6)}'
+        client_id = config.client_id or f'rcb-{secrets.token_hex(6)}'
+        self.name = name or client_id
+        self._leases = Leases(self.name)
         batches = re.compile(re.escape(root) + '/[^/]*/(b|latched)/')
         self._inbox = Inbox(lambda topic: batches.match(topic) is not None, max_queued_bytes)
         level = self._exact or '+'
         self._session = Session(
             config,
-            client_id=self.name,
+            client_id=client_id,
             subscriptions=[f'{root}/{level}/{kind}' for kind in _KINDS],
             on_event=self._receive,
         )
@@ -162,15 +171,55 @@ class Consumer:
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """
-        Leave the broker, handle what has already come, and end.
+        Give all leases back, leave the broker, handle what has already come, and end.
 
         :param timeout_s: for each of the two steps
         """
-        self._session.stop(timeout_s)
+        farewell = [
+            self._request(robot_id, Ask(leases=leases))
+            for robot_id, leases in self._leases.give_back().items()
+        ]
+        # Without a connection nobody hears it, and the leases end by themselves.
+        self._session.stop(timeout_s, farewell if self._session.connected else [])
         self._stopping.set()
         self._inbox.wake()
         if self._thread.ident is not None and threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
+
+    def lease(self, robot_id: str, stream: str, hz: float = 0.0, seconds: float = 60.0) -> None:
+        """
+        Lease a stream that flows on demand, and renew the lease until :meth:`release`.
+
+        What the robot says to it comes with its next ``health``; see :attr:`leases`. May be called
+        from any thread, and again to change the rate.
+
+        :param robot_id: one of the robots that this consumer receives
+        :param stream: the stream's name
+        :param hz: wanted rate; 0 for as fast as the stream allows
+        :param seconds: how long the stream shall go on if this consumer vanishes; at least 3
+        :raises ConfigError: names the argument that cannot be used, or ``name`` when no robot can
+            allow this consumer's name
+        """
+        check_name(self.name)
+        if is_glob(robot_id) or not self._takes(robot_id):
+            raise ConfigError('robot', f'{robot_id!r} is no robot that this consumer receives')
+        check_robots(robot_id)
+        check_lease(stream, hz, seconds)
+        self._leases.keep(robot_id, Lease(stream=stream, hz=hz, seconds=seconds))
+
+    def release(self, robot_id: str, stream: str) -> None:
+        """
+        Give a lease back.
+
+        :param robot_id: the robot
+        :param stream: the stream's name; one that is not leased is fine
+        """
+        self._leases.release(robot_id, stream)
+
+    @property
+    def leases(self) -> tuple[LeaseState, ...]:
+        """What has become of each lease that was not released."""
+        return self._leases.states
 
     @property
     def connected(self) -> bool:
@@ -227,6 +276,7 @@ class Consumer:
         if not isinstance(event, Received):
             if isinstance(event, Connected):
                 self._asker.reconnected()
+                self._leases.again()
             if self._on_link is not None:
                 self._guarded(self._on_link, event)
             return
@@ -242,12 +292,18 @@ class Consumer:
             return
         if name is not None and name.kind == 'state' and event.payload:
             self._changed(name.robot_id, retained=event.retain)
+        elif name is not None and name.kind == 'health' and event.payload:
+            health = self._decoder.robots[name.robot_id].documents['health']
+            self._leases.heard(name.robot_id, health, time.monotonic())
         for sample in samples:
             self._hand_on(sample)
 
     def _changed(self, robot_id: str, *, retained: bool) -> None:
         document = self._decoder.robots[robot_id].documents['state']
         state = self._presence.update(robot_id, document, retained)
+        if state is not None and state.online:
+            # A bridge that was started again knows of no lease.
+            self._leases.again(robot_id)
         if state is not None and self._on_state is not None:
             self._guarded(self._on_state, state)
 
@@ -275,7 +331,9 @@ class Consumer:
             if self._presence.online(robot_id) is not False
         }
         asks = self._asker.due(wanted, self._uninformed(), now)
-        for robot_id, ask in asks.items():
+        leases = self._leases.due(lambda robot: self._presence.online(robot) is False, now)
+        for robot_id in {**asks, **leases}:
+            ask = replace(asks.get(robot_id, Ask()), leases=leases.get(robot_id, ()))
             self._ask(robot_id, ask)
 
     def _uninformed(self) -> list[str]:
@@ -291,15 +349,16 @@ class Consumer:
         return lacking
 
     def _ask(self, robot_id: str, ask: Ask) -> None:
-        topic = RobotTopics(self._root, robot_id).ask(self.name)
         try:
-            self._session.publish(
-                Outgoing(topic=topic, payload=encode_ask(ask), expiry_s=_ASK_EXPIRY_S)
-            )
+            self._session.publish(self._request(robot_id, ask))
         except (SessionFull, ValueError) as error:
             _log.debug('cannot ask %r now: %s', robot_id, error)
             return
         self._tally.asks += 1
+
+    def _request(self, robot_id: str, ask: Ask) -> Outgoing:
+        topic = RobotTopics(self._root, robot_id).ask(self.name)
+        return Outgoing(topic=topic, payload=encode_ask(ask), expiry_s=_ASK_EXPIRY_S)
 
     def _note(self, kind: str, error: Exception, *, topic: str = '', trace: bool = False) -> None:
         """Log an error, unless one of its kind has been logged."""
@@ -336,13 +395,3 @@ def printable(text: str, limit: int = 400) -> str:
 def _kind_of(text: str) -> str:
     """Tell what is alike in two messages about different values."""
     return re.sub(r"'[^']*'|\"[^\"]*\"|\d+", '', text)[:60]
-
-
-def _check_root(root: str) -> None:
-    if not root or root.startswith(('/', '$')) or root.endswith('/') or set('#+\0') & set(root):
-        raise ConfigError('root', f"{root!r} is no topic prefix such as '{DEFAULT_ROOT}'")
-
-
-def _check_robots(robots: str) -> None:
-    if not robots or set('#+/\0') & set(robots):
-        raise ConfigError('robot', f'{robots!r} is neither a robot id nor a glob over robot ids')
