@@ -33,6 +33,7 @@ from ros_cloud_bridge.cli.consuming import (
     topic_filter,
     wait,
 )
+from ros_cloud_bridge.cli.leasing import add_lease_arguments, Leasing
 from ros_cloud_bridge.cli.mqtt_options import add_mqtt_arguments, mqtt_config
 from ros_cloud_bridge.cloud.consumer import Consumer, is_glob, printable
 from ros_cloud_bridge.cloud.presence import RobotState
@@ -61,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--robot is one exact robot id. What a ROS name cannot hold becomes _, and a robot whose '
         'prefix is taken already gets _2, _3, … behind it',
     )
+    add_lease_arguments(parser)
     add_mqtt_arguments(parser)
 
 
@@ -76,15 +78,17 @@ def run(args: argparse.Namespace) -> int:
     config = mqtt_config(args)
     wanted = topic_filter(args)
     link = LinkReporter(config)
+    leasing = Leasing(args)
     log_to_stderr()
     # From before the file exists on: whoever stops us gets a finished one.
     with stop_on_signals() as stop:
-        writing = _Writing(wanted, args.count, stop)
+        writing = _Writing(wanted, args.count, stop, leasing)
         consumer = Consumer(
             config,
             writing.sample,
             robots=args.robot,
             root=args.root,
+            name=args.name,
             on_state=writing.state,
             on_link=link,
         )
@@ -93,8 +97,9 @@ def run(args: argparse.Namespace) -> int:
                 stream, prefix=_prefixed(args), is_latched=partial(_is_latched, consumer)
             )
             writing.recorder = recorder
+            leasing.begin(consumer)
             with consumer:
-                wait(stop, args.seconds, writing.flush)
+                wait(stop, args.seconds, writing.each_turn)
             recorder.close(consumer.decoder.losses())
     _print_table(recorder.close())
     report_losses(consumer, wanted)
@@ -108,12 +113,17 @@ class _Writing:
     """Hands samples to the recorder; as a context manager it keeps the file's first error."""
 
     def __init__(
-        self, wanted: Callable[[str], bool], count: int | None, stop: threading.Event
+        self,
+        wanted: Callable[[str], bool],
+        count: int | None,
+        stop: threading.Event,
+        leasing: Leasing,
     ) -> None:
         self.recorder: Recorder | None = None
         self._wanted = wanted
         self._left = count
         self._stop = stop
+        self._leasing = leasing
         self._next_flush = time.monotonic() + _FLUSH_S
         self.failed: OSError | None = None
 
@@ -139,9 +149,11 @@ class _Writing:
                 self._stop.set()
 
     def state(self, state: RobotState) -> None:
+        self._leasing.state(state)
         say(state_text(state))
 
-    def flush(self) -> None:
+    def each_turn(self) -> None:
+        self._leasing.tell()
         now = time.monotonic()
         if now >= self._next_flush and self.recorder is not None:
             self._next_flush = now + _FLUSH_S

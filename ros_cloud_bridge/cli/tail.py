@@ -33,6 +33,7 @@ from ros_cloud_bridge.cli.consuming import (
     topic_filter,
     wait,
 )
+from ros_cloud_bridge.cli.leasing import add_lease_arguments, Leasing
 from ros_cloud_bridge.cli.mqtt_options import add_mqtt_arguments, mqtt_config
 from ros_cloud_bridge.cloud.consumer import Consumer
 from ros_cloud_bridge.cloud.format import FieldFilter, sample_json, sample_text
@@ -69,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='print the coming and going of robots among the samples, not on stderr',
     )
+    add_lease_arguments(parser)
     add_mqtt_arguments(parser)
 
 
@@ -83,19 +85,27 @@ def run(args: argparse.Namespace) -> int:
     config = mqtt_config(args)
     wanted = topic_filter(args)
     link = LinkReporter(config)
+    leasing = Leasing(args)
     log_to_stderr()
     with stop_on_signals() as stop:
         printer = _Printer(args, wanted, stop)
+
+        def state(state: RobotState) -> None:
+            leasing.state(state)
+            printer.state(state)
+
         consumer = Consumer(
             config,
             printer.sample,
             robots=args.robot,
             root=args.root,
-            on_state=printer.state,
+            name=args.name,
+            on_state=state,
             on_link=link,
         )
+        leasing.begin(consumer)
         with consumer:
-            wait(stop, args.seconds)
+            wait(stop, args.seconds, leasing.tell)
     if printer.broken:
         # Whoever read our output has gone; Python would complain as it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
