@@ -19,7 +19,7 @@ from enum import Enum
 from typing import Protocol
 
 from ros_cloud_bridge.core.budget import MonthlyBudget
-from ros_cloud_bridge.core.link_bytes import link_bytes
+from ros_cloud_bridge.core.link_bytes import connect_bytes, link_bytes, TOPIC_ALIAS_BYTES
 from ros_cloud_bridge.core.pacing.flight import Packet
 from ros_cloud_bridge.core.pacing.pacer import Pacer
 from ros_cloud_bridge.core.rate import TokenBucket
@@ -58,6 +58,10 @@ class CarrierLimits(Protocol):
     @property
     def max_retained_bytes(self) -> int:
         """Largest retained payload; 0 as large as any."""
+
+    @property
+    def topic_aliases(self) -> int:
+        """How many topics an alias may stand for."""
 
     @property
     def max_messages_per_s(self) -> float:
@@ -122,6 +126,8 @@ class Admission:
         """
         self._limits = limits
         self.pacer.connected(now)
+        if self.budget is not None:
+            self.budget.spent(connect_bytes(tls=self._tls), now)
         self.pacer.max_in_flight = limits.max_in_flight
         self.configure(self._link, now)
 
@@ -229,8 +235,17 @@ class Admission:
         :param topic: bytes of its topic
         :param now: monotonic seconds
         """
-        if self.budget is not None:
-            self.budget.spent(link_bytes(payload, topic, tls=self._tls), now)
+        if self.budget is None:
+            return
+        alias = self._limits is not None and self._limits.topic_aliases > 0
+        cost = link_bytes(
+            payload,
+            0 if alias else topic,
+            property_bytes=TOPIC_ALIAS_BYTES if alias else 0,
+            tls=self._tls,
+            alone=self._in_flight == 0,
+        )
+        self.budget.spent(cost, now)
 
     def settled(self, size: int) -> None:
         """

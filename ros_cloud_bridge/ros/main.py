@@ -31,6 +31,9 @@ from ros_cloud_bridge.ros.uplink import UplinkNode
 
 # How long a signal may wait to be noticed: rclpy's wait is not interrupted by one.
 _SPIN_S = 0.2
+# How long a thread may keep the interpreter while another wants it. By default 5 ms: as much as an
+# answer of the broker would wait behind a busy subscription, and look like a queue in the link.
+_SWITCH_S = 0.001
 
 
 def main(argv: Sequence[str] | None = None, journal_file: Path | None = None) -> int:
@@ -71,6 +74,7 @@ def _host(stopping: list[int], journal: Journal | None) -> int:
         if node.get_parameter_or('auto_start').value is not False and not _start(node):
             return 2
         _spare_the_collector()
+        sys.setswitchinterval(_SWITCH_S)
         while not stopping and rclpy.ok():
             executor.spin_once(timeout_sec=_SPIN_S)
         return 0

@@ -52,8 +52,10 @@ from ros_cloud_bridge.values import (
 from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
 
-# A batch holds what the link sends in this time, and routes share one up to the other.
+# A batch holds what the link sends in this time, and never more fragments than this: what is in a
+# batch cannot be replaced any more. Routes share one up to what the link sends in the other time.
 _BATCH_S = 0.5
+_BATCH_FRAGMENTS = 16
 _SHARED_BATCH_S = 0.05
 # Presence and notices go before everything else up to this share of the link.
 _STRICT_SHARE = 0.2
@@ -406,10 +408,11 @@ class Pump:
     def _encode(self, lead: Route, now: float) -> Encoding:
         rate = self.link_rate or 0.0
         fragment = float(self.admission.fragment_bytes)
+        most = max(fragment, min(rate * _BATCH_S, _BATCH_FRAGMENTS * fragment))
         taken = self.outbox.take(
             lead,
             float('inf') if self.flushing else now,
-            most=BATCH_BYTES if self.flushing else max(fragment, rate * _BATCH_S),
+            most=BATCH_BYTES if self.flushing else most,
             small=max(fragment, rate * _SHARED_BATCH_S),
             busy=self.schedule.busy,
         )

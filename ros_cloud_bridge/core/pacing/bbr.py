@@ -101,7 +101,7 @@ class Bbr:
 
     def allowance(self, model: LinkModel, fragment: float) -> Allowance:
         """Say what may be in flight."""
-        if self._stalled:
+        if self._stalled or not model.known:
             return Allowance(window=1.0, lead_s=0.0)
         base = model.base_s
         if self._startup:

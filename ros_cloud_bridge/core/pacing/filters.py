@@ -55,6 +55,17 @@ class WindowedExtreme(Generic[T]):
         """The extreme and its fact; None before the first value."""
         return self._values[0][1:] if self._values else None
 
+    def best_since(self, now: float) -> float:
+        """
+        Give the extreme of the window that ends now.
+
+        :param now: monotonic seconds
+        :returns: the value; 0 when there is none
+        """
+        while self._values and self._values[0][0] < now - self.window_s:
+            self._values.popleft()
+        return self._values[0][1] if self._values else 0.0
+
     @property
     def best_at(self) -> float:
         """When the extreme was added; minus infinity before the first value."""

@@ -85,6 +85,6 @@ class Ledbat:
 
     def allowance(self, model: LinkModel, fragment: float) -> Allowance:
         """Say what may be in flight."""
-        if self._stalled:
+        if self._stalled or not model.known:
             return Allowance(window=1.0, lead_s=0.0)
         return Allowance(window=self._window, lead_s=float('inf'))

@@ -25,6 +25,7 @@ import math
 
 from ros_cloud_bridge.core.pacing.bbr import Bbr
 from ros_cloud_bridge.core.pacing.control import Control
+from ros_cloud_bridge.core.pacing.filters import WindowedExtreme
 from ros_cloud_bridge.core.pacing.flight import Flight, Packet
 from ros_cloud_bridge.core.pacing.ledbat import Ledbat
 from ros_cloud_bridge.core.pacing.model import LinkModel
@@ -43,6 +44,10 @@ _FRAGMENT_ROOT = 960.0
 _FRAGMENT_ROOT_RATE = 32_000.0
 # On fast links it is what saves work that counts.
 _FAST_RATE = 500_000.0
+# What may be in flight grows to so many times what was there lately: a rate that was measured on
+# a few small messages has not been tried yet (RFC 7661 says the same of TCP's window).
+_GROWTH = 2.0
+_LATELY_S = 3.0
 # Part of the broker's window of messages that a long path may fill.
 _WINDOW_SHARE = 0.7
 # Ethernet, IPv4 and TCP with time stamps; PUBLISH with packet id and topic alias.
@@ -95,6 +100,8 @@ class Pacer:
         self._control = ALGORITHMS[algorithm]()
         self._model = LinkModel()
         self._flight = Flight()
+        self._peaks: WindowedExtreme[None] = WindowedExtreme(_LATELY_S)
+        self._tried = 0.0
         self._guaranteed = guaranteed_bytes_per_s
         self.max_in_flight = 20
         self.rate_limit: float | None = None
@@ -113,6 +120,8 @@ class Pacer:
         self._flight.clear()
         self._model.reset()
         self._control.reset()
+        self._peaks.clear()
+        self._tried = 0.0
         self._finish = now
         self._stalled = self._draining = False
         self._drained_at = now
@@ -134,6 +143,7 @@ class Pacer:
         # A long path must not be limited by the number of messages that the broker takes.
         cost = max(cost, rate * self._model.base_s / (_WINDOW_SHARE * self.max_in_flight))
         segment = SEGMENT_BYTES + _SEGMENT_OVERHEAD
+        cost = min(cost, max(segment, _GROWTH * self._tried))
         if cost > SEGMENT_BYTES:
             # Whole segments: a short one at the end of each fragment would cost a header.
             return max(1, round(cost / segment)) * SEGMENT_BYTES - _PUBLISH_OVERHEAD
@@ -163,9 +173,11 @@ class Pacer:
         :param packet: the message
         :param at: monotonic seconds, when the answer came
         """
+        before = self._flight.bytes
         answer = self._flight.answered(packet, at)
         if answer is None:
             return
+        self._peaks.add(before, at, None)
         self._stalled = False
         self._model.answered(answer)
         self._correct_finish(at)
@@ -191,12 +203,14 @@ class Pacer:
         :returns: 0 now, seconds until then, or None when an answer must come first
         """
         overdue = self.overdue(now)
+        self._tried = self._peaks.best_since(now)
         if not self._flight:
             return self._rest_of_drain(now)
         if self._draining or self._drains(now):
             return overdue
         allowance = self._control.allowance(self._model, self._fragment_cost)
-        if self._flight.bytes >= max(allowance.window, self._guaranteed_window):
+        window = min(allowance.window, max(2 * self._fragment_cost, _GROWTH * self._tried))
+        if self._flight.bytes >= max(window, self._guaranteed_window):
             return overdue
         if self._flight.bytes < self._guaranteed_window:
             return 0.0
