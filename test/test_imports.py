@@ -47,7 +47,7 @@ ROOMS = {
     'link': LEAVES | {'mqtt', 'uplink'},
     'metering': LEAVES | {'core', 'store', 'link'},
     'bridge': LEAVES | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering'},
-    'ros': LEAVES | {'core', 'wire', 'bridge', 'link', 'journal', 'host_lock'},
+    'ros': LEAVES | {'core', 'wire', 'uplink', 'bridge', 'link', 'journal', 'host_lock'},
     'cloud': LEAVES | {'wire', 'mqtt'},
     '__main__': {'cli'},
 }

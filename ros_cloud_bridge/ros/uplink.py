@@ -30,6 +30,7 @@ from ros_cloud_bridge.core.selection import TopicSelector
 from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.host_lock import HostLock
 from ros_cloud_bridge.journal import Journal
+from ros_cloud_bridge.ros.diagnostics import DiagnosticsPublisher
 from ros_cloud_bridge.ros.parameters import adopt_overrides, read_parameters, try_change
 from ros_cloud_bridge.ros.routes import RouteManager
 from ros_cloud_bridge.ros.taking import STEADY_CLOCK
@@ -57,6 +58,7 @@ class UplinkNode(LifecycleNode):
         self._routes: RouteManager | None = None
         self._timer: Timer | None = None
         self._demand: GuardCondition | None = None
+        self._diagnostics: DiagnosticsPublisher | None = None
         adopt_overrides(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
@@ -96,6 +98,11 @@ class UplinkNode(LifecycleNode):
             self._config.discovery.period_s, self._refresh, clock=STEADY_CLOCK
         )
         self._refresh()
+        if self._diagnostics is None:
+            # It goes on while the bridge is inactive: the connection does so too.
+            self._diagnostics = DiagnosticsPublisher(
+                self, self._config.diagnostics_period_s, self._bridge.report, self._log
+            )
         return super().on_activate(state)
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
@@ -152,6 +159,9 @@ class UplinkNode(LifecycleNode):
 
     def _let_go(self) -> None:
         self._unsubscribe()
+        if self._diagnostics is not None:
+            self._diagnostics.close()
+            self._diagnostics = None
         if self._bridge is not None:
             self._bridge.stop()
             self._bridge = None
