@@ -73,6 +73,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add('--limit', type=int, default=netns.LIMIT_BYTES, help="the shaper's queue, bytes")
     add('--burst', type=int, default=netns.BURST_BYTES, help="the shaper's bucket, bytes")
     add('--reverse', type=float, default=netns.REVERSE_KBIT, help='rate back, kbit/s')
+    add('--modem', action='store_true', help="shape in a router, not on the robot's own device")
     args = parser.parse_args(argv)
     bridges = [f'bridge:{name}' for name in args.algorithm] or ['bridge']
     if args.subjects:
@@ -165,6 +166,7 @@ def run_scenario(scenario: Scenario, args: argparse.Namespace) -> list[dict[str,
             limit_bytes=args.limit,
             burst_bytes=args.burst,
             reverse_kbit=args.reverse,
+            modem=args.modem,
         )
         with tempfile.TemporaryDirectory(prefix='benchmark-') as folder, link:
             place = (Path(folder), tuple(args.param), recordings_folder())
@@ -217,8 +219,9 @@ def explain(args: argparse.Namespace) -> str:
     :param args: the command line
     :returns: lines
     """
+    place = 'in a router' if args.modem else "on the robot's device"
     return (
-        f'shaper: tbf, burst {args.burst:,} B, limit {args.limit:,} B, no offloads; '
+        f'shaper: tbf {place}, burst {args.burst:,} B, limit {args.limit:,} B, no offloads; '
         f'back {args.reverse:g} kbit/s.\n'
         f'Figures leave out the first {SETTLE_S:g} s of each phase, but for "p95 all".\n'
         'p50 p95 p99: age of the lead topic on arrival; stale: age of the newest one in the\n'
@@ -246,7 +249,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'link.py: {reason}', file=sys.stderr)
         return 2
     # Else neither namespaces nor children would be removed.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     # A graph of its own: neither may other robots load this one, nor this load others.
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
@@ -267,7 +270,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.json:
         document = {
             'machine': machine(),
-            'shaper': {name: getattr(args, name) for name in ('limit', 'burst', 'reverse')},
+            'shaper': {
+                name: getattr(args, name) for name in ('limit', 'burst', 'reverse', 'modem')
+            },
             'settle_s': SETTLE_S,
             'results': results,
         }

@@ -21,7 +21,7 @@ from typing import Any
 
 from commands import percentile
 from link_load import POSE
-from link_rig import Mark, Run
+from link_record import Mark, Run
 from link_scenarios import lead_topic, Phase
 from tables import number, table
 
@@ -143,7 +143,7 @@ def _stale(seen: Sequence[tuple[int, int]], begin: int, end: int) -> list[tuple[
 
 
 def _fairness(payload: dict[str, int]) -> float | None:
-    if len(payload) < 2 or not max(payload.values()):
+    if len(payload) < 2 or not min(payload.values()):
         return None
     return min(payload.values()) / max(payload.values())
 

@@ -111,18 +111,19 @@ def _finish(ages: Any, rates: Any, line: dict[str, Any]) -> None:
     low, high = ages.get_ylim()
     # Room for the phases' names.
     ages.set_ylim(low, high * 3)
-    ages.set_ylabel(
-        f'age of {line["lead"]}\ndots: on arrival\nline: of the newest there, worst of 0.5 s'
-    )
+    ages.set_ylabel(f'age of {line["lead"]}')
     rates.set_ylabel('bytes through the shaper, kbit/s')
     rates.set_xlabel('s')
     rates.set_ylim(bottom=0)
-    rates.set_xlim(0, line['phases'][-1]['end_s'])
+    end_s = line['phases'][-1]['end_s']
+    rates.set_xlim(-0.01 * end_s, 1.01 * end_s)
     for axes in (ages, rates):
         axes.grid(True, which='major', color='#DDDDDD', lw=0.6)
         for side in ('top', 'right'):
             axes.spines[side].set_visible(False)
-    ages.legend(loc='upper left', bbox_to_anchor=(1.0, 1.0), frameon=False)
+    legend = ages.legend(loc='upper left', bbox_to_anchor=(1.0, 1.0), frameon=False)
+    legend.set_title('dots: on arrival\nline: of the newest in the\ncloud, worst of each 0.5 s')
+    legend.get_title().set(fontsize=8, color='#444444')
     rates.legend(loc='upper left', bbox_to_anchor=(1.0, 1.0), frameon=False)
 
 

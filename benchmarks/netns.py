@@ -15,10 +15,11 @@
 """
 Two network namespaces joined by a link of a known rate: ``robot`` and ``cloud``.
 
-A veth pair joins them. Offloads are off at both ends: with them on, one "packet" has up to 64 KB
-and a shaper's figures mean little. Each end's egress passes ``tc tbf``, a token bucket in front of
-a queue of a stated number of bytes, as in a modem. Needs root, ``ip`` and ``tc``; there is
-no delay and no loss here (see ``proxy.py``).
+A veth pair joins them; or, with ``modem=True``, two pairs and a router between them that shapes,
+so that the robot's TCP does not learn from its own device what the link queues and drops. Offloads
+are off at all ends: with them on, one "packet" has up to 64 KB and a shaper's figures mean little.
+Each end's egress passes ``tc tbf``, a token bucket before a queue of a stated number of bytes, as
+in a modem. Needs root, ``ip`` and ``tc``; no delay and no loss is made here (see ``proxy.py``).
 
 Run as a program, ``netns.py DEVICE`` turns a device's offloads off and tells what is still on.
 """
@@ -40,13 +41,15 @@ import time
 from types import TracebackType
 from typing import Any
 
-ROBOT_ADDRESS = '10.77.0.1'
-CLOUD_ADDRESS = '10.77.0.2'
+CLOUD_ADDRESS = '10.77.1.2'
+# Without a router both ends are in one network.
+_ROBOT_ADDRESS = {False: '10.77.1.1', True: '10.77.0.1'}
+_MODEM_INSIDE, _MODEM_OUTSIDE = '10.77.0.2', '10.77.1.1'
 # One full Ethernet frame of 1514 bytes and a little: no more than one leaves back to back.
 BURST_BYTES = 2000
 LIMIT_BYTES = 65536
 REVERSE_KBIT = 10_000
-_NAME = re.compile(r'rcb-(?:robot|cloud)-(\d+)')
+_NAME = re.compile(r'rcb-(?:robot|modem|cloud)-(\d+)')
 _SIOCETHTOOL = 0x8946
 # What -> (ETHTOOL_G…, ETHTOOL_S…) of linux/ethtool.h; checksums last, others depend on them.
 _OFFLOADS = {
@@ -119,6 +122,7 @@ class Link:
     :param limit_bytes: most bytes that wait in front of it
     :param burst_bytes: bucket size; at least one frame
     :param reverse_kbit: of the cloud's egress
+    :param modem: whether the shaper stands in a router of its own
     """
 
     def __init__(
@@ -128,9 +132,12 @@ class Link:
         limit_bytes: int = LIMIT_BYTES,
         burst_bytes: int = BURST_BYTES,
         reverse_kbit: float = REVERSE_KBIT,
+        modem: bool = False,
     ) -> None:
         self.robot = f'rcb-robot-{os.getpid()}'
         self.cloud = f'rcb-cloud-{os.getpid()}'
+        # Where the shaper is, and its device.
+        self.shaping = f'rcb-modem-{os.getpid()}' if modem else self.robot
         self.device = 'uplink'
         self.rate_kbit = rate_kbit
         self.limit_bytes = limit_bytes
@@ -166,7 +173,7 @@ class Link:
 
         :param rate_kbit: 1,000 bit/s
         """
-        self._shape(self.robot, 'change', rate_kbit, self.burst_bytes, self.limit_bytes)
+        self._shape(self.shaping, 'change', rate_kbit, self.burst_bytes, self.limit_bytes)
         self.rate_kbit = rate_kbit
 
     def sent(self) -> Sent:
@@ -175,7 +182,7 @@ class Link:
 
         :returns: counts, in bytes with their Ethernet headers
         """
-        text = run('tc', '-n', self.robot, '-s', '-j', 'qdisc', 'show', 'dev', self.device)
+        text = run('tc', '-n', self.shaping, '-s', '-j', 'qdisc', 'show', 'dev', self.device)
         (entry,) = [entry for entry in json.loads(text) if entry['kind'] == 'tbf']
         return Sent(
             sent_bytes=entry['bytes'],
@@ -202,23 +209,40 @@ class Link:
             command += [setpriv, '--pdeathsig', 'KILL']
         return command + arguments
 
+    @property
+    def _names(self) -> list[str]:
+        return list(dict.fromkeys((self.robot, self.shaping, self.cloud)))
+
     def _make(self) -> None:
-        for name in (self.robot, self.cloud):
+        for name in self._names:
             run('ip', 'netns', 'add', name)
-        peer = ('peer', 'name', self.device, 'netns', self.cloud)
-        run('ip', 'link', 'add', self.device, 'netns', self.robot, 'type', 'veth', *peer)
-        ends = ((self.robot, ROBOT_ADDRESS), (self.cloud, CLOUD_ADDRESS))
-        for name, address in ends:
-            # No IPv6: its neighbour and router discovery would be bytes of nobody's.
-            run('ip', '-n', name, 'link', 'set', self.device, 'addrgenmode', 'none')
-            run('ip', '-n', name, 'addr', 'add', f'{address}/30', 'dev', self.device)
-            for device in ('lo', self.device):
-                run('ip', '-n', name, 'link', 'set', device, 'up')
-            left = run('ip', 'netns', 'exec', name, sys.executable, __file__, self.device)
-            self.offloads_left += tuple(left.split())
-        self._shape(self.robot, 'add', self.rate_kbit, self.burst_bytes, self.limit_bytes)
+            run('ip', '-n', name, 'link', 'set', 'lo', 'up')
+        modem = self.shaping != self.robot
+        address = _ROBOT_ADDRESS[modem]
+        if modem:
+            self._join((self.robot, 'uplink', address), (self.shaping, 'inside', _MODEM_INSIDE))
+            forward = 'open("/proc/sys/net/ipv4/ip_forward", "w").write("1")'
+            run('ip', 'netns', 'exec', self.shaping, sys.executable, '-c', forward)
+            run('ip', '-n', self.robot, 'route', 'add', 'default', 'via', _MODEM_INSIDE)
+            address = _MODEM_OUTSIDE
+        self._join((self.shaping, self.device, address), (self.cloud, 'uplink', CLOUD_ADDRESS))
+        if modem:
+            run('ip', '-n', self.cloud, 'route', 'add', 'default', 'via', _MODEM_OUTSIDE)
+        self._shape(self.shaping, 'add', self.rate_kbit, self.burst_bytes, self.limit_bytes)
         reverse_burst = max(BURST_BYTES, int(self._reverse_kbit * 1000 / 8 * 0.005))
         self._shape(self.cloud, 'add', self._reverse_kbit, reverse_burst, 10 * LIMIT_BYTES)
+
+    def _join(self, one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
+        """Join two namespaces by a veth pair; each end is a namespace, a device and an address."""
+        peer = ('peer', 'name', other[1], 'netns', other[0])
+        run('ip', 'link', 'add', one[1], 'netns', one[0], 'type', 'veth', *peer)
+        for name, device, address in (one, other):
+            # No IPv6: its neighbour and router discovery would be bytes of nobody's.
+            run('ip', '-n', name, 'link', 'set', device, 'addrgenmode', 'none')
+            run('ip', '-n', name, 'addr', 'add', f'{address}/30', 'dev', device)
+            run('ip', '-n', name, 'link', 'set', device, 'up')
+            left = run('ip', 'netns', 'exec', name, sys.executable, __file__, device)
+            self.offloads_left += tuple(left.split())
 
     def _shape(self, name: str, verb: str, rate_kbit: float, burst: int, limit: int) -> None:
         bits = str(round(rate_kbit * 1000))
@@ -226,7 +250,7 @@ class Link:
         run(*place, 'rate', f'{bits}bit', 'burst', str(burst), 'limit', str(limit))
 
     def _remove(self) -> None:
-        for name in (self.robot, self.cloud):
+        for name in self._names:
             _remove(name)
 
 
