@@ -65,6 +65,10 @@ class Route:
         self.wire_bytes = 0
         # Bytes on the wire per raw byte, as the last batches had it; 1 until there was one.
         self.wire_ratio = 1.0
+        # The rate that holds now, 0 without a limit, and whether nothing at all is wanted.
+        self.effective_hz = 0.0
+        self.paused = False
+        self._thinned_by = Drop.RATE
         self._demand_hz: float | None = None
         self._ladder_hz: float | None = None
         self.drops: Counter[Drop] = Counter()
@@ -104,30 +108,18 @@ class Route:
             self._demand_hz, self._ladder_hz = demand_hz, ladder_hz
             self._follow_rate()
 
-    @property
-    def effective_hz(self) -> float:
-        """The rate that holds now; 0 when there is no limit (see :attr:`paused` first)."""
-        limits = (self._stream.max_hz or None, self._demand_hz, self._ladder_hz)
-        hz = min((limit for limit in limits if limit is not None), default=_NO_LIMIT)
-        return 0.0 if hz == _NO_LIMIT else hz
-
-    @property
-    def paused(self) -> bool:
-        """Whether nothing is wanted: no lease, or the ladder's last step."""
-        return self._demand_hz == 0.0 or self._ladder_hz == 0.0
-
-    @property
-    def _thinned_by(self) -> Drop:
-        hz = self.effective_hz
-        if self._demand_hz is not None and (self._demand_hz == 0.0 or self._demand_hz == hz):
-            return Drop.NOT_DEMANDED
-        if self._ladder_hz is not None and (self._ladder_hz == 0.0 or self._ladder_hz == hz):
-            return Drop.DEGRADED
-        return Drop.RATE
-
     def _follow_rate(self) -> None:
-        hz = self.effective_hz
-        if hz <= 0 or self.gated:
+        demand, ladder = self._demand_hz, self._ladder_hz
+        limits = (self._stream.max_hz or None, demand, ladder)
+        hz = min((limit for limit in limits if limit is not None), default=_NO_LIMIT)
+        self.paused = demand == 0.0 or ladder == 0.0
+        self.effective_hz = 0.0 if hz == _NO_LIMIT else hz
+        self._thinned_by = Drop.RATE
+        if demand is not None and demand == hz:
+            self._thinned_by = Drop.NOT_DEMANDED
+        elif ladder is not None and ladder == hz:
+            self._thinned_by = Drop.DEGRADED
+        if hz in (0.0, _NO_LIMIT) or self.gated:
             self._limiters.clear()
         for limiter in self._limiters.values():
             limiter.max_hz = hz
