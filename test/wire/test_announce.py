@@ -113,6 +113,13 @@ def test_an_ask_for_nothing_is_false_and_a_lease_is_something() -> None:
     assert Ask(leases=(Lease(stream='camera'),))
 
 
+def test_a_lease_is_what_the_protocol_shows() -> None:
+    shown = '8201a1656c6561736581836663616d657261fb4014000000000000fb404e000000000000'
+    ask = Ask(leases=(Lease(stream='camera', hz=5.0, seconds=60.0),))
+    assert encode_ask(ask).hex() == shown
+    assert decode_ask(bytes.fromhex(shown)) == ask
+
+
 def test_numbers_of_a_lease_may_be_integers() -> None:
     payload = cbor.dumps([1, {'lease': [['camera', 5, 60], ['lidar', 0, 2**64 - 1]]}])
     assert decode_ask(payload).leases == (
