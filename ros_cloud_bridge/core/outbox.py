@@ -124,11 +124,12 @@ class Outbox:
             taken.append(part)
         return taken
 
-    def enforce(self, max_bytes: int) -> None:
+    def enforce(self, max_bytes: int) -> int:
         """
         Drop what all queues together hold beyond a bound, of the least important class first.
 
         :param max_bytes: most bytes of all queues together
+        :returns: bytes that wait now
         """
         routes = [route for route in self._routes.values() if route.queued_bytes]
         excess = sum(route.queued_bytes for route in routes) - max_bytes
@@ -139,6 +140,7 @@ class Outbox:
             if not victim.drop_oldest(Drop.OVERFLOW_BYTES):
                 routes.remove(victim)
             excess -= before - victim.queued_bytes
+        return max_bytes + excess
 
     @staticmethod
     def _take(route: Route, wire_bytes: float, samples: int) -> Taken:

@@ -63,8 +63,6 @@ _STRICT_BURST = 4096.0
 # Retained values stand in at most so many fragments.
 _LATCHED_FRAGMENTS = 64
 _SHORTEST_WAIT_S = 0.005
-# The bound of all queues together is looked at once so much of it has come in.
-_UNCHECKED_SHARE = 1 / 64
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -140,7 +138,8 @@ class Pump:
         self._outstanding: dict[Shipment, None] = {}
         self._strict = TokenBucket(1.0, _STRICT_BURST, now)
         self._connected = False
-        self._unchecked = 0
+        # What waits never exceeds this; the sum over all routes is taken only when it might.
+        self._queued_at_most = 0
 
     @property
     def config(self) -> BridgeConfig:
@@ -203,11 +202,10 @@ class Pump:
             route.drops[reason] += count
         before = route.bytes_accepted
         route.offer(samples, now)
-        self._unchecked += route.bytes_accepted - before
+        self._queued_at_most += route.bytes_accepted - before
         most = self.config.link.max_queued_bytes
-        if self._unchecked > most * _UNCHECKED_SHARE:
-            self._unchecked = 0
-            self.outbox.enforce(round(most * (1.0 - _UNCHECKED_SHARE)))
+        if self._queued_at_most > most:
+            self._queued_at_most = self.outbox.enforce(most)
 
     def configure(self, config: BridgeConfig, now: float) -> None:
         """
