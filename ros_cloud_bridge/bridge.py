@@ -88,7 +88,7 @@ class Bridge:
             will=self._pump.portrait.will,
             subscriptions=(self._topics.state, self._topics.ask('+')),
             on_event=self._on_event,
-            rate=lambda: self._pump.link_rate,
+            segment_bytes=lambda: self._pump.admission.pacer.segment_bytes,
             log=log,
         )
         self._thread = threading.Thread(target=self._run, name='pump', daemon=True)
@@ -318,15 +318,14 @@ class Bridge:
             self._log('error', f'broker refuses a message: reason code 0x{event.code or 0:02x}')
         if not isinstance(shipment, Shipment):
             return
-        drop = None
         if isinstance(event, Discarded):
-            drop = Drop.EXPIRED if shipment.expiry_s is not None else Drop.ABANDONED
-            self._pump.answered(shipment, drop, None)
-            return
-        if event.refused:
-            drop = Drop.REFUSED
-        at = event.answered_at if event.sent_at is not None else None
-        self._pump.answered(shipment, drop, at)
+            expired = shipment.expiry_s is not None
+            self._pump.answered(shipment, Drop.EXPIRED if expired else Drop.ABANDONED)
+        elif event.sent_at is None:
+            self._pump.answered(shipment, Drop.REFUSED)
+        else:
+            drop = Drop.REFUSED if event.refused else None
+            self._pump.answered(shipment, drop, event.answered_at, event.sent_at)
 
     def _handle_message(self, message: MqttReceived, now: float) -> None:
         try:

@@ -38,10 +38,6 @@ from ros_cloud_bridge.values import BridgeConfig
 Log = Callable[[str, str], None]
 _YIELD_S = 60.0
 _STOP_S = 3.0
-# Below 400 kbit/s segments are kept small: what is resent together goes out in full ones, and at
-# 64 kbit/s a full frame takes 189 ms.
-_THIN_RATE = 50_000.0
-_THIN_SEGMENT_BYTES = 536
 
 
 class Link:
@@ -52,7 +48,7 @@ class Link:
     :param will: makes the will of the connection with the given number since boot
     :param subscriptions: topic filters
     :param on_event: takes the session's events, on its thread; ``Connected`` counts since boot
-    :param rate: gives what the link was found to take, bytes per second; None while unknown
+    :param segment_bytes: gives the TCP segment size that suits the link; 0 for any
     :param log: takes (level, text)
     :raises ConfigError: when a file that the configuration names cannot be used
     """
@@ -64,14 +60,14 @@ class Link:
         will: Callable[[int], Message],
         subscriptions: Sequence[str],
         on_event: Callable[[SessionEvent], None],
-        rate: Callable[[], float | None],
+        segment_bytes: Callable[[], int],
         log: Log,
     ) -> None:
         self._config = config
         self._will = will
         self._subscriptions = tuple(subscriptions)
         self._on_event = on_event
-        self._rate = rate
+        self._segment_bytes = segment_bytes
         self._log = log
         self._connections = 0
         self._said = ''
@@ -92,9 +88,7 @@ class Link:
         )
 
     def _max_segment_bytes(self) -> int:
-        link = self._config.link
-        rate = min((r for r in (self._rate(), link.max_bytes_per_s) if r), default=_THIN_RATE)
-        return link.max_segment_bytes or (_THIN_SEGMENT_BYTES if rate < _THIN_RATE else 0)
+        return self._config.link.max_segment_bytes or self._segment_bytes()
 
     def _next_will(self, _: int) -> Will:
         self._connections += 1

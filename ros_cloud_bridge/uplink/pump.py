@@ -323,13 +323,20 @@ class Pump:
         for route, count in encoding.entries:
             route.settle(count, Drop.ABANDONED)
 
-    def answered(self, shipment: Shipment, drop: Drop | None, at: float | None) -> None:
+    def answered(
+        self,
+        shipment: Shipment,
+        drop: Drop | None,
+        at: float | None = None,
+        sent_at: float | None = None,
+    ) -> None:
         """
         Note what became of a message.
 
         :param shipment: the message
         :param drop: why it was lost, or None when the broker has it
         :param at: monotonic seconds when the broker answered; None when it never did
+        :param sent_at: when the message really left; None for when it was handed over
         """
         if shipment not in self._outstanding:
             return
@@ -338,7 +345,7 @@ class Pump:
         if at is None:
             self.admission.pacer.gave_up(shipment.packet)
         else:
-            self.admission.pacer.answered(shipment.packet, at)
+            self.admission.pacer.answered(shipment.packet, at, sent_at)
         if drop is not None:
             # Its descriptors may not have arrived either.
             self.assembler.describe_again()

@@ -53,6 +53,9 @@ _WINDOW_SHARE = 0.7
 # Ethernet, IPv4 and TCP with time stamps; PUBLISH with packet id and topic alias.
 SEGMENT_BYTES = 1448
 _SEGMENT_OVERHEAD = 66
+_SEGMENT_OPTIONS = 12
+# 400 kbit/s.
+_THIN_RATE = 50_000.0
 _PUBLISH_OVERHEAD = 12
 # A drain looks for the base round trip when it was not seen for this long.
 _DRAIN_PERIOD_S = 10.0
@@ -150,6 +153,18 @@ class Pacer:
         return max(FRAGMENT_FLOOR, int(cost) - _SEGMENT_OVERHEAD - _PUBLISH_OVERHEAD)
 
     @property
+    def segment_bytes(self) -> int:
+        """
+        TCP maximum segment size that suits the link, with options; 0 for what the system chooses.
+
+        On a thin link a segment holds one fragment: what waits in the socket, as after a new
+        connection, would otherwise go out in full frames, which take 189 ms at 64 kbit/s.
+        """
+        if not self._model.known or self._model.rate > _THIN_RATE:
+            return 0
+        return self.fragment_bytes + _PUBLISH_OVERHEAD + _SEGMENT_OPTIONS
+
+    @property
     def rate_bytes_per_s(self) -> float | None:
         """The link's delivery rate; None before the first answer."""
         return self._model.rate if self._model.known else None
@@ -166,13 +181,16 @@ class Pacer:
         self._finish = max(self._finish, now) + cost / self._model.rate
         return self._flight.sent(cost, now)
 
-    def answered(self, packet: Packet, at: float) -> None:
+    def answered(self, packet: Packet, at: float, sent_at: float | None = None) -> None:
         """
         Take the broker's answer.
 
         :param packet: the message
         :param at: monotonic seconds, when the answer came
+        :param sent_at: when the message really left, if that is known better
         """
+        if sent_at is not None:
+            packet.sent_at = sent_at
         before = self._flight.bytes
         answer = self._flight.answered(packet, at)
         if answer is None:
