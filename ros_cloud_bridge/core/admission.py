@@ -125,6 +125,7 @@ class Admission:
         :param now: monotonic seconds
         """
         self._limits = limits
+        self.limit = Limit.APPLICATION
         self.pacer.connected(now)
         if self.budget is not None:
             self.budget.spent(connect_bytes(tls=self._tls), now)
@@ -164,11 +165,14 @@ class Admission:
             return None
         if self._in_flight >= limits.max_in_flight:
             self.limit = Limit.BROKER
-            return self.pacer.overdue(now)
+            # The broker counts a message until it has answered, even one that the pacer gives up.
+            self.pacer.overdue(now)
+            return None
         most = min(limits.max_in_flight_bytes, self._link.max_in_flight_bytes)
         if self._in_flight and self._in_flight_bytes + self.fragment_bytes > most:
             self.limit = Limit.WINDOW
-            return self.pacer.overdue(now)
+            self.pacer.overdue(now)
+            return None
         # The longest wait is the one that limits.
         limit, wait = Limit.APPLICATION, 0.0
         for candidate, needed in self._waits(now):
