@@ -68,7 +68,8 @@ class Route:
         # The rate that holds now, 0 without a limit, and whether nothing at all is wanted.
         self.effective_hz = 0.0
         self.paused = False
-        self._thinned_by = Drop.RATE
+        # Why a sample is left out that comes before its time: what limits the rate most.
+        self.thinned_by = Drop.RATE
         self._demand_hz: float | None = None
         self._ladder_hz: float | None = None
         self.drops: Counter[Drop] = Counter()
@@ -114,11 +115,11 @@ class Route:
         hz = min((limit for limit in limits if limit is not None), default=_NO_LIMIT)
         self.paused = demand == 0.0 or ladder == 0.0
         self.effective_hz = 0.0 if hz == _NO_LIMIT else hz
-        self._thinned_by = Drop.RATE
+        self.thinned_by = Drop.RATE
         if demand is not None and demand == hz:
-            self._thinned_by = Drop.NOT_DEMANDED
+            self.thinned_by = Drop.NOT_DEMANDED
         elif ladder is not None and ladder == hz:
-            self._thinned_by = Drop.DEGRADED
+            self.thinned_by = Drop.DEGRADED
         if hz in (0.0, _NO_LIMIT) or self.gated:
             self._limiters.clear()
         for limiter in self._limiters.values():
@@ -165,11 +166,11 @@ class Route:
             self.drops[Drop.DECIMATION] += len(samples) - len(kept)
             samples = kept
         if self.paused:
-            self.drops[self._thinned_by] += len(samples)
+            self.drops[self.thinned_by] += len(samples)
             return ()
         if self.effective_hz > 0 and not self.gated:
             kept = self._limit(samples)
-            self.drops[self._thinned_by] += len(samples) - len(kept)
+            self.drops[self.thinned_by] += len(samples) - len(kept)
             samples = kept
         return samples
 

@@ -227,8 +227,8 @@ class RouteSubscriptions:
         missed = self._sequences.missed(samples, self._route.publisher_count)
         if self._gate is not None:
             self._gate.open = False
-            # What the gate passed over was left out on purpose, by the stream's rate.
-            drops.append((Drop.RATE, missed + max(0, len(samples) - 1)))
+            # What the gate passed over was left out on purpose, by the rate that holds.
+            drops.append((self._route.thinned_by, missed + max(0, len(samples) - 1)))
             samples = samples[-1:]
         else:
             drops.append((Drop.LOST_BEFORE_BRIDGE, missed))

@@ -275,10 +275,12 @@ def test_the_gate_follows_the_rate_that_holds(graph: Graph) -> None:
     publisher.publish(Int32(data=1))
     graph.spin_until(lambda: sink.numbers == [1])
     # One per thousand seconds, until somebody leases it.
-    publisher.publish(Int32(data=2))
-    route.limit(5.0, None)
+    for number in (2, 3, 4):
+        publisher.publish(Int32(data=number))
+    route.limit(2.0, None)
     subscriptions.update(publishers(graph, policy))
-    graph.spin_until(lambda: sink.numbers == [1, 2])
+    graph.spin_until(lambda: sink.numbers == [1, 4])
+    assert sink.drops == {Drop.NOT_DEMANDED: 2}
     subscriptions.close()
     graph.node.destroy_publisher(publisher)
 

@@ -64,6 +64,29 @@ def bridge(broker: Broker) -> Iterator[BridgeProcess]:
         assert running.stop() == 0, running.log()
 
 
+def test_a_lease_wakes_a_bridge_that_looks_at_the_graph_but_once_an_hour(
+    graph: Graph, broker: Broker, robot_id: str
+) -> None:
+    publisher = graph.publisher(Int32, '/off/rare', subscribers=0)
+    given = parameters(
+        broker, robot_id, STREAMS, discovery={'period_s': 3600.0}, demand={'allow': ['ops-*']}
+    )
+    with BridgeProcess(given) as running, Collector(broker, robot_id) as listening:
+        # Each change of a parameter is a look at the graph: until it has seen the publisher.
+        for number in range(100):
+            assert graph.set_parameters({'stream.off.weight': 1.0 + number}) == ['']
+            if '/off/rare: no subscription' in running.log():
+                break
+        known(listening, '/off/rare')
+        assert publisher.get_subscription_count() == 0
+        ask(listening, 'ops-1', 'off', 5.0, 60.0)
+        graph.wait_for_subscribers(publisher, 1)
+        ask(listening, 'ops-1', 'off', 5.0, 0.0)
+        graph.wait_for_subscribers(publisher, 0)
+        assert running.stop() == 0
+    graph.node.destroy_publisher(publisher)
+
+
 @pytest.fixture(scope='module')
 def collector(broker: Broker, bridge: BridgeProcess) -> Iterator[Collector]:
     """
