@@ -104,7 +104,13 @@ def _topic(
     if run.published is not None:
         times = [at for name, at, _ in run.published.get(robot, ()) if name == topic]
         published = sum(begin <= at < end for at in times)
+    size = sum(
+        size
+        for who, name, at, _, size in run.samples
+        if (who, name) == (robot, topic) and begin <= at < end
+    )
     return {
+        'cdr_bytes_per_s': size / ((end - begin) / _NS),
         'p50_ms': percentile(ages, 0.5),
         'p95_ms': percentile(ages, 0.95),
         'p99_ms': percentile(ages, 0.99),
@@ -250,11 +256,13 @@ def topics_table(results: Sequence[dict[str, Any]]) -> str:
     :returns: lines
     """
     heads = ['subject, phase, topic', 'p50 ms', 'p95', 'p99', 'p95 all', 'stale p95', 'arrived']
+    heads.append('CDR KB/s')
     rows = []
     for result in results:
         for phase in result['phases']:
             for name, topic in phase['topics'].items():
-                rows.append([f'{result["subject"]}  {phase["label"]}  {name}', *_ages(topic)])
+                label = f'{result["subject"]}  {phase["label"]}  {name}'
+                rows.append([label, *_ages(topic), _kilo(topic['cdr_bytes_per_s'])])
     return table(heads, rows)
 
 

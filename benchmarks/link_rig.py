@@ -31,9 +31,10 @@ from link_scenarios import lead_topic, Phase, Scenario
 from netns import CLOUD_ADDRESS, Link
 from processes import HERE, Process
 
-BROKER_PORT = 1883
-_PROXY_PORT = 1884
-_GREEDY_PORT = 1885
+# The namespaces are this process's own, but a bridge's lock on robot id and broker is the host's.
+BROKER_PORT = 10_000 + 3 * (os.getpid() % 15_000)
+_PROXY_PORT = BROKER_PORT + 1
+_GREEDY_PORT = BROKER_PORT + 2
 SETTLE_S = 3.0
 _SAMPLE_S = 0.1
 _READY_S = 30.0
