@@ -12,39 +12,35 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Whose turn it is: shares by weight, no starvation, nothing saved up."""
-
-from collections import Counter
-
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
 from ros_cloud_bridge.core.outbox import (
     BATCH_BYTES,
+    BATCH_ROUTES,
     BATCH_SAMPLES,
-    CLASS_WEIGHT,
-    DeficitRoundRobin,
     Outbox,
+    Taken,
 )
 from ros_cloud_bridge.core.route import Route
-from ros_cloud_bridge.values import Keep, Priority, Received, StreamConfig
+from ros_cloud_bridge.values import Drop, Keep, Priority, Received, StreamConfig
 
 
 def add(
     outbox: Outbox,
     number: int,
-    weight: float = 1.0,
     priority: Priority = Priority.NORMAL,
     max_delay_s: float = 0.1,
+    max_age_s: float = 0.0,
 ) -> Route:
     stream = StreamConfig(
         name=f's{number}',
         topics=('/t',),
         keep=Keep.FIFO,
-        weight=weight,
         priority=priority,
         max_delay_s=max_delay_s,
+        max_age_s=max_age_s,
         max_samples=100_000,
     )
     route = Route(number, stream, f'/t{number}', 'a/msg/A')
@@ -52,152 +48,180 @@ def add(
     return route
 
 
-def fill(route: Route, size: int, count: int, now: float = 0.0) -> None:
+def fill(route: Route, size: int, count: int, now: float = 0.0) -> Route:
     route.offer([Received(bytes(size), 0, 0)] * count, now)
+    return route
 
 
-def served(
-    turns: DeficitRoundRobin, demands: dict[str, tuple[float, int]], total: int
-) -> 'Counter[str]':
-    """Serve always ready contenders, each (weight, message size), until so much was sent."""
-    sent: Counter[str] = Counter()
-    while sum(sent.values()) < total:
-        name = turns.pick([(name, weight) for name, (weight, _) in demands.items()])
-        assert isinstance(name, str)
-        turns.charge(name, demands[name][1])
-        sent[name] += demands[name][1]
-    return sent
+def counts(taken: list[Taken]) -> dict[int, int]:
+    return {part.route.number: len(part.samples) for part in taken}
+
+
+def test_the_lead_comes_first_and_others_ride_along() -> None:
+    outbox = Outbox()
+    routes = [fill(add(outbox, number), 10, 2) for number in (1, 2, 3)]
+    taken = outbox.take(routes[1], 1.0)
+    assert [part.route.number for part in taken] == [2, 1, 3]
+    assert counts(taken) == {1: 2, 2: 2, 3: 2}
+    assert all(len(route) == 0 and route.in_flight == 2 for route in routes)
+
+
+def test_riders_are_of_the_same_class_waiting_half_due_and_not_busy() -> None:
+    outbox = Outbox()
+    lead = fill(add(outbox, 1), 10, 1)
+    fill(add(outbox, 2, priority=Priority.HIGH), 10, 1)
+    fill(add(outbox, 3, priority=Priority.LOW), 10, 1)
+    add(outbox, 4)
+    fill(add(outbox, 5, max_delay_s=0.3), 10, 1)
+    fill(add(outbox, 6, max_delay_s=0.19), 10, 1)
+    fill(add(outbox, 7), 10, 1)
+    assert counts(outbox.take(lead, 0.1, busy={7})) == {1: 1, 6: 1}
+
+
+def test_riders_fit_what_is_small_in_bytes_on_the_wire() -> None:
+    outbox = Outbox()
+    lead = fill(add(outbox, 1), 400, 1)
+    packed = fill(add(outbox, 2), 2000, 10)
+    packed.wire_ratio = 0.1
+    # 600 bytes are left: three of 200 on the wire.
+    assert counts(outbox.take(lead, 1.0, most=10_000, small=1000)) == {1: 1, 2: 3}
+
+
+def test_a_rider_too_large_for_the_rest_lets_a_smaller_one_ride() -> None:
+    outbox = Outbox()
+    lead = fill(add(outbox, 1), 400, 1)
+    fill(add(outbox, 2), 700, 1)
+    fill(add(outbox, 3), 500, 1)
+    assert counts(outbox.take(lead, 1.0, most=10_000, small=1000)) == {1: 1, 3: 1}
+
+
+def test_nobody_rides_in_a_batch_beyond_one_fragment() -> None:
+    outbox = Outbox()
+    for size in (1000, 5000):
+        lead = fill(Route(99, StreamConfig(name='x', topics=()), '/x', 'a/msg/A'), size, 1)
+        if not outbox.routes:
+            outbox.add(lead)
+            fill(add(outbox, 2), 10, 1)
+        assert counts(outbox.take(lead, 1.0, most=100_000, small=1000)) == {99: 1}
+    assert len(outbox.routes[1]) == 1
+
+
+def test_the_lead_takes_up_to_the_most_on_the_wire() -> None:
+    for ratio, expected in ((1.0, 5), (0.5, 10), (2.0, 2)):
+        outbox = Outbox()
+        lead = fill(add(outbox, 1), 1000, 100)
+        lead.wire_ratio = ratio
+        assert counts(outbox.take(lead, 1.0, most=5000)) == {1: expected}
+
+
+def test_a_larger_sample_goes_alone_and_whole() -> None:
+    outbox = Outbox()
+    lead = fill(add(outbox, 1), 3 * BATCH_BYTES, 2)
+    fill(add(outbox, 2), 10, 1)
+    assert counts(outbox.take(lead, 1.0, most=600.0, small=600.0)) == {1: 1}
+    assert len(lead) == 1
+
+
+def test_a_batch_is_bounded_in_bytes_samples_and_routes() -> None:
+    outbox = Outbox()
+    assert counts(outbox.take(fill(add(outbox, 1), 1, 50_000), 1.0)) == {1: BATCH_SAMPLES}
+    outbox = Outbox()
+    lead = fill(add(outbox, 1), 10_000, 500)
+    lead.wire_ratio = 0.001
+    (part,) = outbox.take(lead, 1.0)
+    assert sum(len(entry.sample.cdr) for entry in part.samples) <= BATCH_BYTES
+    outbox = Outbox()
+    lead = fill(add(outbox, 1), 1, 10)
+    for number in range(2, 10):
+        fill(add(outbox, number), 1, BATCH_SAMPLES // 2)
+    assert sum(counts(outbox.take(lead, 1.0)).values()) == BATCH_SAMPLES
+    outbox = Outbox()
+    lead = fill(add(outbox, 1), 1, 1)
+    for number in range(2, BATCH_ROUTES + 10):
+        fill(add(outbox, number), 1, 1)
+    assert len(outbox.take(lead, 1.0)) == BATCH_ROUTES
 
 
 @given(
-    weights=st.lists(st.floats(0.1, 20.0), min_size=2, max_size=5),
-    sizes=st.lists(st.integers(1, 200_000), min_size=5, max_size=5),
+    queues=st.lists(
+        st.tuples(st.integers(1, 3000), st.integers(1, 20), st.sampled_from([0.05, 0.5, 1.0])),
+        min_size=1,
+        max_size=6,
+    ),
+    small=st.integers(100, 4000),
+    more=st.integers(0, 20_000),
 )
-def test_shares_follow_the_weights_whatever_the_sizes(
-    weights: list[float], sizes: list[int]
+def test_sizes_hold_and_samples_are_in_order(
+    queues: list[tuple[int, int, float]], small: int, more: int
 ) -> None:
-    demands = {
-        str(i): (weight, size)
-        for i, (weight, size) in enumerate(zip(weights, sizes, strict=False))
-    }
-    # Long enough for each one's share to hold many of its own messages and quanta.
-    total = round(30 * sum(weights) * max(max(sizes), 4096 * max(weights)) / min(weights))
-    if total / min(sizes) > 200_000:
-        return
-    sent = served(DeficitRoundRobin(), demands, total)
-    for name, (weight, _) in demands.items():
-        assert sent[name] / total == pytest.approx(weight / sum(weights), rel=0.15)
-
-
-def test_classes_share_and_none_starves() -> None:
-    demands = {p.name: (CLASS_WEIGHT[p], 10_000) for p in Priority}
-    sent = served(DeficitRoundRobin(), demands, 21_000_000)
-    assert sent['HIGH'] == pytest.approx(16_000_000, rel=0.02)
-    assert sent['NORMAL'] == pytest.approx(4_000_000, rel=0.02)
-    assert sent['LOW'] == pytest.approx(1_000_000, rel=0.05)
-
-
-def test_idle_one_saves_nothing_up() -> None:
-    turns = DeficitRoundRobin()
-    served(turns, {'a': (1.0, 1000)}, 1_000_000)
-    sent = served(turns, {'a': (1.0, 1000), 'b': (1.0, 1000)}, 200_000)
-    assert sent['b'] == pytest.approx(100_000, abs=10_000)
-
-
-def test_one_that_comes_and_goes_still_owes_what_it_sent() -> None:
-    """A camera of a megabyte each must not win by pausing behind every picture."""
-    turns = DeficitRoundRobin()
-    sent: Counter[str] = Counter()
-    pause = 0
-    while sum(sent.values()) < 400_000_000:
-        ready = [('pose', 16.0)] if pause > 0 else [('pose', 16.0), ('camera', 1.0)]
-        name = str(turns.pick(ready))
-        size = 1_000_000 if name == 'camera' else 10_000
-        turns.charge(name, size)
-        sent[name] += size
-        pause = 3 if name == 'camera' else pause - 1
-    assert sent['camera'] / sum(sent.values()) == pytest.approx(1 / 17, rel=0.1)
-
-
-def test_debts_are_let_off_when_nobody_waits() -> None:
-    turns = DeficitRoundRobin()
-    turns.charge(turns.pick([('camera', 1.0)]), 1e9)
-    assert turns.pick([]) is None
-    sent = served(turns, {'pose': (1.0, 1000), 'camera': (1.0, 1000)}, 100_000)
-    assert sent['camera'] == pytest.approx(50_000, abs=10_000)
-
-
-def test_sample_beyond_a_batch_does_not_starve() -> None:
     outbox = Outbox()
-    small, large = add(outbox, 1), add(outbox, 2)
-    fill(large, BATCH_BYTES + 1, 5)
-    for _ in range(100):
-        if len(small) < 5000:
-            fill(small, 500, 10_000)
-        outbox.take(Priority.NORMAL, 1.0)
-    assert len(large) == 0
-
-
-def test_routes_share_a_batch_by_weight() -> None:
-    outbox = Outbox()
-    routes = [add(outbox, 1, weight=3.0), add(outbox, 2, weight=1.0)]
-    for route in routes:
-        fill(route, 100, 50_000)
-    sizes: Counter[int] = Counter()
-    for _ in range(4):
-        for part in outbox.take(Priority.NORMAL, 1.0):
-            sizes[part.route.number] += sum(len(entry.sample.cdr) for entry in part.samples)
-    assert sizes[1] / sizes[2] == pytest.approx(3.0, rel=0.05)
-
-
-def test_batch_is_bounded() -> None:
-    outbox = Outbox()
-    fill(add(outbox, 1), 1, 50_000)
-    assert sum(len(part.samples) for part in outbox.take(Priority.NORMAL, 1.0)) == BATCH_SAMPLES
-    outbox = Outbox()
-    fill(add(outbox, 1), 10_000, 500)
-    taken = outbox.take(Priority.NORMAL, 1.0)
-    assert sum(len(e.sample.cdr) for part in taken for e in part.samples) <= BATCH_BYTES
-
-
-def test_samples_of_a_route_are_in_order() -> None:
-    outbox = Outbox()
-    for number in range(1, 6):
-        fill(add(outbox, number), 1500, 200)
-    for part in outbox.take(Priority.NORMAL, 1.0):
+    for number, (size, count, ratio) in enumerate(queues, 1):
+        fill(add(outbox, number), size, count).wire_ratio = ratio
+    most = small + more
+    taken = outbox.take(outbox.routes[0], 1.0, most=most, small=small)
+    wire = [
+        sum(len(entry.sample.cdr) for entry in part.samples) * part.route.wire_ratio
+        for part in taken
+    ]
+    assert wire[0] <= most or len(taken[0].samples) == 1
+    assert len(taken) == 1 or sum(wire) <= small + 1e-6
+    for part in taken:
         numbers = [entry.sequence for entry in part.samples]
         assert numbers == list(range(1, len(numbers) + 1))
+        assert numbers
 
 
-def test_due_after_its_delay_and_neighbours_ride_along_after_half() -> None:
+def test_due_after_its_delay_and_in_the_order_of_class_and_waiting() -> None:
     outbox = Outbox()
-    first = add(outbox, 1, max_delay_s=0.1)
-    second = add(outbox, 2, max_delay_s=0.15)
-    third = add(outbox, 3, max_delay_s=10.0)
-    for route in (first, second, third):
-        fill(route, 10, 1)
-    assert outbox.ready(0.05) == []
-    assert outbox.next_due() == pytest.approx(0.1)
-    assert outbox.ready(0.1) == [Priority.NORMAL]
-    assert {part.route.number for part in outbox.take(Priority.NORMAL, 0.1)} == {1, 2}
-    assert len(third) == 1
+    fill(add(outbox, 1, max_delay_s=0.1), 10, 1, now=0.02)
+    fill(add(outbox, 2, max_delay_s=0.1), 10, 1, now=0.01)
+    fill(add(outbox, 3, priority=Priority.LOW, max_delay_s=0.0), 10, 1)
+    fill(add(outbox, 4, priority=Priority.HIGH, max_delay_s=0.12), 10, 1)
+    fill(add(outbox, 5, max_delay_s=10.0), 10, 1)
+    add(outbox, 6)
+    assert outbox.next_due() == 0.0
+    assert [route.number for route in outbox.ready(0.0)] == [3]
+    assert [route.number for route in outbox.ready(0.115)] == [2, 3]
+    assert [route.number for route in outbox.ready(0.13)] == [4, 2, 1, 3]
+    assert [route.number for route in outbox.ready(0.13, flush=True)] == [4, 2, 1, 5, 3]
+
+
+def test_nothing_waits_nothing_is_due() -> None:
+    outbox = Outbox()
+    route = add(outbox, 1)
+    assert outbox.next_due() is None
+    assert outbox.ready(100.0, flush=True) == []
+    outbox.take(fill(route, 10, 1), 1.0)
+    assert outbox.next_due() is None
 
 
 def test_full_batch_does_not_wait_for_its_delay() -> None:
     outbox = Outbox()
-    fill(add(outbox, 1, max_delay_s=100.0), 100_000, 11)
-    assert outbox.ready(0.0) == [Priority.NORMAL]
-    assert len(outbox.take(Priority.NORMAL, 0.0)) == 1
+    route = fill(add(outbox, 1, max_delay_s=100.0), 100_000, 11)
+    assert outbox.ready(0.0) == [route]
 
 
-def test_classes_are_separate_and_highest_first() -> None:
+def test_what_has_become_too_old_is_not_ready() -> None:
     outbox = Outbox()
-    fill(add(outbox, 1, priority=Priority.LOW), 10, 1)
-    fill(add(outbox, 2, priority=Priority.HIGH), 10, 1)
-    assert outbox.ready(1.0) == [Priority.HIGH, Priority.LOW]
-    assert [part.route.number for part in outbox.take(Priority.HIGH, 1.0)] == [2]
-    assert outbox.ready(1.0) == [Priority.LOW]
-    assert outbox.take(Priority.NORMAL, 1.0) == []
+    route = fill(add(outbox, 1, max_age_s=0.5), 10, 3)
+    assert outbox.ready(1.0) == []
+    assert route.drops[Drop.EXPIRED] == 3
+
+
+def test_the_bound_of_all_queues_takes_from_the_least_important_first() -> None:
+    outbox = Outbox()
+    high = fill(add(outbox, 1, priority=Priority.HIGH), 100, 10)
+    low = fill(add(outbox, 2, priority=Priority.LOW), 100, 5)
+    lower = fill(add(outbox, 3, priority=Priority.LOW), 100, 10)
+    outbox.enforce(2000)
+    assert (len(high), len(low), len(lower)) == (10, 5, 5)
+    assert lower.drops[Drop.OVERFLOW_BYTES] == 5
+    outbox.enforce(1100)
+    assert (len(high), len(low), len(lower)) == (9, 1, 1)
+    # The newest of each is kept, whatever the bound.
+    outbox.enforce(0)
+    assert (len(high), len(low), len(lower)) == (1, 1, 1)
+    assert [entry.sequence for entry in high.take(1000, 10)] == [10]
 
 
 def test_route_numbers_are_unique() -> None:
