@@ -16,6 +16,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+import fcntl
 import json
 import os
 import pty
@@ -23,6 +24,7 @@ import re
 import signal
 import subprocess
 import sys
+import termios
 from typing import Any
 
 import pytest
@@ -338,7 +340,7 @@ class Terminal:
             stderr=slave,
             start_new_session=True,
             # The terminal becomes the session's own, as a login does it.
-            preexec_fn=lambda: __import__('fcntl').ioctl(0, __import__('termios').TIOCSCTTY, 0),
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             env={
                 **os.environ,
                 'TERM': 'xterm',
