@@ -260,10 +260,11 @@ def _keys() -> Iterator[int | None]:
         termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
 
 
-class _Notes(io.TextIOBase):
-    """Takes the place of stderr while the terminal shows a picture."""
+class _Notes(io.StringIO):
+    """Takes the place of stderr while the terminal shows a picture; keeps the last lines alone."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._lines: deque[tuple[float, str]] = deque(maxlen=20)
 
     @property
@@ -273,9 +274,6 @@ class _Notes(io.TextIOBase):
     def latest(self) -> list[str]:
         since = time.monotonic() - _NOTE_S
         return [line for said, line in self._lines if said >= since][-_SHOWN_NOTES:]
-
-    def writable(self) -> bool:
-        return True
 
     def write(self, text: str) -> int:
         for line in text.splitlines():
