@@ -248,13 +248,13 @@ class Bridge:
                 self._ended = True
                 return
             step = self._pump.next(now)
-            demand_changed, self._pump.demand_changed = self._pump.demand_changed, False
-            if not demand_changed and (step is None or isinstance(step, float)):
+            rates_changed, self._pump.rates_changed = self._pump.rates_changed, False
+            if not rates_changed and (step is None or isinstance(step, float)):
                 wait = _IDLE_S if step is None else min(step, _IDLE_S)
                 self._wake_at = now + wait
                 self._wake.wait(wait)
                 self._wake_at = 0.0
-        if demand_changed and self.on_demand_changed is not None:
+        if rates_changed and self.on_demand_changed is not None:
             self.on_demand_changed()
         if isinstance(step, Shipment):
             self._link.publish(step.message, step, step.expiry_s)

@@ -52,6 +52,7 @@ _PARAMETERS = """\
     mqtt: {{host: 127.0.0.1, port: {port}}}
     discovery: {{period_s: 0.2}}
     health_period_s: 1.0
+    diagnostics_period_s: 0.0
     streams: [all]
     stream:
       all: {{topics: ["re:/.*"], deny: [/parameter_events], keep: fifo, max_samples: 20000}}
@@ -170,7 +171,13 @@ class _Demo:
         if parameters is None:
             parameters = self._folder / 'bridge.yaml'
             parameters.write_text(_PARAMETERS.format(robot=ROBOT_ID, port=self._port))
-        overrides = ('mqtt.host:=127.0.0.1', f'mqtt.port:={self._port}', 'health_period_s:=1.0')
+        overrides = (
+            'mqtt.host:=127.0.0.1',
+            f'mqtt.port:={self._port}',
+            'health_period_s:=1.0',
+            # The bridge's own statuses would stand among the robot's.
+            'diagnostics_period_s:=0.0',
+        )
         arguments = ['--params-file', str(parameters), '--robot-id', ROBOT_ID]
         for override in overrides:
             arguments += ['--param', override]

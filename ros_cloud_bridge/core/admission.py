@@ -200,6 +200,20 @@ class Admission:
             budget = 0.0
         return [(Limit.WINDOW, self.pacer.wait_s(now)), (Limit.BUDGET, budget), *waits]
 
+    def capacity(self, now: float) -> float | None:
+        """
+        Say what may go out in the long run, whatever limits it.
+
+        :param now: monotonic seconds
+        :returns: bytes per second; None while unknown
+        """
+        rates = [bucket.rate for bucket in (self._user, self._broker) if bucket is not None]
+        if self.pacer.rate_bytes_per_s is not None:
+            rates.append(self.pacer.rate_bytes_per_s)
+        if self.budget is not None and self.limit is Limit.BUDGET:
+            rates.append(self.budget.rate_bytes_per_s(now))
+        return min(rates, default=None)
+
     @property
     def fragment_bytes(self) -> int:
         """The largest payload that a sample's message should have now."""

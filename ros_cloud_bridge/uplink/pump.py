@@ -129,7 +129,7 @@ class Pump:
         self.latched = LatchedTurns()
         self.health = HealthReporter(self, now)
         self.changes: deque[Change] = deque()
-        self.demand_changed = False
+        self.rates_changed = False
         self.sent_bytes = 0
         self.sent_messages = 0
         self.flowing = False
@@ -293,7 +293,7 @@ class Pump:
             }
             ready = self.outbox.ready(now, self.flushing)
             ready += [route for route in latched.values() if route not in ready]
-        chosen = self.schedule.pick(ready, self._announcing(now), now, self.link_rate)
+        chosen = self.schedule.pick(ready, self._announcing(now), now, self.admission.capacity(now))
         if isinstance(chosen, Parcel):
             return self._ship_parcel(chosen, now)
         if isinstance(chosen, Route):
@@ -378,17 +378,18 @@ class Pump:
             return
         limit = self.admission.limit
         load = LinkLoad(
-            rate_bytes_per_s=self.link_rate,
+            rate_bytes_per_s=self.admission.capacity(now),
             limited=limit not in (Limit.APPLICATION, Limit.DISCONNECTED),
             connected=self._connected,
         )
         changes = self.steering.look(self.outbox.routes, load, now)
         self.changes.extend(changes)
         self._limit_routes(now)
+        self.rates_changed = self.rates_changed or bool(changes)
 
     def _limit_routes(self, now: float) -> None:
         if self.steering.limit(self.outbox.routes, now):
-            self.demand_changed = True
+            self.rates_changed = True
 
     def _next_strict(self, now: float) -> Shipment | None:
         self._strict.rate = _STRICT_SHARE * (self.link_rate or _STRICT_BURST)
@@ -419,7 +420,7 @@ class Pump:
             self.announcer.repeated(self.latched.again(self.outbox.routes, repeated))
 
     def _encode(self, lead: Route, now: float) -> Encoding:
-        rate = self.link_rate or 0.0
+        rate = self.admission.capacity(now) or 0.0
         fragment = float(self.admission.fragment_bytes)
         most = max(fragment, min(rate * _BATCH_S, _BATCH_FRAGMENTS * fragment))
         taken = self.outbox.take(

@@ -85,6 +85,8 @@ def _stream_document(stream: StreamConfig) -> dict[str, object]:
         'priority': stream.priority.name.lower(),
         'weight': stream.weight,
         'max_age_s': stream.max_age_s,
+        'on_demand': stream.on_demand,
+        'idle_hz': stream.idle_hz,
     }
 
 

@@ -49,8 +49,9 @@ class Answer:
     """
     What the answer for one message says.
 
-    ``rate`` is None where the interval was too short to tell. ``alone`` says that nothing else
-    was in flight when it was sent. ``in_flight`` are the bytes still on their way.
+    ``rate`` is None where the interval was too short to tell. ``after_pause`` says that it was
+    measured on what had been in flight while no answers came: as an upper bound it means nothing.
+    ``in_flight`` are the bytes still on their way.
     """
 
     cost: int
@@ -58,7 +59,7 @@ class Answer:
     round_trip_s: float
     rate: float | None
     application_limited: bool
-    alone: bool
+    after_pause: bool
     in_flight: int
     new_round: bool
 
@@ -72,6 +73,8 @@ class Flight:
         self._delivered = 0
         self._delivered_at = 0.0
         self._first_sent_at = 0.0
+        self._resumed_at = float('-inf')
+        self._resumed_with = 0
         self._limited_until = 0
         self._round = 0
         self._round_ends_at = 0
@@ -126,20 +129,29 @@ class Flight:
         self._bytes += cost
         return packet
 
-    def answered(self, packet: Packet, now: float) -> Answer | None:
+    def answered(self, packet: Packet, now: float, pause_s: float) -> Answer | None:
         """
         Take the answer for a message.
 
+        After a pause the rate is that of the answers since its end: a link that stood still gives
+        them all at once, one that became slower gives them slowly.
+
         :param packet: the message
         :param now: monotonic seconds, when the answer came
+        :param pause_s: no answer for so long is a pause
         :returns: what it tells; None for a message that was given up before
         """
         if not self.forget(packet):
             return None
+        if now - self._delivered_at > pause_s:
+            self._resumed_at, self._resumed_with = now, self._delivered + packet.cost
         self._delivered += packet.cost
         self._delivered_at = now
         send_s = packet.sent_at - packet.first_sent_at
-        interval = max(send_s, now - packet.delivered_at)
+        interval, delivered = max(send_s, now - packet.delivered_at), packet.delivered
+        paused = packet.sent_at < self._resumed_at
+        if paused:
+            interval, delivered = now - self._resumed_at, self._resumed_with
         self._first_sent_at = max(self._first_sent_at, packet.sent_at)
         new_round = packet.delivered >= self._round_ends_at
         if new_round:
@@ -149,9 +161,9 @@ class Flight:
             cost=packet.cost,
             at=now,
             round_trip_s=max(0.0, now - packet.sent_at),
-            rate=(self._delivered - packet.delivered) / interval if interval > 1e-4 else None,
+            rate=(self._delivered - delivered) / interval if interval > 1e-4 else None,
             application_limited=packet.application_limited,
-            alone=packet.sent_at == packet.first_sent_at,
+            after_pause=paused,
             in_flight=self._bytes,
             new_round=new_round,
         )

@@ -26,6 +26,11 @@ _RATE_ROUNDS = 4
 _BUSY_S = 0.02
 _BUSY_SHARE = 0.5
 _BASE_WINDOW_S = 60.0
+_PAUSE_S = 0.1
+_PAUSE_SHARE = 0.25
+# As long as so many messages of this size take.
+_PAUSE_TURNS = 3
+_PAUSE_BYTES = 1000
 _MINIMUM_RATE = 50.0
 
 
@@ -77,9 +82,7 @@ class LinkModel:
             self.smoothed_trip_s += (trip - self.smoothed_trip_s) / 8
         else:
             self.smoothed_trip_s, self.variation_s, self.known = trip, trip / 2, True
-        if answer.rate is not None and (
-            not answer.application_limited or answer.rate >= self.rate
-        ):
+        if answer.rate is not None and self._tells(answer, answer.rate):
             self._rates.window_s = max(_RATE_WINDOW_S, _RATE_ROUNDS * self.smoothed_trip_s)
             if self._busy(answer):
                 self._rates.clear()
@@ -88,6 +91,17 @@ class LinkModel:
             assert best is not None
             self.rate = max(_MINIMUM_RATE, best[0])
         self.queue_s = max(0.0, trip - self.base_s - answer.cost / self.rate)
+
+    def _tells(self, answer: Answer, rate: float) -> bool:
+        """Whether a rate is more than a lower bound, or raises the estimate as such."""
+        if answer.after_pause:
+            return rate < self.rate
+        return not answer.application_limited or rate >= self.rate
+
+    @property
+    def pause_s(self) -> float:
+        """After this long without an answer to what is in flight the link has paused, seconds."""
+        return max(_PAUSE_S, _PAUSE_SHARE * self.base_s, _PAUSE_TURNS * _PAUSE_BYTES / self.rate)
 
     def _busy(self, answer: Answer) -> bool:
         queue_s = answer.round_trip_s - self.base_s - 2 * answer.cost / self.rate

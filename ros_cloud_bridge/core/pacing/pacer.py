@@ -192,7 +192,7 @@ class Pacer:
         if sent_at is not None:
             packet.sent_at = sent_at
         before = self._flight.bytes
-        answer = self._flight.answered(packet, at)
+        answer = self._flight.answered(packet, at, self._model.pause_s)
         if answer is None:
             return
         self._peaks.add(before, at, None)
