@@ -14,6 +14,7 @@
 
 """One route: what it keeps, what it drops and that nothing is ever unaccounted for."""
 
+import math
 from typing import Any
 
 from hypothesis import settings
@@ -155,6 +156,97 @@ def test_totals_leave_out_what_was_dropped_behind_the_last_sample_taken() -> Non
     assert made.totals() == {Drop.SUPERSEDED: 2, Drop.ABANDONED: 1}
 
 
+@pytest.mark.parametrize(
+    ('max_hz', 'demand_hz', 'ladder_hz', 'effective_hz', 'paused'),
+    [
+        (0.0, None, None, 0.0, False),
+        (10.0, None, None, 10.0, False),
+        (10.0, math.inf, None, 10.0, False),
+        (0.0, math.inf, None, 0.0, False),
+        (10.0, 2.0, None, 2.0, False),
+        (0.0, 2.0, 5.0, 2.0, False),
+        (10.0, 5.0, 1.0, 1.0, False),
+        (1.0, 5.0, 2.0, 1.0, False),
+        (10.0, 0.0, None, 0.0, True),
+        (10.0, None, 0.0, 0.0, True),
+        (0.0, math.inf, 0.0, 0.0, True),
+        (10.0, 0.0, 5.0, 0.0, True),
+    ],
+)
+def test_the_lowest_limit_holds(
+    max_hz: float,
+    demand_hz: float | None,
+    ladder_hz: float | None,
+    effective_hz: float,
+    paused: bool,
+) -> None:
+    for gated in (False, True):
+        stream = StreamConfig(name='s', topics=('/t',), max_hz=max_hz)
+        made = Route(1, stream, '/t', 'a/msg/A', gated)
+        made.limit(demand_hz, ladder_hz)
+        assert (made.effective_hz, made.paused) == (effective_hz, paused)
+        if paused:
+            assert made.offer([sample(time_ns=1), sample(time_ns=2)], 0.0) == 0
+
+
+@pytest.mark.parametrize(
+    ('demand_hz', 'ladder_hz', 'reason'),
+    [
+        (None, None, Drop.RATE),
+        (math.inf, 50.0, Drop.RATE),
+        (5.0, None, Drop.NOT_DEMANDED),
+        (5.0, 7.0, Drop.NOT_DEMANDED),
+        (0.0, 5.0, Drop.NOT_DEMANDED),
+        (0.0, 0.0, Drop.NOT_DEMANDED),
+        (7.0, 5.0, Drop.DEGRADED),
+        (None, 5.0, Drop.DEGRADED),
+        (5.0, 0.0, Drop.DEGRADED),
+        (None, 0.0, Drop.DEGRADED),
+    ],
+)
+def test_what_thins_is_named(
+    demand_hz: float | None, ladder_hz: float | None, reason: Drop
+) -> None:
+    made = route(keep=Keep.FIFO, max_hz=10.0)
+    made.limit(demand_hz, ladder_hz)
+    for tick in range(1000):
+        made.offer([sample(time_ns=tick * 10_000_000)], 0.0)
+    assert made.accepted == pytest.approx(10 * made.effective_hz, abs=1)
+    assert made.drops == {reason: 1000 - made.accepted}
+    assert made.totals() == {reason: 1000 - made.accepted}
+
+
+def test_limits_come_and_go_while_running() -> None:
+    made = route(keep=Keep.FIFO)
+    accepted = []
+    for second, limits in enumerate(
+        [(None, None), (0.0, None), (math.inf, None), (10.0, 1.0), (10.0, None), (None, 0.0)]
+    ):
+        made.limit(*limits)
+        before = made.accepted
+        for tick in range(100):
+            made.offer([sample(time_ns=second * 10**9 + tick * 10_000_000)], float(second))
+        accepted.append(made.accepted - before)
+    # A sample counts as on time a quarter of a period early.
+    assert accepted == [100, 0, 100, pytest.approx(1, abs=1), pytest.approx(10, abs=1), 0]
+
+
+def test_what_waits_goes_out_although_nothing_more_is_wanted() -> None:
+    made = route(keep=Keep.FIFO)
+    made.offer([sample(), sample()], 0.0)
+    made.limit(0.0, None)
+    assert sequences(made) == [1, 2]
+
+
+def test_a_change_of_the_stream_keeps_the_limits() -> None:
+    made = route(keep=Keep.FIFO, max_hz=10.0)
+    made.limit(None, 2.0)
+    made.stream = StreamConfig(name='s', topics=('/t',), max_hz=1.0)
+    assert made.effective_hz == 1.0
+    made.stream = StreamConfig(name='s', topics=('/t',))
+    assert made.effective_hz == 2.0
+
+
 POLICIES = st.builds(
     StreamConfig,
     name=st.just('s'),
@@ -182,6 +274,13 @@ class RouteMachine(RuleBasedStateMachine):
     @rule(policy=POLICIES)
     def configure(self, policy: StreamConfig) -> None:
         self.route.stream = policy
+
+    @rule(
+        demand_hz=st.sampled_from([None, None, 0.0, 3.0, math.inf]),
+        ladder_hz=st.sampled_from([None, None, 0.0, 3.0, 10.0]),
+    )
+    def limit(self, demand_hz: float | None, ladder_hz: float | None) -> None:
+        self.route.limit(demand_hz, ladder_hz)
 
     @rule(
         samples=st.lists(
