@@ -54,6 +54,10 @@ class Schedule:
         self.guarantees = Guarantees(streams, now)
         self._classes = FairShare()
         self._routes = {priority: FairShare() for priority in Priority}
+        # What goes because it was promised is no turn in the shares: charged there, it would be
+        # taken from the others of its class, and their own turns would be mixed up.
+        self._promised = FairShare()
+        self._owed: Route | Parcel | None = None
         self._underway: dict[int, Parcel] = {}
         self._busy: set[int] = set()
 
@@ -104,19 +108,16 @@ class Schedule:
             for priority in sorted(waiting):
                 few = {n: who for n, who in waiting[priority].items() if _stream(who) in owed}
                 if few:
-                    return self._turn(priority, few)
+                    self._owed = _turn(self._promised, few)
+                    return self._owed
+        self._owed = None
         contenders: list[object] = [priority for priority in Priority if priority in waiting]
         if announcing:
             contenders.insert(min(2, len(contenders)), ANNOUNCEMENTS)
         chosen = self._classes.pick(contenders)
         if isinstance(chosen, Priority):
-            return self._turn(chosen, waiting[chosen])
+            return _turn(self._routes[chosen], waiting[chosen])
         return ANNOUNCEMENTS if chosen is not None else None
-
-    def _turn(self, priority: Priority, waiting: dict[int, Route | Parcel]) -> Route | Parcel:
-        number = self._routes[priority].pick(waiting)
-        assert isinstance(number, int)
-        return waiting[number]
 
     def charge(self, parcel: Parcel, size: int, now: float) -> None:
         """
@@ -126,12 +127,17 @@ class Schedule:
         :param size: bytes on the link
         :param now: monotonic seconds
         """
-        priority = parcel.priority
-        self._classes.charge(priority, size, CLASS_WEIGHT[priority])
+        priority, shared = parcel.priority, 0.0
         for route, share in parcel.shares:
+            stream, part = route.stream, size * share
+            self.guarantees.charge(stream.name, part)
+            if parcel is self._owed and stream.min_bytes_per_s > 0:
+                self._promised.charge(route.number, part, stream.min_bytes_per_s)
+                continue
+            shared += part
             age = min(_MOST_AGE_WEIGHT, 1.0 + route.age_s(now) / _AGE_S)
-            self._routes[priority].charge(route.number, size * share, route.stream.weight * age)
-            self.guarantees.charge(route.stream.name, size * share)
+            self._routes[priority].charge(route.number, part, stream.weight * age)
+        self._classes.charge(priority, shared, CLASS_WEIGHT[priority])
 
     def charge_announcement(self, size: int) -> None:
         """
@@ -168,6 +174,12 @@ class Schedule:
             parcel.unanswered = 0
             parcel.give_up(reason)
         return sum(count for parcel in parcels for _, count in parcel.entries)
+
+
+def _turn(share: FairShare, waiting: dict[int, Route | Parcel]) -> Route | Parcel:
+    number = share.pick(waiting)
+    assert isinstance(number, int)
+    return waiting[number]
 
 
 def _stream(who: Route | Parcel) -> str:
