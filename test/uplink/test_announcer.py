@@ -137,3 +137,43 @@ def test_latched_topics_take_their_turn_in_the_rotation(announcer: Announcer) ->
         announcer.next_repetition(PERIOD_S + n, 10**9, ['/map', '/tf_static']) for n in range(4)
     ]
     assert [turn for turn in turns if turn] == ['/map', '/tf_static']
+
+
+def test_presence_is_taken_by_itself_and_but_once(announcer: Announcer) -> None:
+    assert announcer.next_state(1.0) is None
+    announcer.state_changed(1.0)
+    assert announcer.waits(1.0)
+    message = announcer.next_state(1.0)
+    assert message is not None
+    assert (message.topic, message.payload, message.retain) == ('rcb/v1/r/state', b'state', True)
+    assert announcer.next_state(1.0) is None
+    assert said(announcer, 1.0) == []
+
+
+def test_presence_waits_for_its_look_even_when_it_is_asked_for_by_itself(
+    announcer: Announcer,
+) -> None:
+    announcer.connected(2.0, look_first=True)
+    assert announcer.next_state(2.0) is None
+    assert not announcer.waits(2.0)
+    due = announcer.next_due()
+    assert announcer.next_state(due) is not None
+
+
+def test_it_says_whether_something_waits(announcer: Announcer) -> None:
+    assert not announcer.waits(0.0)
+    announcer.route_added(SCHEMA, 1.0)
+    assert not announcer.waits(0.5)
+    assert announcer.waits(1.0)
+    said(announcer, 1.0)
+    assert not announcer.waits(1.0)
+    assert announcer.waits(announcer.next_due())
+
+
+def test_a_latched_topic_said_again_counts_for_the_share(announcer: Announcer) -> None:
+    sent = 100_000
+    assert announcer.next_repetition(PERIOD_S, sent, ['/map', '/plan']) is None
+    assert announcer.next_repetition(PERIOD_S, sent, []) == '/map'
+    announcer.repeated(50_000)
+    assert announcer.next_repetition(PERIOD_S, sent, []) is None
+    assert announcer.next_repetition(PERIOD_S, 20 * sent, []) == '/plan'

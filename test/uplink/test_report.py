@@ -14,9 +14,28 @@
 
 """The documents info and health."""
 
+from ros_cloud_bridge.core.admission import Admission
+from ros_cloud_bridge.core.budget import MonthlyBudget
+from ros_cloud_bridge.core.pacing.pacer import Pacer
 from ros_cloud_bridge.core.route import Route
-from ros_cloud_bridge.uplink.report import config_hash, health_document, info_document
-from ros_cloud_bridge.values import BridgeConfig, Drop, Keep, Received, StreamConfig
+from ros_cloud_bridge.mqtt.limits import negotiate, ServerLimits
+from ros_cloud_bridge.mqtt.presets import PRESETS
+from ros_cloud_bridge.uplink.report import (
+    config_hash,
+    info_document,
+    link_document,
+    route_document,
+)
+from ros_cloud_bridge.values import (
+    Algorithm,
+    BridgeConfig,
+    Drop,
+    Keep,
+    LinkConfig,
+    MqttConfig,
+    Received,
+    StreamConfig,
+)
 from ros_cloud_bridge.wire.announce import decode_json, encode_json
 
 STREAM = StreamConfig(name='s', topics=('/a',), keep=Keep.FIFO, max_samples=3)
@@ -36,43 +55,54 @@ def filled_route() -> Route:
     return route
 
 
-def test_health_accounts_for_every_sample() -> None:
-    document = health_document(
-        robot_id='r',
-        boot_id='00' * 8,
-        uptime_s=1.23456,
-        wall_ns=5,
-        link={'connected': True},
-        routes=[filled_route()],
-        problems={'/b': 'why'},
-        now=12.5,
-    )
+def test_a_route_accounts_for_every_sample() -> None:
+    document = route_document(filled_route(), 12.5)
     assert decode_json(encode_json(document)) == {
-        'version': 1,
-        'robot_id': 'r',
-        'boot_id': '00' * 8,
-        'uptime_s': 1.235,
-        'time_ns': 5,
-        'link': {'connected': True},
-        'problems': {'/b': 'why'},
-        'routes': [
-            {
-                'route': 7,
-                'stream': 's',
-                'topic': '/a',
-                'received': 5,
-                'accepted': 5,
-                'delivered': 0,
-                'queued': 2,
-                'queued_bytes': 4,
-                'in_flight': 1,
-                'oldest_age_s': 2.5,
-                'bytes_accepted': 10,
-                'wire_bytes': 0,
-                'dropped': {'overflow_samples': 2, 'lost_before_bridge': 4},
-            }
-        ],
+        'route': 7,
+        'stream': 's',
+        'topic': '/a',
+        'received': 5,
+        'accepted': 5,
+        'delivered': 0,
+        'queued': 2,
+        'queued_bytes': 4,
+        'in_flight': 1,
+        'oldest_age_s': 2.5,
+        'bytes_accepted': 10,
+        'wire_bytes': 0,
+        'dropped': {'overflow_samples': 2, 'lost_before_bridge': 4},
     }
+
+
+def test_the_link_says_what_limits_it_and_nothing_that_it_cannot_know() -> None:
+    admission = Admission(
+        LinkConfig(algorithm=Algorithm.LEDBAT), Pacer(Algorithm.LEDBAT), None, False
+    )
+    document = decode_json(encode_json(link_document(admission, 0.0)))
+    assert document['limited_by'] == 'disconnected'
+    assert document['algorithm'] == 'ledbat'
+    assert document['rate_bytes_per_s'] is None
+    assert document['budget'] is None
+
+
+def test_the_link_counts_what_is_in_flight_and_what_the_month_has_left() -> None:
+    budget = MonthlyBudget(1_000_000, 1, None, 1_780_300_000.0, 0.0)
+    admission = Admission(LinkConfig(), Pacer(Algorithm.BBR), budget, False)
+    admission.connected(negotiate(MqttConfig(), PRESETS['mosquitto'], ServerLimits()), 0.0)
+    packet = admission.sent(1000, 20, 0.0)
+    admission.sent(100, 20, 0.0)
+    document = link_document(admission, 0.0)
+    assert (document['in_flight'], document['in_flight_bytes']) == (2, 1140)
+    admission.pacer.answered(packet, 0.25)
+    admission.settled(1020)
+    document = link_document(admission, 0.25)
+    assert (document['in_flight'], document['in_flight_bytes']) == (1, 120)
+    assert document['rtt_s'] == 0.25
+    assert isinstance(document['rate_bytes_per_s'], int)
+    spent = document['budget']
+    assert isinstance(spent, dict)
+    assert spent['used_bytes'] >= 1140
+    assert decode_json(encode_json(document)) == document
 
 
 def test_info_names_streams_and_routes() -> None:
