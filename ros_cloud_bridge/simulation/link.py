@@ -12,12 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """
 A virtual link with a broker at its end, in virtual time.
 
 What TCP makes of a lossy path is what a sender of MQTT sees of it: nothing is lost, but the
-stream stands still for a while. One link may be shared by several senders.
+stream stands still for a while. Several connections may share one link; its buffer is endless, so
+whoever sends too much sees a bloated one.
 """
 
 from bisect import bisect_right
@@ -27,6 +27,21 @@ import heapq
 from itertools import count
 import random
 
+# A segment that holds nothing but an acknowledgement, and how long TCP waits for something to
+# send it with (RFC 9293, 3.8.6.3; the figure is Linux's).
+_ACK_BYTES = 66
+_DELAYED_ACK_S = 0.04
+
+
+def prompt(at: float) -> float | None:
+    """
+    Answer like a broker with nothing else to do.
+
+    :param at: when the message has arrived
+    :returns: seconds until its answer leaves
+    """
+    return 0.001
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkProfile:
@@ -35,87 +50,52 @@ class LinkProfile:
 
     ``rates`` are (from this second on, bytes per second), the first at 0. ``delay_s`` is one way,
     ``jitter_s`` what is added to it at most. ``stalls`` are (begin, duration): nothing moves
-    meanwhile. ``answer_s`` is what the broker takes to answer, ``overhead`` gives the bytes that
-    a message of a size takes.
+    meanwhile. ``answer`` gives what the broker takes to answer a message that arrives at a time,
+    None for never.
     """
 
     rates: Sequence[tuple[float, float]]
     delay_s: float = 0.0
     jitter_s: float = 0.0
     stalls: Sequence[tuple[float, float]] = ()
-    answer_s: float = 0.001
+    answer: Callable[[float], float | None] = prompt
     seed: int = 0
 
 
 class VirtualLink:
     """
-    Carries messages one after the other and calls back when the broker's answer arrives.
+    Carries messages one after the other, and is the clock of all that uses it.
 
     :param profile: what it is like
-    :param cost: gives the bytes that a message of a size takes on the link
     """
 
-    def __init__(self, profile: LinkProfile, cost: Callable[[int], int]) -> None:
-        self._profile = profile
-        self._cost = cost
+    def __init__(self, profile: LinkProfile) -> None:
+        self.profile = profile
         self._random = random.Random(profile.seed)
-        self._times = [begin for begin, _ in profile.rates]
-        self._free_at = 0.0
-        self._arrival_at = 0.0
-        self._answer_at = 0.0
+        # Rates with the stalls cut out, as (from, bytes per second).
+        self._pieces = _pieces(profile.rates, profile.stalls)
+        self._times = [begin for begin, _ in self._pieces]
         self._order = count()
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self.free_at = 0.0
+        # When the link was through with how many bytes.
         self.carried: list[tuple[float, int]] = []
 
-    def send(
-        self,
-        size: int,
-        now: float,
-        arrived: Callable[[float], None] | None,
-        answered: Callable[[float], None],
-    ) -> None:
+    def carry(self, size: int, now: float) -> float:
         """
-        Send a message.
+        Put bytes into the link's buffer.
 
-        :param size: bytes of payload and topic
+        :param size: bytes with all headers
         :param now: virtual seconds
-        :param arrived: is called when it is at the consumer
-        :param answered: is called when the broker's answer is back
+        :returns: when the link is through with them; infinity when it never will be
         """
-        cost = self._cost(size)
-        self._free_at = self.serialised(max(self._free_at, now), cost)
-        self.carried.append((self._free_at, cost))
-        # A TCP connection keeps its order whatever the jitter.
-        self._arrival_at = max(self._arrival_at, self._free_at + self._one_way_s())
-        if arrived is not None:
-            self.at(self._arrival_at, arrived)
-        back = self._arrival_at + self._profile.answer_s + self._one_way_s()
-        self._answer_at = max(self._answer_at, back)
-        self.at(self._answer_at, answered)
-
-    def serialised(self, begin: float, size: float) -> float:
-        """
-        Say when the link will have sent so many bytes.
-
-        :param begin: virtual seconds
-        :param size: bytes on the link
-        :returns: virtual seconds
-        """
-        now, left = begin, float(size)
-        while left > 1e-9:
-            stall = next((s + d for s, d in self._profile.stalls if s <= now < s + d), None)
-            if stall is not None:
-                now = stall
-                continue
-            rate, until = self._rate(now)
-            step = min(left, (until - now) * rate)
-            left -= step
-            now = now + step / rate if rate > 0 and left <= 1e-9 else until
-        return now
+        self.free_at = self._serialised(max(self.free_at, now), size)
+        self.carried.append((self.free_at, size))
+        return self.free_at
 
     def capacity(self, begin: float, end: float) -> float:
         """
-        Say how many bytes the link can carry in a span, stalls aside.
+        Say how many bytes the link can carry in a span.
 
         :param begin: virtual seconds
         :param end: virtual seconds
@@ -127,6 +107,25 @@ class VirtualLink:
             total += rate * (min(until, end) - now)
             now = until
         return total
+
+    def carried_bytes(self, begin: float, end: float) -> int:
+        """
+        Say how many bytes the link was through with in a span.
+
+        :param begin: virtual seconds
+        :param end: virtual seconds
+        :returns: bytes
+        """
+        first = bisect_right(self.carried, (begin, -1))
+        return sum(size for _, size in self.carried[first : bisect_right(self.carried, (end, -1))])
+
+    def one_way_s(self) -> float:
+        """
+        Draw what a packet takes beside its own length.
+
+        :returns: seconds
+        """
+        return self.profile.delay_s + self._random.random() * self.profile.jitter_s
 
     def at(self, time: float, call: Callable[[float], None]) -> None:
         """
@@ -142,21 +141,99 @@ class VirtualLink:
         """When the next thing happens; infinity when nothing will."""
         return self._events[0][0] if self._events else float('inf')
 
-    def run_until(self, now: float) -> None:
+    def run_until(self, end: float, after: Callable[[float], None] | None = None) -> None:
         """
         Let everything happen that is due.
 
-        :param now: virtual seconds
+        :param end: virtual seconds
+        :param after: is called after each event, with its time
         """
-        while self._events and self._events[0][0] <= now:
+        while self._events and self._events[0][0] <= end:
             time, _, call = heapq.heappop(self._events)
             call(time)
+            if after is not None:
+                after(time)
 
-    def _one_way_s(self) -> float:
-        return self._profile.delay_s + self._random.random() * self._profile.jitter_s
+    def _serialised(self, begin: float, size: float) -> float:
+        now, left = begin, float(size)
+        while True:
+            rate, until = self._rate(now)
+            if rate > 0 and left <= (until - now) * rate:
+                return now + left / rate
+            if until == float('inf'):
+                return until
+            left -= (until - now) * rate
+            now = until
 
     def _rate(self, now: float) -> tuple[float, float]:
         index = bisect_right(self._times, now) - 1
         until = self._times[index + 1] if index + 1 < len(self._times) else float('inf')
-        stalls = [begin for begin, _ in self._profile.stalls if begin > now]
-        return self._profile.rates[index][1], min([until, *stalls])
+        return self._pieces[index][1], until
+
+
+class Connection:
+    """
+    A TCP connection over a link: keeps its order whatever the jitter.
+
+    :param link: carries it
+    """
+
+    def __init__(self, link: VirtualLink) -> None:
+        self._link = link
+        self._open = True
+        self._sent_at = float('-inf')
+        self._arrival_at = 0.0
+        self._answer_at = 0.0
+
+    def send(
+        self,
+        size: int,
+        now: float,
+        arrived: Callable[[float], None],
+        answered: Callable[[float], None],
+    ) -> None:
+        """
+        Send a message.
+
+        :param size: bytes with all headers
+        :param now: virtual seconds
+        :param arrived: is called when it is at the broker
+        :param answered: is called when the broker's answer is back
+        """
+        self._sent_at = now
+        through = self._link.carry(size, now)
+        self._arrival_at = max(self._arrival_at, through + self._link.one_way_s())
+        self._link.at(self._arrival_at, self._if_open(arrived))
+        answer_s = self._link.profile.answer(self._arrival_at)
+        if answer_s is not None:
+            back = self._arrival_at + answer_s + self._link.one_way_s()
+            self._answer_at = max(self._answer_at, back)
+            self._link.at(self._answer_at, self._if_open(answered))
+            self._link.at(self._answer_at + _DELAYED_ACK_S, self._if_open(self._acknowledge))
+
+    def close(self) -> None:
+        """End it: what has not arrived does not, what was not answered is not."""
+        self._open = False
+
+    def _acknowledge(self, now: float) -> None:
+        if self._sent_at < now - _DELAYED_ACK_S:
+            self._sent_at = now
+            self._link.carry(_ACK_BYTES, now)
+
+    def _if_open(self, call: Callable[[float], None]) -> Callable[[float], None]:
+        return lambda at: call(at) if self._open else None
+
+
+def _pieces(
+    rates: Sequence[tuple[float, float]], stalls: Sequence[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    edges = {begin for begin, _ in rates}
+    for begin, seconds in stalls:
+        edges |= {begin, begin + seconds}
+    times = [begin for begin, _ in rates]
+    pieces = []
+    for edge in sorted(edges):
+        stalled = any(begin <= edge < begin + seconds for begin, seconds in stalls)
+        rate = rates[max(0, bisect_right(times, edge) - 1)][1]
+        pieces.append((edge, 0.0 if stalled else rate))
+    return pieces
