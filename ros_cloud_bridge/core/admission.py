@@ -185,6 +185,19 @@ class Admission:
             self.limit = limit
         return wait
 
+    def guaranteed_open(self, now: float) -> bool:
+        """
+        Tell whether promised streams may go although the window is full.
+
+        :param now: monotonic seconds
+        :returns: whether nothing else is in the way
+        """
+        if self._limits is None or self.limit is not Limit.WINDOW:
+            return False
+        others = [wait for limit, wait in self._waits(now) if limit is not Limit.WINDOW]
+        free = self._in_flight < self._limits.max_in_flight
+        return free and self.pacer.guaranteed_room and not any(wait != 0.0 for wait in others)
+
     def _waits(self, now: float) -> list[tuple[Limit, float | None]]:
         waits = [
             (limit, bucket.wait_s(now))

@@ -21,8 +21,10 @@ from ros_cloud_bridge.values import StreamConfig
 
 # What a stream may save up, and owe at most, in seconds of its rate.
 _SPAN_S = 1.0
-# Guarantees never take the whole of a link that is thinner than their sum.
-_LINK_SHARE = 0.9
+# Promises never take the whole of a link that is thinner than their sum: of the latest bytes, so
+# many, at most this share.
+_MOST_SHARE = 0.9
+_SHARE_BYTES = 10_000.0
 
 
 class Guarantees:
@@ -37,6 +39,7 @@ class Guarantees:
         self._rates: dict[str, float] = {}
         self._credit: dict[str, float] = {}
         self._updated = now
+        self._share = 0.0
         self.configure(streams)
 
     def configure(self, streams: Iterable[StreamConfig]) -> None:
@@ -53,25 +56,34 @@ class Guarantees:
         """Sum of the guaranteed rates, bytes per second."""
         return sum(self._rates.values())
 
-    def owed(self, now: float, link_rate: float | None) -> frozenset[str]:
+    def owed(self, now: float) -> frozenset[str]:
         """
         Say which streams have not had their guaranteed rate yet.
 
         :param now: monotonic seconds
-        :param link_rate: bytes per second of the link, None while unknown
         :returns: names
         """
         if not self._rates:
             return frozenset()
-        scale = 1.0
-        if link_rate is not None:
-            scale = min(1.0, _LINK_SHARE * link_rate / self.total)
         elapsed = max(0.0, now - self._updated)
         self._updated = max(self._updated, now)
         for name, rate in self._rates.items():
-            credit = self._credit[name] + elapsed * rate * scale
-            self._credit[name] = min(rate * _SPAN_S, credit)
+            self._credit[name] = min(rate * _SPAN_S, self._credit[name] + elapsed * rate)
         return frozenset(name for name, credit in self._credit.items() if credit > 0)
+
+    @property
+    def excessive(self) -> bool:
+        """Whether promises have taken so much lately that it is others' turn."""
+        return self._share > _MOST_SHARE
+
+    def note(self, size: float, promised: bool) -> None:
+        """
+        Note what was sent, for :attr:`excessive`.
+
+        :param size: bytes on the link
+        :param promised: whether it went before others because it was promised
+        """
+        self._share += ((1.0 if promised else 0.0) - self._share) * min(1.0, size / _SHARE_BYTES)
 
     def charge(self, stream: str, size: float) -> None:
         """

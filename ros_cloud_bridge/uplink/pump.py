@@ -272,11 +272,19 @@ class Pump:
         if not self._connected:
             return self.steering.next_at(now) - now
         wait = self.admission.wait_s(now)
-        if wait is None:
+        if wait == 0.0:
+            return self._next_message(now)
+        promised = self._next_promised(now)
+        return wait if promised is None else promised
+
+    def _next_promised(self, now: float) -> Shipment | Encoding | None:
+        guarantees = self.schedule.guarantees
+        if not (self.flowing and guarantees.total and self.admission.guaranteed_open(now)):
             return None
-        if wait > 0.0:
-            return wait
-        return self._next_message(now)
+        chosen = self.schedule.pick_promised(self.outbox.ready(now, self.flushing), now)
+        if isinstance(chosen, Parcel):
+            return self._ship_parcel(chosen, now)
+        return None if chosen is None else self._encode(chosen, now)
 
     def _next_message(self, now: float) -> Shipment | Encoding | float | None:
         strict = self._next_strict(now)
@@ -293,7 +301,7 @@ class Pump:
             }
             ready = self.outbox.ready(now, self.flushing)
             ready += [route for route in latched.values() if route not in ready]
-        chosen = self.schedule.pick(ready, self._announcing(now), now, self.admission.capacity(now))
+        chosen = self.schedule.pick(ready, self._announcing(now), now)
         if isinstance(chosen, Parcel):
             return self._ship_parcel(chosen, now)
         if isinstance(chosen, Route):

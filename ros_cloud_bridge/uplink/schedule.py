@@ -86,7 +86,7 @@ class Schedule:
             self._busy.difference_update(route.number for route, _ in parcel.shares)
 
     def pick(
-        self, ready: Sequence[Route], announcing: bool, now: float, link_rate: float | None
+        self, ready: Sequence[Route], announcing: bool, now: float
     ) -> Route | Parcel | str | None:
         """
         Pick what goes next.
@@ -94,23 +94,14 @@ class Schedule:
         :param ready: routes with a batch to form, in the order of preference
         :param announcing: whether an announcement waits
         :param now: monotonic seconds
-        :param link_rate: bytes per second, None while unknown
         :returns: a batch underway, a route that shall form one, :data:`ANNOUNCEMENTS` or None
         """
-        waiting: dict[Priority, dict[int, Route | Parcel]] = {}
-        for number, parcel in self._underway.items():
-            waiting.setdefault(parcel.priority, {})[number] = parcel
-        for route in ready:
-            if route.number not in self._busy:
-                waiting.setdefault(route.stream.priority, {})[route.number] = route
-        owed = self.guarantees.owed(now, link_rate)
-        if owed:
-            for priority in sorted(waiting):
-                few = {n: who for n, who in waiting[priority].items() if _stream(who) in owed}
-                if few:
-                    self._owed = _turn(self._promised, few)
-                    return self._owed
+        if not self.guarantees.excessive:
+            promised = self.pick_promised(ready, now)
+            if promised is not None:
+                return promised
         self._owed = None
+        waiting = self._waiting(ready)
         contenders: list[object] = [priority for priority in Priority if priority in waiting]
         if announcing:
             contenders.insert(min(2, len(contenders)), ANNOUNCEMENTS)
@@ -118,6 +109,34 @@ class Schedule:
         if isinstance(chosen, Priority):
             return _turn(self._routes[chosen], waiting[chosen])
         return ANNOUNCEMENTS if chosen is not None else None
+
+    def pick_promised(self, ready: Sequence[Route], now: float) -> Route | Parcel | None:
+        """
+        Pick what goes next of the streams that have not had their guaranteed rate yet.
+
+        :param ready: routes with a batch to form, in the order of preference
+        :param now: monotonic seconds
+        :returns: a batch underway, a route that shall form one, or None
+        """
+        owed = self.guarantees.owed(now)
+        self._owed = None
+        if owed:
+            waiting = self._waiting(ready)
+            for priority in sorted(waiting):
+                few = {n: who for n, who in waiting[priority].items() if _stream(who) in owed}
+                if few:
+                    self._owed = _turn(self._promised, few)
+                    break
+        return self._owed
+
+    def _waiting(self, ready: Sequence[Route]) -> dict[Priority, dict[int, Route | Parcel]]:
+        waiting: dict[Priority, dict[int, Route | Parcel]] = {}
+        for number, parcel in self._underway.items():
+            waiting.setdefault(parcel.priority, {})[number] = parcel
+        for route in ready:
+            if route.number not in self._busy:
+                waiting.setdefault(route.stream.priority, {})[route.number] = route
+        return waiting
 
     def charge(self, parcel: Parcel, size: int, now: float) -> None:
         """
@@ -128,6 +147,7 @@ class Schedule:
         :param now: monotonic seconds
         """
         priority, shared = parcel.priority, 0.0
+        self.guarantees.note(size, parcel is self._owed)
         for route, share in parcel.shares:
             stream, part = route.stream, size * share
             self.guarantees.charge(stream.name, part)

@@ -350,15 +350,31 @@ def test_a_topic_that_comes_back_gets_its_route_again() -> None:
     assert rig.open(rig.config.streams[0], '/other').number == 2
 
 
-def test_it_never_asks_to_be_called_at_once_for_nothing() -> None:
-    rig = PumpRig(stream('pose', HIGH), stream('low', LOW, max_hz=1.0))
-    rig.connect()
-    rig.go(1.0)
+def wake_ups(rig: PumpRig, seconds: float) -> int:
+    """Count how often the pump wants to be asked."""
     steps = 0
 
     def count() -> None:
         nonlocal steps
         steps += 1
 
-    rig.go(20.0, each=count)
-    assert steps < 400
+    rig.go(seconds, each=count)
+    return steps
+
+
+def test_an_idle_pump_is_seldom_asked() -> None:
+    rig = PumpRig(stream('pose', HIGH), stream('low', LOW, max_hz=1.0))
+    rig.connect()
+    assert wake_ups(rig, 20.0) < 200
+
+
+@pytest.mark.xfail(
+    strict=True, reason='a repetition that waits for its share is due all the time: every 5 ms'
+)
+@pytest.mark.parametrize('flowing', [True, False])
+def test_an_idle_pump_is_seldom_asked_while_repetitions_wait(flowing: bool) -> None:
+    rig = PumpRig(stream('pose', HIGH))
+    rig.pump.flowing = flowing
+    rig.connect()
+    rig.go(200.0)
+    assert wake_ups(rig, 20.0) < 200

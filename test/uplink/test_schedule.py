@@ -54,11 +54,11 @@ def serve(
     sent: Counter[Route | str] = Counter()
     for _ in range(messages):
         now = begin + sum(sent.values()) / rate
-        chosen = made.pick(list(routes), announcing, now, rate)
+        chosen = made.pick(list(routes), announcing, now)
         if isinstance(chosen, Route):
             parcel = make_parcel(chosen, size=routes[chosen], priority=chosen.stream.priority)
             made.add(parcel)
-            chosen = made.pick(list(routes), announcing, now, rate)
+            chosen = made.pick(list(routes), announcing, now)
             # What was just formed is what goes: nothing happened in between.
             assert chosen is parcel
         if isinstance(chosen, Parcel):
@@ -80,7 +80,7 @@ def shares(sent: 'Counter[Route | str]') -> dict[Route | str, float]:
 
 
 def test_nothing_waits() -> None:
-    assert schedule().pick([], False, 0.0, None) is None
+    assert schedule().pick([], False, 0.0) is None
 
 
 def test_classes_and_announcements_share_and_none_starves() -> None:
@@ -116,7 +116,7 @@ def test_a_large_batch_gives_way_to_an_urgent_one_at_once() -> None:
     made = schedule(large, urgent)
     serve(made, {large: 100_000}, 10)
     for _ in range(5):
-        assert made.pick([urgent], False, 1.0, 1000.0) is urgent
+        assert made.pick([urgent], False, 1.0) is urgent
         serve(made, {urgent: 400, large: 100_000}, 1)
         serve(made, {large: 100_000}, 16)
 
@@ -127,11 +127,11 @@ def test_a_route_with_a_batch_underway_forms_no_other() -> None:
     parcel = make_parcel(lead, rider, size=5000)
     made.add(parcel)
     assert made.busy == {1, 2}
-    assert made.pick([lead, rider], False, 0.0, None) is parcel
+    assert made.pick([lead, rider], False, 0.0) is parcel
     made.remove(parcel)
     made.remove(parcel)
     assert made.busy == frozenset()
-    assert made.pick([rider], False, 0.0, None) is rider
+    assert made.pick([rider], False, 0.0) is rider
 
 
 def test_riders_pay_their_shares() -> None:
@@ -186,9 +186,9 @@ def test_owed_streams_go_by_class() -> None:
     high = make_route(2, priority=HIGH, min_bytes_per_s=100.0)
     plain = make_route(3, priority=HIGH)
     made = schedule(low, high, plain)
-    assert made.pick([plain, low, high], True, 1.0, None) is high
-    assert made.pick([plain, low], True, 1.0, None) is low
-    assert made.pick([plain], False, 1.0, None) is plain
+    assert made.pick([plain, low, high], True, 1.0) is high
+    assert made.pick([plain, low], True, 1.0) is low
+    assert made.pick([plain], False, 1.0) is plain
 
 
 def test_expired_batches_are_found() -> None:
@@ -212,7 +212,7 @@ def test_giving_up_settles_every_sample_once() -> None:
     made.remove(parcels[2])
     assert made.give_up(Drop.SHUTDOWN) == 3
     assert made.busy == frozenset()
-    assert made.pick([], False, 0.0, None) is None
+    assert made.pick([], False, 0.0) is None
     for parcel in parcels[1:]:
         parcel.answered(None)
     assert [route.in_flight for route in (fresh, half, sent)] == [0, 0, 0]

@@ -75,6 +75,7 @@ class Flight:
         self._first_sent_at = 0.0
         self._resumed_at = float('-inf')
         self._resumed_with = 0
+        self._paused = False
         self._limited_until = 0
         self._round = 0
         self._round_ends_at = 0
@@ -143,14 +144,17 @@ class Flight:
         """
         if not self.forget(packet):
             return None
-        if now - self._delivered_at > pause_s:
+        paused = now - self._delivered_at > pause_s
+        if paused and not self._paused:
             self._resumed_at, self._resumed_with = now, self._delivered + packet.cost
+        # Two pauses in a row are no pauses but a slow link.
+        self._paused = paused
         self._delivered += packet.cost
         self._delivered_at = now
         send_s = packet.sent_at - packet.first_sent_at
         interval, delivered = max(send_s, now - packet.delivered_at), packet.delivered
-        paused = packet.sent_at < self._resumed_at
-        if paused:
+        after_pause = packet.sent_at < self._resumed_at
+        if after_pause:
             interval, delivered = now - self._resumed_at, self._resumed_with
         self._first_sent_at = max(self._first_sent_at, packet.sent_at)
         new_round = packet.delivered >= self._round_ends_at
@@ -163,7 +167,7 @@ class Flight:
             round_trip_s=max(0.0, now - packet.sent_at),
             rate=(self._delivered - delivered) / interval if interval > 1e-4 else None,
             application_limited=packet.application_limited,
-            after_pause=paused,
+            after_pause=after_pause,
             in_flight=self._bytes,
             new_round=new_round,
         )

@@ -61,6 +61,7 @@ _PUBLISH_OVERHEAD = 12
 _DRAIN_PERIOD_S = 10.0
 _DRAIN_ROUND_TRIPS = 50.0
 _DRAIN_S = 0.04
+_DRAIN_MOST_S = 0.3
 # An answer that did not come after this many time-outs does not come at all.
 _LOST_TIMEOUTS = 8.0
 
@@ -144,8 +145,10 @@ class Pacer:
             ),
         )
         # A long path must not be limited by the number of messages that the broker takes.
-        cost = max(cost, rate * self._model.base_s / (_WINDOW_SHARE * self.max_in_flight))
         segment = SEGMENT_BYTES + _SEGMENT_OVERHEAD
+        path = rate * self._model.base_s / (_WINDOW_SHARE * self.max_in_flight)
+        if path > cost:
+            cost = math.ceil(path / segment) * segment
         cost = min(cost, max(segment, _GROWTH * self._tried))
         if cost > SEGMENT_BYTES:
             # Whole segments: a short one at the end of each fragment would cost a header.
@@ -224,14 +227,12 @@ class Pacer:
         self._tried = self._peaks.best_since(now)
         if not self._flight:
             return self._rest_of_drain(now)
-        if self._draining or self._drains(now):
+        if self._drains(now):
             return overdue
         allowance = self._control.allowance(self._model, self._fragment_cost)
         window = min(allowance.window, max(2 * self._fragment_cost, _GROWTH * self._tried))
-        if self._flight.bytes >= max(window, self._guaranteed_window):
+        if self._flight.bytes >= window:
             return overdue
-        if self._flight.bytes < self._guaranteed_window:
-            return 0.0
         wait = self._finish - allowance.lead_s - now
         return max(0.0, wait) if wait > 1e-4 else 0.0
 
@@ -248,7 +249,7 @@ class Pacer:
             base_rtt_s=self._model.base_s,
             rtt_s=self._model.smoothed_trip_s,
             queue_delay_s=self._model.queue_s,
-            window_bytes=int(max(allowance.window, self._guaranteed_window)),
+            window_bytes=int(min(allowance.window, 1e12)),
             in_flight_bytes=self._flight.bytes,
             fragment_bytes=self.fragment_bytes,
             stalled=self._stalled,
@@ -259,8 +260,14 @@ class Pacer:
         return float(link_cost(self.fragment_bytes))
 
     @property
-    def _guaranteed_window(self) -> float:
-        return self._guaranteed * self._model.smoothed_trip_s
+    def guaranteed_room(self) -> bool:
+        """
+        Whether what streams were promised may go although the window is full.
+
+        Beside another flow that fills the link's queue the window shrinks to almost nothing; what
+        was promised still needs its rate times the round trip in flight.
+        """
+        return self._flight.bytes < self._guaranteed * self._model.smoothed_trip_s
 
     def _correct_finish(self, at: float) -> None:
         """Set the expected end of what is in flight right: an answer tells where the link is."""
@@ -299,11 +306,13 @@ class Pacer:
         Let the queue run empty once in a while.
 
         So this pacer sees the base round trip, and so does another one that shares the link and
-        has never seen it without a queue.
+        has never seen it without a queue. A queue that others keep full is not waited for.
         """
-        if now - self._drained_at < max(
-            _DRAIN_PERIOD_S, _DRAIN_ROUND_TRIPS * self._model.base_s
-        ):
+        base_s = self._model.base_s
+        if self._draining:
+            self._draining = now - self._drained_at < _DRAIN_MOST_S + 2 * base_s
+            return self._draining
+        if now - self._drained_at < max(_DRAIN_PERIOD_S, _DRAIN_ROUND_TRIPS * base_s):
             return False
         self._draining = True
         self._drained_at = now
