@@ -166,7 +166,19 @@ def test_the_users_rate_bounds_the_fragment() -> None:
     assert pacer.fragment_bytes == FRAGMENT_FLOOR
 
 
-@algorithms
+@pytest.mark.parametrize(
+    'algorithm',
+    [
+        Algorithm.BBR,
+        pytest.param(
+            Algorithm.LEDBAT,
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason='gaps between rounds count as pauses of the link: its rate never rises',
+            ),
+        ),
+    ],
+)
 def test_a_long_path_is_filled_with_the_few_messages_that_the_broker_takes(
     algorithm: Algorithm,
 ) -> None:
