@@ -82,6 +82,7 @@ class Route:
         self._phase = 0
         self._limiters: OrderedDict[object, RateLimiter] = OrderedDict()
         self._queue: deque[Queued] = deque()
+        self._waits_since = 0.0
         self._taken = 0
         self._dropped_before_taken: dict[Drop, int] = {}
         self._stream = stream
@@ -153,6 +154,8 @@ class Route:
             self.on_accept(self, first, passed)
         if self.latched is not None:
             self.latched.update(queued, self.publishers, self.publisher_count)
+        if not self._queue:
+            self._waits_since = now
         self._queue.extend(queued)
         self._supersede(now)
         self._enforce_bounds()
@@ -277,8 +280,10 @@ class Route:
 
         :returns: monotonic seconds, or None when nothing waits
         """
-        oldest = self._oldest()
-        return None if oldest is None else oldest.offered_at + self._stream.max_delay_s
+        if not self._queue:
+            return None
+        # Not of the oldest sample: where newer ones keep replacing it, none would ever be due.
+        return self._waits_since + self._stream.max_delay_s
 
     def age_s(self, now: float) -> float:
         """
@@ -332,6 +337,8 @@ class Route:
             taken.append(queue.popleft())
         self.queued_bytes -= size
         self.in_flight += len(taken)
+        if queue:
+            self._waits_since = queue[0].offered_at
         if taken:
             self._taken += len(taken)
             self._note_drops_before(taken[-1].sequence)

@@ -52,8 +52,9 @@ from ros_cloud_bridge.values import (
 from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
 
-# A batch holds what the link sends in this time, and never more fragments than this: what is in a
-# batch cannot be replaced any more. Routes share one up to what the link sends in the other time.
+# A batch holds what the link sends of its class in this time, and never more fragments than this:
+# what is in a batch cannot be replaced any more. Routes share one up to what the link sends in the
+# other time.
 _BATCH_S = 0.5
 _BATCH_FRAGMENTS = 16
 _SHARED_BATCH_S = 0.05
@@ -284,7 +285,7 @@ class Pump:
         chosen = self.schedule.pick_promised(self.outbox.ready(now, self.flushing), now)
         if isinstance(chosen, Parcel):
             return self._ship_parcel(chosen, now)
-        return None if chosen is None else self._encode(chosen, now)
+        return None if chosen is None else self._encode(chosen, 0.0, now)
 
     def _next_message(self, now: float) -> Shipment | Encoding | float | None:
         strict = self._next_strict(now)
@@ -307,7 +308,7 @@ class Pump:
         if isinstance(chosen, Route):
             if chosen.number in latched:
                 return self._encode_latched(chosen, now)
-            return self._encode(chosen, now)
+            return self._encode(chosen, self.schedule.share(chosen.stream.priority, ready), now)
         if chosen == ANNOUNCEMENTS:
             return self._announce(now)
         self.admission.idle()
@@ -427,10 +428,10 @@ class Pump:
         if repeated is not None:
             self.announcer.repeated(self.latched.again(self.outbox.routes, repeated))
 
-    def _encode(self, lead: Route, now: float) -> Encoding:
+    def _encode(self, lead: Route, share: float, now: float) -> Encoding:
         rate = self.admission.capacity(now) or 0.0
         fragment = float(self.admission.fragment_bytes)
-        most = max(fragment, min(rate * _BATCH_S, _BATCH_FRAGMENTS * fragment))
+        most = max(fragment, min(share * rate * _BATCH_S, _BATCH_FRAGMENTS * fragment))
         taken = self.outbox.take(
             lead,
             float('inf') if self.flushing else now,

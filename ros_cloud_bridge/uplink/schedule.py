@@ -129,6 +129,18 @@ class Schedule:
                     break
         return self._owed
 
+    def share(self, priority: Priority, ready: Iterable[Route]) -> float:
+        """
+        Say what part of the link a class has now.
+
+        :param priority: the class
+        :param ready: routes with a batch to form
+        :returns: above 0, up to 1
+        """
+        classes = {route.stream.priority for route in ready} | {priority}
+        classes.update(parcel.priority for parcel in self._underway.values())
+        return CLASS_WEIGHT[priority] / sum(CLASS_WEIGHT[name] for name in classes)
+
     def _waiting(self, ready: Sequence[Route]) -> dict[Priority, dict[int, Route | Parcel]]:
         waiting: dict[Priority, dict[int, Route | Parcel]] = {}
         for number, parcel in self._underway.items():
