@@ -77,10 +77,9 @@ class HealthReporter:
         """
         pump = self._pump
         rate = pump.link_rate
-        routes = list(pump.outbox.routes)
-        if rate is not None:
-            room = min(_MOST_BYTES, max(_LEAST_BYTES, rate * _MESSAGE_S))
-            routes = self._page(routes, max(1, int(room) // _ROUTE_BYTES))
+        # A link of which nothing is known yet may be a thin one.
+        room = min(_MOST_BYTES, max(_LEAST_BYTES, (rate or 0.0) * _MESSAGE_S))
+        routes = self._page(list(pump.outbox.routes), int(room) // _ROUTE_BYTES)
         message = pump.portrait.health(self.document(now, routes))
         pause_s = 0.0 if not rate else len(message.payload) / (_SHARE * rate)
         self.next_at = now + max(pump.config.health_period_s, pause_s)

@@ -132,3 +132,9 @@ def test_no_message_is_beyond_what_the_broker_takes() -> None:
     rig.go(3.0, 1e7)
     for _ in range(10):
         assert len(rig.pump.health.message(rig.now).payload) <= 120 * 1024
+
+
+def test_a_link_that_is_not_known_yet_may_be_thin() -> None:
+    rig = rig_with(2000)
+    assert rig.pump.link_rate is None
+    assert len(rig.pump.health.message(rig.now).payload) < 5000
