@@ -20,29 +20,41 @@ in reality. What happens to each sample and message is noted.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from ros_cloud_bridge.core.admission import CarrierLimits
 from ros_cloud_bridge.core.budget import MonthlyBudget
 from ros_cloud_bridge.core.ladder import Change
-from ros_cloud_bridge.core.outbox import Taken
 from ros_cloud_bridge.core.pacing.pacer import link_cost
 from ros_cloud_bridge.core.presence import Presence
-from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.simulation.journeys import Journey, NotingAssembler
 from ros_cloud_bridge.simulation.link import Connection, VirtualLink
-from ros_cloud_bridge.uplink.assembler import Assembler
-from ros_cloud_bridge.uplink.parcels import Message, Parcel
+from ros_cloud_bridge.uplink.parcels import Message
 from ros_cloud_bridge.uplink.pump import Encoding, Pump, Shipment
-from ros_cloud_bridge.values import BridgeConfig, Drop, Priority, Received
+from ros_cloud_bridge.values import BridgeConfig, Drop, Received
 from ros_cloud_bridge.wire.topics import RobotTopics
 
 _NS = 1_000_000_000
 # As in bridge.py: the pump looks again after this long, whatever it said.
 _IDLE_S = 1.0
 
-# Bytes on the link of a message with this many seconds to live, on a connection of its own.
-Cost = Callable[[Message, float | None], int]
+
+class Cost(NamedTuple):
+    """
+    What a message takes.
+
+    ``link_bytes`` go over the link towards the broker, ``metered_bytes`` are what a carrier
+    counts, in both directions.
+    """
+
+    link_bytes: int
+    metered_bytes: int
+
+
+# Of a message with this many seconds to live; one per connection, for aliases live as long.
+Costs = Callable[[Message, float | None], Cost]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,49 +79,19 @@ class Sent:
     at: float
     topic: str
     payload_bytes: int
-    link_bytes: int
-    live: bool
+    cost: Cost
+    # Whose bytes these are, by route and share; empty for announcements.
+    shares: Sequence[tuple[Route, float]]
     repeated: bool
 
 
-@dataclass(slots=True, eq=False)
-class _Journey:
-    """A batch on its way: who is in it, and which of its messages have arrived."""
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A sample at the consumer: when, how old, and its bytes of CDR."""
 
-    samples: list[tuple[int, float]]
-    shipped: int = 0
-    arrived: set[Shipment] = field(default_factory=set)
-
-
-class _NotingAssembler(Assembler):
-    """Notes which samples stand in which parcel."""
-
-    def __init__(self, topics: RobotTopics, boot: bytes, announce_period_s: float) -> None:
-        super().__init__(topics, boot, announce_period_s)
-        self.journeys: dict[Parcel, _Journey] = {}
-
-    def batch(
-        self, priority: Priority, taken: Sequence[Taken], now: float, wall_ns: int
-    ) -> Parcel:
-        parcel = super().batch(priority, taken, now, wall_ns)
-        self.journeys[parcel] = _Journey(
-            [(part.route.number, entry.offered_at) for part in taken for entry in part.samples]
-        )
-        return parcel
-
-    def latched(
-        self,
-        route: Route,
-        values: Sequence[Queued],
-        covered: int,
-        now: float,
-        wall_ns: int,
-        limit: int,
-    ) -> Parcel:
-        parcel = super().latched(route, values, covered, now, wall_ns, limit)
-        fresh = values[len(values) - covered :]
-        self.journeys[parcel] = _Journey([(route.number, entry.offered_at) for entry in fresh])
-        return parcel
+    at: float
+    age_s: float
+    size: int
 
 
 class SimulatedBridge:
@@ -132,7 +114,7 @@ class SimulatedBridge:
         link: VirtualLink,
         limits: CarrierLimits,
         *,
-        costs: Callable[[], Cost] | None = None,
+        costs: Callable[[], Costs] | None = None,
         budget: MonthlyBudget | None = None,
         dallying: Dallying | None = None,
         epoch_ns: int = 0,
@@ -141,7 +123,7 @@ class SimulatedBridge:
         self._link = link
         self._limits = limits
         self._costs = costs or (lambda: _estimated)
-        self._dallying = dallying or Dallying()
+        self.dallying = dallying or Dallying()
         self._epoch_ns = epoch_ns
         self._now = now
         boot = (config.robot_id.encode() + bytes(8))[:8]
@@ -157,11 +139,11 @@ class SimulatedBridge:
             budget=budget,
             now=now,
         )
-        self._noting = _NotingAssembler(topics, boot, config.announce_period_s)
+        self._noting = NotingAssembler(topics, boot, config.announce_period_s)
         self.pump.assembler = self._noting
         self.pump.flowing = True
         self._connection: Connection | None = None
-        self._cost: Cost = _estimated
+        self._cost: Costs = _estimated
         # Unanswered shipments in their order, and when each expires.
         self._outstanding: dict[Shipment, float | None] = {}
         self._wake_at = float('inf')
@@ -169,7 +151,7 @@ class SimulatedBridge:
         self._connections = 0
         self._limit_since = now
         self.sent: list[Sent] = []
-        self.arrivals: dict[int, list[tuple[float, float]]] = {}
+        self.arrivals: dict[int, list[Arrival]] = {}
         self.steps: list[tuple[float, Change]] = []
         self.limited_s: dict[str, float] = {}
 
@@ -222,20 +204,27 @@ class SimulatedBridge:
         :param route: of the topic
         :param cdr: the message
         """
-        taken_at = at + self._dallying.take_s
+        taken_at = at + self.dallying.take_s
         sample = Received(cdr, self.wall_ns(at), self.wall_ns(taken_at))
-        self._link.at(taken_at, lambda now: self.offer(route, [sample], now))
+        self._link.at(taken_at, lambda now: self.offer(route, [sample], (), now))
 
-    def offer(self, route: Route, samples: Sequence[Received], now: float) -> None:
+    def offer(
+        self,
+        route: Route,
+        samples: Sequence[Received],
+        drops: Sequence[tuple[Drop, int]],
+        now: float,
+    ) -> None:
         """
         Take in what a subscription received.
 
         :param route: their route
         :param samples: in the order of their arrival
+        :param drops: what was left out before them, by reason
         :param now: virtual seconds
         """
         self._now = now
-        self.pump.offer(route, samples, (), now)
+        self.pump.offer(route, samples, drops, now)
         due = self.pump.outbox.next_due()
         if due is not None and due < self._wake_at:
             self._turn(now)
@@ -250,7 +239,8 @@ class SimulatedBridge:
         for route in self.pump.outbox.routes:
             before = sum(n for drop, n in route.drops.items() if not drop.sequenced)
             after = sum(n for drop, n in route.drops.items() if drop.sequenced)
-            if route.received != route.accepted + before:
+            # A gated subscription does not even take what it passes over.
+            if route.received != route.accepted + before and not route.gated:
                 found.append(f'{route.topic}: {route.received} in, {route.accepted} + {before}')
             settled = route.delivered + after + len(route) + route.in_flight
             if route.accepted != settled:
@@ -267,7 +257,7 @@ class SimulatedBridge:
         :returns: seconds, in the order of the arrivals
         """
         arrivals = self.arrivals.get(route.number, ())
-        return [age for at, age in arrivals if begin <= at < end]
+        return [one.age_s for one in arrivals if begin <= one.at < end]
 
     def sent_bytes(self, begin: float = 0.0, end: float = float('inf')) -> int:
         """
@@ -277,7 +267,7 @@ class SimulatedBridge:
         :param end: its end
         :returns: bytes with all headers
         """
-        return sum(sent.link_bytes for sent in self.sent if begin <= sent.at < end)
+        return sum(sent.cost.link_bytes for sent in self.sent if begin <= sent.at < end)
 
     def _turn(self, now: float) -> None:
         """Do whatever the pump says, until it waits."""
@@ -291,11 +281,11 @@ class SimulatedBridge:
             if isinstance(step, Shipment):
                 due = None if step.expiry_s is None else now + step.expiry_s
                 self._outstanding[step] = due
-                self._send(step, now + self._dallying.hand_over_s)
+                self._send(step, now + self.dallying.hand_over_s)
             elif isinstance(step, Encoding):
                 self.pump.start(step.assemble())
-                if self._dallying.encode_s > 0:
-                    self._busy_until = now + self._dallying.encode_s
+                if self.dallying.encode_s > 0:
+                    self._busy_until = now + self.dallying.encode_s
                     self._wake(self._busy_until)
                     return
             else:
@@ -317,23 +307,23 @@ class SimulatedBridge:
         assert connection is not None
         due = self._outstanding[shipment]
         message = shipment.message
-        size = self._cost(message, None if due is None else due - now)
+        cost = self._cost(message, None if due is None else due - now)
         journey = self._journey(shipment)
         if journey is not None and not repeated:
             journey.shipped += 1
-        live = shipment.parcel is not None
-        self.sent.append(Sent(now, message.topic, len(message.payload), size, live, repeated))
+        shares = () if shipment.parcel is None else shipment.parcel.shares
+        self.sent.append(Sent(now, message.topic, len(message.payload), cost, shares, repeated))
         connection.send(
-            size,
+            cost.link_bytes,
             now,
             lambda at: self._arrived(shipment, at),
             lambda at: self._link.at(
-                at + self._dallying.hand_over_s,
+                at + self.dallying.hand_over_s,
                 lambda done: self._answered(shipment, at, now, done),
             ),
         )
 
-    def _journey(self, shipment: Shipment) -> _Journey | None:
+    def _journey(self, shipment: Shipment) -> Journey | None:
         parcel = shipment.parcel
         return None if parcel is None else self._noting.journeys.get(parcel)
 
@@ -347,10 +337,12 @@ class SimulatedBridge:
         if not parcel.contents.done or len(journey.arrived) < journey.shipped:
             return
         del self._noting.journeys[parcel]
-        at += self._dallying.deliver_s
-        for number, offered_at in journey.samples:
-            age = at - offered_at + self._dallying.take_s
-            self.arrivals.setdefault(number, []).append((at, age))
+        at += self.dallying.deliver_s
+        wall_ns = self.wall_ns(at)
+        for route, sample in journey.samples:
+            age_s = (wall_ns - sample.source_time_ns) / _NS
+            arrival = Arrival(at, age_s, len(sample.cdr))
+            self.arrivals.setdefault(route.number, []).append(arrival)
 
     def _answered(self, shipment: Shipment, at: float, sent_at: float, now: float) -> None:
         if shipment not in self._outstanding:
@@ -375,5 +367,6 @@ class SimulatedBridge:
             self.pump.health.soon(now)
 
 
-def _estimated(message: Message, expiry_s: float | None) -> int:
-    return link_cost(len(message.payload) + len(message.topic))
+def _estimated(message: Message, expiry_s: float | None) -> Cost:
+    size = link_cost(len(message.payload) + len(message.topic))
+    return Cost(size, size)

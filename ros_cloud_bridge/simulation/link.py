@@ -80,6 +80,8 @@ class VirtualLink:
         self.free_at = 0.0
         # When the link was through with how many bytes.
         self.carried: list[tuple[float, int]] = []
+        # How many acknowledgements had a segment of their own.
+        self.lone_acknowledgements = 0
 
     def carry(self, size: int, now: float) -> float:
         """
@@ -218,6 +220,7 @@ class Connection:
     def _acknowledge(self, now: float) -> None:
         if self._sent_at < now - _DELAYED_ACK_S:
             self._sent_at = now
+            self._link.lone_acknowledgements += 1
             self._link.carry(_ACK_BYTES, now)
 
     def _if_open(self, call: Callable[[float], None]) -> Callable[[float], None]:

@@ -1,0 +1,205 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""``ros-cloud-bridge plan``: what a configuration makes of a recording on a link, beforehand."""
+
+import argparse
+from dataclasses import replace
+from importlib.util import find_spec
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from ros_cloud_bridge.cli import plan_link
+from ros_cloud_bridge.cli.parameter_file import load_file
+from ros_cloud_bridge.cli.plan_report import document, text
+from ros_cloud_bridge.cli.plan_run import dry_run, Run
+from ros_cloud_bridge.core.config import is_foreign, read_config
+from ros_cloud_bridge.core.selection import compile_pattern, TopicPattern
+from ros_cloud_bridge.errors import ConfigError, LocalFault
+from ros_cloud_bridge.simulation.link import LinkProfile
+from ros_cloud_bridge.values import Algorithm, BridgeConfig
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """
+    Add the subcommand's arguments.
+
+    :param parser: the subcommand's parser
+    """
+    parser.description = (
+        "Send a recording through the bridge's own pump over a link that exists in numbers only: "
+        'what goes out, how old it is on arrival, what is dropped and why, and what a month takes.'
+    )
+    add = parser.add_argument
+    add('config', metavar='CONFIG', type=Path, help='parameter YAML of the robot')
+    add('recording', metavar='RECORDING', type=Path, help='MCAP file with its topics')
+    add(
+        '--link',
+        required=True,
+        type=plan_link.rates,
+        metavar='RATE',
+        help="bits per second, as in '256k' or '2.5M', or several by the second from which each "
+        "holds: '0:256k,20:64k,40:1M'",
+    )
+    add(
+        '--delay',
+        type=plan_link.seconds,
+        default=0.0,
+        metavar='TIME',
+        help="one way, as in '50ms' (0ms)",
+    )
+    add(
+        '--jitter',
+        type=plan_link.seconds,
+        default=0.0,
+        metavar='TIME',
+        help='what is added to the delay at most (0ms)',
+    )
+    add(
+        '--stall',
+        type=plan_link.share,
+        default=0.0,
+        metavar='SHARE',
+        help=f"part of the time in which nothing moves, {plan_link.STALL_S:g} s each: '2%%' (0%%)",
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        '--loop', type=_count, default=1, metavar='N', help='play the recording N times (1)'
+    )
+    length.add_argument(
+        '--seconds', type=_seconds, metavar='S', help='play so long, again and again'
+    )
+    add(
+        '--topics',
+        type=_pattern,
+        action='append',
+        default=[],
+        metavar='PATTERN',
+        help="take only these of the recording: name, glob or 're:' and a regular expression; "
+        'repeatable',
+    )
+    add(
+        '--algorithm',
+        choices=[algorithm.value for algorithm in Algorithm],
+        help='in place of link.algorithm of the configuration',
+    )
+    add('--node', default='', help='full name of the node, as in /amr_07/uplink')
+    add('--json', type=Path, metavar='FILE', help='write every figure there')
+    add('--plot', type=Path, metavar='FILE.png', help='draw ages, rates and queues over time')
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Plan.
+
+    :param args: parsed arguments
+    :returns: exit status
+    :raises ConfigError: for a configuration that cannot be used
+    :raises LocalFault: when the recording cannot be read, or a file not be written
+    """
+    from ros_cloud_bridge.ros.player.recording import Recording
+
+    if args.plot is not None and find_spec('matplotlib') is None:
+        raise LocalFault("--plot needs matplotlib: pip install 'ros_cloud_bridge[plan]'")
+    config = _read_config(args)
+
+    def profile(seconds: float) -> LinkProfile:
+        return plan_link.profile(
+            args.link,
+            delay_s=args.delay,
+            jitter_s=args.jitter,
+            stalled=args.stall,
+            seconds=seconds,
+        )
+
+    with Recording(args.recording) as recording:
+        planned = dry_run(
+            config,
+            recording,
+            profile,
+            namespace=args.node.rpartition('/')[0] or '/',
+            seconds=args.seconds,
+            loops=args.loop,
+            wanted=lambda topic: not args.topics or any(p.matches(topic) for p in args.topics),
+        )
+    found = {'config': str(args.config), 'recording': str(args.recording), **document(planned)}
+    print(f'{_title(args, found)}\n\n{text(found)}')
+    if args.json is not None:
+        _write(args.json, json.dumps(found, indent=2) + '\n')
+    if args.plot is not None:
+        _plot(planned, _title(args, found), args.plot)
+    return 0
+
+
+def _read_config(args: argparse.Namespace) -> BridgeConfig:
+    try:
+        flat = load_file(args.config, args.node)
+    except ConfigError as error:
+        raise ConfigError(str(args.config), str(error)) from None
+    config = read_config({name: value for name, value in flat.items() if not is_foreign(name)})
+    if args.algorithm is None:
+        return config
+    return replace(config, link=replace(config.link, algorithm=Algorithm(args.algorithm)))
+
+
+def _title(args: argparse.Namespace, found: dict[str, Any]) -> str:
+    rates = ', '.join(
+        f'{kbit:g} kbit/s' + (f' from {begin:g} s' if begin else '') for begin, kbit in args.link
+    )
+    return (
+        f'{args.recording.name} as {args.config.name} has it, {found["seconds"]:.1f} s '
+        f'on {rates}; {1000 * args.delay:g} ms one way; {found["algorithm"]}'
+    )
+
+
+def _plot(planned: Run, title: str, path: Path) -> None:
+    from ros_cloud_bridge.cli.plan_plot import draw
+
+    try:
+        draw(planned, title, path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, 'strerror', None) or error
+        raise LocalFault(f'{path}: cannot be written: {reason}') from error
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.write_text(content)
+    except OSError as error:
+        raise LocalFault(f'{path}: cannot be written: {error.strerror}') from error
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f'{text!r} is no whole number above 0')
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number of seconds above 0')
+    return number
+
+
+def _pattern(text: str) -> TopicPattern:
+    try:
+        return compile_pattern(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text!r} {error}') from error
