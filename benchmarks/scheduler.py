@@ -38,7 +38,7 @@ from ros_cloud_bridge.core.presence import Presence
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.mqtt.limits import negotiate, ServerLimits
 from ros_cloud_bridge.mqtt.presets import find_preset
-from ros_cloud_bridge.simulation.link import LinkProfile, VirtualLink
+from ros_cloud_bridge.simulation.link import Connection, LinkProfile, VirtualLink
 from ros_cloud_bridge.uplink.pump import Encoding, Pump, Shipment
 from ros_cloud_bridge.values import BridgeConfig, Keep, Priority, Received, StreamConfig
 from ros_cloud_bridge.wire.topics import RobotTopics
@@ -101,7 +101,8 @@ def run_pump(routes: int, rate: float, seconds: float, link: float) -> tuple[flo
     limits = negotiate(config.mqtt, find_preset('mosquitto'), ServerLimits())
     pump.flowing = True
     pump.connected(limits, False, 0.0)
-    virtual = VirtualLink(LinkProfile(rates=[(0.0, link)], delay_s=0.01), link_cost)
+    virtual = VirtualLink(LinkProfile(rates=[(0.0, link)], delay_s=0.01))
+    connection = Connection(virtual)
     answers: list[tuple[Shipment, float]] = []
     spent, taken, owed, wake_at = 0.0, 0, 0.0, 0.0
     while clock[0] < seconds:
@@ -124,10 +125,10 @@ def run_pump(routes: int, rate: float, seconds: float, link: float) -> tuple[flo
             step = pump.next(now)
             if isinstance(step, Shipment):
                 shipment = step
-                virtual.send(
-                    step.size,
+                connection.send(
+                    link_cost(step.size),
                     now,
-                    None,
+                    lambda at: None,
                     lambda at, shipment=shipment: answers.append((shipment, at)),
                 )
             elif isinstance(step, Encoding):

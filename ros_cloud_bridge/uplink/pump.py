@@ -275,6 +275,11 @@ class Pump:
         wait = self.admission.wait_s(now)
         if wait == 0.0:
             return self._next_message(now)
+        if self.admission.limit is Limit.BUDGET:
+            # Whoever is connected says so, whatever it costs.
+            presence = self._next_strict(now)
+            if presence is not None:
+                return presence
         promised = self._next_promised(now)
         return wait if promised is None else promised
 
