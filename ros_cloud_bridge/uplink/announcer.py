@@ -21,6 +21,7 @@ in rotation and take at most a twentieth of what is sent.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+import math
 
 from ros_cloud_bridge.core.rate import TokenBucket
 from ros_cloud_bridge.uplink.parcels import Message
@@ -199,7 +200,9 @@ class Announcer:
 
         :returns: monotonic seconds
         """
-        return min([self._rotate_at, *self._due.values()])
+        # What is left of a rotation waits for its share: it is looked for after each message.
+        rotate_at = math.inf if self._rotation else self._rotate_at
+        return min([rotate_at, *self._due.values()])
 
     def _message(self, key: str) -> Message:
         if key == 'state':

@@ -25,6 +25,9 @@ from ros_cloud_bridge.wire.announce import encode_json
 from ros_cloud_bridge.wire.batch import VERSION
 from ros_cloud_bridge.wire.topics import RobotTopics
 
+# Any broker takes this much.
+MOST_INFO_BYTES = 64 * 1024
+
 
 class SelfPortrait:
     """
@@ -48,6 +51,7 @@ class SelfPortrait:
         self.config = config
         self.active = True
         self.connected = False
+        self.most_info_bytes = MOST_INFO_BYTES
         self.problems: dict[str, str] = {}
         self._presence = presence
         self._topics = topics
@@ -73,10 +77,13 @@ class SelfPortrait:
         return self._offline('shutdown', None)
 
     def info(self) -> bytes:
-        """Build the payload of ``info``."""
-        return encode_json(
-            info_document(self.config, self._presence.boot, self._routes(), self._wall_ns())
-        )
+        """Build the payload of ``info``; without its routes where it would be too large."""
+        routes = self._routes()
+        document = info_document(self.config, self._presence.boot, routes, self._wall_ns())
+        payload = encode_json(document)
+        if len(payload) <= self.most_info_bytes:
+            return payload
+        return encode_json({**document, 'routes': []})
 
     def health(self, figures: Mapping[str, object]) -> Message:
         """

@@ -38,7 +38,7 @@ from ros_cloud_bridge.uplink.announcer import Announcer
 from ros_cloud_bridge.uplink.assembler import Assembler
 from ros_cloud_bridge.uplink.health import HealthReporter
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
-from ros_cloud_bridge.uplink.portrait import SelfPortrait
+from ros_cloud_bridge.uplink.portrait import MOST_INFO_BYTES, SelfPortrait
 from ros_cloud_bridge.uplink.schedule import ANNOUNCEMENTS, Schedule
 from ros_cloud_bridge.uplink.steering import Steering
 from ros_cloud_bridge.values import (
@@ -64,6 +64,9 @@ _STRICT_BURST = 4096.0
 # Retained values stand in at most so many fragments.
 _LATCHED_FRAGMENTS = 64
 _SHORTEST_WAIT_S = 0.005
+# ``info`` leaves its routes out where it would hold the link for longer: batches describe them.
+_INFO_S = 0.5
+_LEAST_INFO_BYTES = 4096
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -300,8 +303,8 @@ class Pump:
             self._abandon(parcel, Drop.EXPIRED)
         latched: dict[int, Route] = {}
         ready: list[Route] = []
+        self._repeat(now)
         if self.flowing:
-            self._repeat(now)
             latched = {
                 route.number: route for route in self.latched.due(self.outbox.routes, now)
             }
@@ -390,6 +393,8 @@ class Pump:
     def _steer(self, now: float) -> None:
         if now < self.steering.next_at(now):
             return
+        room = round((self.link_rate or 0.0) * _INFO_S)
+        self.portrait.most_info_bytes = min(MOST_INFO_BYTES, max(_LEAST_INFO_BYTES, room))
         limit = self.admission.limit
         load = LinkLoad(
             rate_bytes_per_s=self.admission.capacity(now),
@@ -502,5 +507,4 @@ class Pump:
         due = self.outbox.next_due()
         if due is not None and self.flowing:
             dues.append(due)
-        # Never 0: a repetition that waits for its share is due all the time.
         return max(_SHORTEST_WAIT_S, min(dues) - now)

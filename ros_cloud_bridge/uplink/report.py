@@ -62,6 +62,7 @@ def info_document(
         'config_hash': config_hash(config),
         'clock': {'time_ns': wall_ns},
         'streams': [_stream_document(stream) for stream in config.streams],
+        'routes_total': len(routes),
         'routes': [
             {
                 'route': route.number,

@@ -368,9 +368,6 @@ def test_an_idle_pump_is_seldom_asked() -> None:
     assert wake_ups(rig, 20.0) < 200
 
 
-@pytest.mark.xfail(
-    strict=True, reason='a repetition that waits for its share is due all the time: every 5 ms'
-)
 @pytest.mark.parametrize('flowing', [True, False])
 def test_an_idle_pump_is_seldom_asked_while_repetitions_wait(flowing: bool) -> None:
     rig = PumpRig(stream('pose', HIGH))
