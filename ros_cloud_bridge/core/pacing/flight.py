@@ -76,6 +76,7 @@ class Flight:
         self._resumed_at = float('-inf')
         self._resumed_with = 0
         self._paused = False
+        self._latest_answered = float('-inf')
         self._limited_until = 0
         self._round = 0
         self._round_ends_at = 0
@@ -102,6 +103,12 @@ class Flight:
     def oldest(self) -> Packet | None:
         """What has waited longest for its answer."""
         return next(iter(self._packets), None)
+
+    @property
+    def skipped(self) -> Packet | None:
+        """The oldest one on its way, if one that was sent later was answered for already."""
+        oldest = self.oldest
+        return oldest if oldest is not None and oldest.sent_at < self._latest_answered else None
 
     def idle(self) -> None:
         """Note that the link could take more than there is: rates are a lower bound until then."""
@@ -151,6 +158,7 @@ class Flight:
         self._paused = paused
         self._delivered += packet.cost
         self._delivered_at = now
+        self._latest_answered = max(self._latest_answered, packet.sent_at)
         send_s = packet.sent_at - packet.first_sent_at
         interval, delivered = max(send_s, now - packet.delivered_at), packet.delivered
         after_pause = packet.sent_at < self._resumed_at

@@ -292,8 +292,8 @@ class Pacer:
             return None
         time_out = self._model.time_out_s
         waited = now - oldest.sent_at
-        if waited > _LOST_TIMEOUTS * time_out and self._flight.delivered > oldest.delivered:
-            # Later ones were answered for: this answer is lost, not late.
+        if waited > _LOST_TIMEOUTS * time_out and self._flight.skipped is oldest:
+            # A later one was answered for: this answer is lost, not late.
             self._flight.forget(oldest)
             return 0.0
         if waited > time_out and not self._stalled:
