@@ -62,6 +62,8 @@ setup(
     extras_require={
         # Fields of samples without ROS, MCAP files, and what top draws with.
         'cloud': ['mcap>=1.5', 'rich>=11.2', 'rosbags>=0.10'],
+        # What plan draws with.
+        'plan': ['matplotlib>=3.5', 'mcap>=1.5'],
         # colcon runs the tests by pytest because it stands here.
         'test': [
             'hypothesis>=6.36',

@@ -58,6 +58,7 @@ OWNERS = {
     'ament_index_python': {'ros'},
     'cbor2': {'wire'},
     'launch': set[str](),
+    'matplotlib': {'cli'},
     'mcap': {'ros', 'cloud', 'cli'},
     'paho': {'mqtt'},
     'rclpy': {'ros', 'cli'},

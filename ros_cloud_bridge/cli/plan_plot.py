@@ -25,6 +25,7 @@ from ros_cloud_bridge.core.route import Route
 _COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#8C510A')
 _SAID = '#999999'
 _BIN_S = 0.5
+_MOST_LOOKS = 120
 
 
 def draw(run: Run, title: str, path: Path) -> None:
@@ -87,8 +88,9 @@ def _draw_rates(
         if not sent.shares:
             kbit[''][index] += size
     axes.stackplot(
-        edges[:-1],
-        *(kbit[name] for name in (*streams, '')),
+        edges,
+        # The last bin ends where the next one would begin.
+        *(kbit[name] + kbit[name][-1:] for name in (*streams, '')),
         colors=[*(colours[name] for name in streams), _SAID],
         labels=[*('_' for _ in streams), 'announcements, health'],
         step='post',
@@ -108,11 +110,14 @@ def _draw_rates(
 def _draw_queues(
     axes: Any, run: Run, streams: dict[str, list[Route]], colours: dict[str, str]
 ) -> None:
-    times = [look.at for look in run.looks]
+    # The most of a few looks, or queues that fill and empty would be one broad band.
+    step = max(1, len(run.looks) // _MOST_LOOKS)
+    groups = [run.looks[index : index + step] for index in range(0, len(run.looks), step)]
+    times = [group[0].at for group in groups]
     for name, routes in streams.items():
         numbers = [route.number for route in routes]
-        queued = [sum(look.queued.get(number, 0) for number in numbers) for look in run.looks]
-        lost = [sum(look.dropped.get(number, 0) for number in numbers) for look in run.looks]
+        queued = [max(_sum(look.queued, numbers) for look in group) for group in groups]
+        lost = [_sum(group[-1].dropped, numbers) for group in groups]
         axes.plot(times, queued, drawstyle='steps-post', lw=1.2, color=colours[name])
         if any(lost):
             axes.plot(times, lost, drawstyle='steps-post', lw=1.2, ls=':', color=colours[name])
@@ -122,6 +127,10 @@ def _draw_queues(
     axes.set_ylim(bottom=0)
     axes.set_ylabel('samples')
     axes.set_xlabel('s')
+
+
+def _sum(counts: dict[int, int], numbers: Sequence[int]) -> int:
+    return sum(counts.get(number, 0) for number in numbers)
 
 
 def _draw_steps(axes: Any, run: Run) -> None:
@@ -147,6 +156,7 @@ def _finish(figure: Any, panels: Sequence[Any], run: Run, title: str) -> None:
         for side in ('top', 'right'):
             axes.spines[side].set_visible(False)
         axes.legend(loc='upper left', bbox_to_anchor=(1.0, 1.0), frameon=False, markerscale=3)
+    figure.align_ylabels(panels)
     figure.suptitle(title, fontsize=10)
 
 

@@ -22,6 +22,7 @@ from ros_cloud_bridge.cli.plan_feed import TopicRun
 from ros_cloud_bridge.cli.plan_run import Run
 from ros_cloud_bridge.core.link_bytes import SEGMENT_HEADER_BYTES
 from ros_cloud_bridge.simulation.bridge import Sent
+from ros_cloud_bridge.simulation.link import ACK_BYTES
 
 _MONTH_S = 365.25 / 12 * 86400
 _MB = 1e6
@@ -67,6 +68,7 @@ def document(run: Run) -> dict[str, Any]:
             'jitter_s': link.profile.jitter_s,
             'bytes': link.carried_bytes(0.0, run.seconds),
             'bytes_per_s': link.carried_bytes(0.0, run.seconds) / seconds,
+            'acknowledgement_bytes': ACK_BYTES * link.lone_acknowledgements,
             'use': _use(run, 0.0, run.seconds),
             'busiest_s_use': max((_use(run, at, at + 1.0) for at in _starts(run)), default=0.0),
         },
@@ -116,7 +118,8 @@ def _wire_bytes(run: Run) -> dict[int, float]:
 
 def _use(run: Run, begin: float, end: float) -> float:
     capacity = run.link.capacity(begin, end)
-    return run.link.carried_bytes(begin, end) / capacity if capacity else 0.0
+    # A message counts where it ends, which may be beyond a step of the link.
+    return min(1.0, run.link.carried_bytes(begin, end) / capacity) if capacity else 0.0
 
 
 def _starts(run: Run) -> Iterable[float]:
@@ -181,8 +184,12 @@ def _facts(found: dict[str, Any]) -> list[str]:
         (
             'link',
             f'{100 * link["use"]:.1f} % used ({link["bytes_per_s"] * 8 / 1000:.1f} kbit/s '
-            f'with all headers), {100 * link["busiest_s_use"]:.0f} % in the busiest second; '
-            f'announcements and health {found["announced_bytes"] / 1000:.1f} kB',
+            f'with all headers), {100 * link["busiest_s_use"]:.0f} % in the busiest second',
+        ),
+        (
+            'besides',
+            f'announcements and health {found["announced_bytes"] / 1000:.1f} kB, '
+            f"TCP's acknowledgements {link['acknowledgement_bytes'] / 1000:.1f} kB",
         ),
         (
             'limited by',

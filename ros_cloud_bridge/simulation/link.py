@@ -29,7 +29,7 @@ import random
 
 # A segment that holds nothing but an acknowledgement, and how long TCP waits for something to
 # send it with (RFC 9293, 3.8.6.3; the figure is Linux's).
-_ACK_BYTES = 66
+ACK_BYTES = 66
 _DELAYED_ACK_S = 0.04
 
 
@@ -50,14 +50,15 @@ class LinkProfile:
 
     ``rates`` are (from this second on, bytes per second), the first at 0. ``delay_s`` is one way,
     ``jitter_s`` what is added to it at most. ``stalls`` are (begin, duration): nothing moves
-    meanwhile. ``answer`` gives what the broker takes to answer a message that arrives at a time,
-    None for never.
+    meanwhile. ``burst_bytes`` pass at once after a pause, as through a token bucket. ``answer``
+    gives what the broker takes to answer a message that arrives at a time, None for never.
     """
 
     rates: Sequence[tuple[float, float]]
     delay_s: float = 0.0
     jitter_s: float = 0.0
     stalls: Sequence[tuple[float, float]] = ()
+    burst_bytes: float = 0.0
     answer: Callable[[float], float | None] = prompt
     seed: int = 0
 
@@ -91,9 +92,13 @@ class VirtualLink:
         :param now: virtual seconds
         :returns: when the link is through with them; infinity when it never will be
         """
-        self.free_at = self._serialised(max(self.free_at, now), size)
-        self.carried.append((self.free_at, size))
-        return self.free_at
+        rate, _ = self._rate(now)
+        # What a bucket holds is as if the link had begun so much earlier.
+        saved_s = self.profile.burst_bytes / rate if rate > 0 else 0.0
+        self.free_at = self._serialised(max(self.free_at, now - saved_s, 0.0), size)
+        through = max(now, self.free_at)
+        self.carried.append((through, size))
+        return through
 
     def capacity(self, begin: float, end: float) -> float:
         """
@@ -221,7 +226,7 @@ class Connection:
         if self._sent_at < now - _DELAYED_ACK_S:
             self._sent_at = now
             self._link.lone_acknowledgements += 1
-            self._link.carry(_ACK_BYTES, now)
+            self._link.carry(ACK_BYTES, now)
 
     def _if_open(self, call: Callable[[float], None]) -> Callable[[float], None]:
         return lambda at: call(at) if self._open else None

@@ -38,6 +38,14 @@ def test_nothing_moves_in_a_stall() -> None:
     assert link.capacity(0.0, 4.0) == pytest.approx(150.0)
 
 
+def test_a_bucket_lets_pass_at_once_what_it_has_saved() -> None:
+    link = VirtualLink(LinkProfile(rates=[(0.0, 100.0)], burst_bytes=200.0))
+    assert link.carry(150, 10.0) == pytest.approx(10.0)
+    assert link.carry(150, 10.0) == pytest.approx(11.0)
+    assert link.carry(150, 12.0) == pytest.approx(12.5)
+    assert link.carried_bytes(0.0, 11.5) == 300
+
+
 def test_a_dead_link_carries_nothing_for_ever() -> None:
     link = VirtualLink(LinkProfile(rates=[(0.0, 100.0), (1.0, 0.0)]))
     assert link.carry(100, 0.0) == pytest.approx(1.0)

@@ -37,6 +37,7 @@ NAME = 'ros_cloud_bridge'
 # and mcap-ros2-support brings both.
 KEYS = {
     'cbor2': 'python3-cbor2',
+    'matplotlib': 'python3-matplotlib',
     'mcap': 'mcap-ros2-support',
     'numpy': 'python3-numpy',
     'paho': 'python3-paho-mqtt',
@@ -125,12 +126,13 @@ def test_colcon_s_reader_takes_the_manifest() -> None:
 
 def test_every_import_has_its_rosdep_key() -> None:
     wanted = {COME_ALONG.get(name, KEYS.get(name, name)) for name in imported_by_package()}
-    # rosbags belongs to the consumer's side, which pip installs.
-    assert wanted - dependencies() - {'python3-rosbags-pip'} == set()
+    # rosbags belongs to the consumer's side and matplotlib to the desk's, where pip installs.
+    assert wanted - dependencies() - {'python3-rosbags-pip', 'python3-matplotlib'} == set()
 
 
 def test_every_import_from_pypi_is_required(setup_arguments: dict[str, Any]) -> None:
-    lines = setup_arguments['install_requires'] + setup_arguments['extras_require']['cloud']
+    extras = setup_arguments['extras_require']
+    lines = [*setup_arguments['install_requires'], *extras['cloud'], *extras['plan']]
     required = {re.split(r'[<>=]', line)[0] for line in lines}
     wanted = {DISTRIBUTIONS.get(name, name) for name in imported_by_package() & set(KEYS)}
     assert wanted == required
