@@ -149,7 +149,7 @@ class Pacer:
         path = rate * self._model.base_s / (_WINDOW_SHARE * self.max_in_flight)
         if path > cost:
             cost = math.ceil(path / segment) * segment
-        cost = min(cost, max(segment, _GROWTH * self._tried))
+        cost = min(cost, max(segment, self._tried / _GROWTH))
         if cost > SEGMENT_BYTES:
             # Whole segments: a short one at the end of each fragment would cost a header.
             return max(1, round(cost / segment)) * SEGMENT_BYTES - _PUBLISH_OVERHEAD
