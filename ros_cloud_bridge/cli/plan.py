@@ -30,7 +30,7 @@ from ros_cloud_bridge.core.config import is_foreign, read_config
 from ros_cloud_bridge.core.selection import compile_pattern, TopicPattern
 from ros_cloud_bridge.errors import ConfigError, LocalFault
 from ros_cloud_bridge.simulation.link import LinkProfile
-from ros_cloud_bridge.values import Algorithm, BridgeConfig
+from ros_cloud_bridge.values import Algorithm, BridgeConfig, Lease
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +92,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'repeatable',
     )
     add(
+        '--lease',
+        type=_lease,
+        action='append',
+        default=[],
+        metavar='STREAM[:HZ]',
+        help='let a consumer want an on_demand stream all the time, as fast as it may without HZ; '
+        'repeatable',
+    )
+    add(
         '--algorithm',
         choices=[algorithm.value for algorithm in Algorithm],
         help='in place of link.algorithm of the configuration',
@@ -133,6 +142,7 @@ def run(args: argparse.Namespace) -> int:
             namespace=args.node.rpartition('/')[0] or '/',
             seconds=args.seconds,
             loops=args.loop,
+            leases=_leases(config, args.lease),
             wanted=lambda topic: not args.topics or any(p.matches(topic) for p in args.topics),
         )
     found = {'config': str(args.config), 'recording': str(args.recording), **document(planned)}
@@ -153,6 +163,17 @@ def _read_config(args: argparse.Namespace) -> BridgeConfig:
     if args.algorithm is None:
         return config
     return replace(config, link=replace(config.link, algorithm=Algorithm(args.algorithm)))
+
+
+def _leases(config: BridgeConfig, wanted: list[tuple[str, float]]) -> list[Lease]:
+    on_demand = [stream.name for stream in config.streams if stream.on_demand]
+    for name, _ in wanted:
+        if name not in on_demand:
+            there = ', '.join(on_demand) or 'none'
+            raise ConfigError(
+                '--lease', f"'{name}' is no stream with on_demand; those are: {there}"
+            )
+    return [Lease(stream=name, hz=hz, seconds=config.demand.max_lease_s) for name, hz in wanted]
 
 
 def _title(args: argparse.Namespace, found: dict[str, Any]) -> str:
@@ -188,14 +209,19 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, what: str = 'number of seconds') -> float:
     try:
         number = float(text)
     except ValueError:
         number = math.nan
     if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f'{text!r} is no number of seconds above 0')
+        raise argparse.ArgumentTypeError(f'{text!r} is no {what} above 0')
     return number
+
+
+def _lease(text: str) -> tuple[str, float]:
+    name, separator, hz = text.partition(':')
+    return name, _seconds(hz, 'rate in Hz') if separator else 0.0
 
 
 def _pattern(text: str) -> TopicPattern:

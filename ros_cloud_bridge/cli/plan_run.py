@@ -14,8 +14,8 @@
 
 """The dry run of ``plan``: a recording through the bridge's own pump, on a link in numbers."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ros_cloud_bridge.cli.plan_feed import Feed, Outlets, TopicRun
@@ -35,7 +35,7 @@ from ros_cloud_bridge.mqtt.presets import find_preset
 from ros_cloud_bridge.simulation.bridge import Cost, SimulatedBridge
 from ros_cloud_bridge.simulation.link import LinkProfile, VirtualLink
 from ros_cloud_bridge.uplink.parcels import Message
-from ros_cloud_bridge.values import BridgeConfig
+from ros_cloud_bridge.values import BridgeConfig, Lease
 
 if TYPE_CHECKING:
     from ros_cloud_bridge.ros.player.recording import Recording
@@ -47,6 +47,7 @@ _FRAME_BYTES = 14
 _SEGMENT_BYTES = 1448
 _SEGMENT_OPTIONS = 12
 _LOOK_S = 0.25
+_CONSUMER = 'plan'
 # Wall clock for the budget: the first of a month, whenever the recording was made.
 _MONTH_BEGIN_S = 1_767_225_600.0
 
@@ -121,6 +122,7 @@ def dry_run(
     seconds: float | None = None,
     loops: int = 1,
     wanted: Callable[[str], bool] = lambda topic: True,
+    leases: Sequence[Lease] = (),
 ) -> Run:
     """
     Send a recording over a link in numbers.
@@ -132,12 +134,15 @@ def dry_run(
     :param seconds: play for so long, again and again; None for ``loops`` times
     :param loops: how often to play it
     :param wanted: tells which topics take part
+    :param leases: what a consumer wants of streams on demand, all the time
     :returns: what happened
     """
     tracks = [track for track in recording.tracks if wanted(track.topic)]
     feed = Feed(recording, tracks, seconds, loops)
     link = VirtualLink(make_profile(feed.seconds))
-    bridge = _bridge(config, link)
+    # Whoever plans may lease whatever there is.
+    demand = replace(config.demand, allow=(*config.demand.allow, _CONSUMER))
+    bridge = _bridge(replace(config, demand=demand), link)
     outlets = Outlets(bridge, link, TopicSelector(config, namespace=namespace))
     outlets.open(tracks)
     run = Run(
@@ -148,6 +153,8 @@ def dry_run(
         topics=outlets.topics,
         problems=outlets.problems,
     )
+    if leases:
+        link.at(0.0, lambda now: _renew(run, leases, now))
     link.at(0.0, bridge.connect)
     outlets.play(feed.messages())
     link.at(0.0, lambda now: _look(run, now))
@@ -177,6 +184,12 @@ def _bridge(config: BridgeConfig, link: VirtualLink) -> SimulatedBridge:
         budget=budget,
         epoch_ns=round(_MONTH_BEGIN_S * _NS),
     )
+
+
+def _renew(run: Run, leases: Sequence[Lease], now: float) -> None:
+    run.bridge.pump.lease(_CONSUMER, leases, now)
+    wait_s = min(lease.seconds for lease in leases) / 2
+    run.link.at(now + wait_s, lambda at: _renew(run, leases, at))
 
 
 def _look(run: Run, now: float) -> None:

@@ -150,6 +150,30 @@ def test_a_ladder_s_steps_are_told(
     assert 'degraded' in told
 
 
+def test_a_stream_on_demand_flows_once_it_is_leased(
+    tmp_path: Path, recordings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = write_config(
+        tmp_path,
+        '    streams: [imu]\n'
+        '    demand: {allow: [nobody], max_lease_s: 10.0}\n'
+        '    stream: {imu: {topics: [/imu/data], on_demand: true, keep: fifo}}\n',
+    )
+    place = tmp_path / 'plan.json'
+    arguments = [config, str(recordings / f'{HUSKY}.mcap'), '--link', '1M', '--seconds', '60']
+
+    def sent(*more: str) -> int:
+        assert main(['plan', *arguments, '--json', str(place), *more]) == 0
+        count: int = json.loads(place.read_text())['topics'][0]['sent']
+        return count
+
+    assert sent() == 0
+    assert sent('--lease', 'imu') > 1700
+    assert 250 < sent('--lease', 'imu:5') <= 310
+    capsys.readouterr()
+    assert "'pose' is no stream with on_demand" in refused(capsys, *arguments, '--lease', 'pose')
+
+
 @pytest.mark.skipif(find_spec('matplotlib') is None, reason='matplotlib: install the extra plan')
 def test_a_plot_is_drawn(tmp_path: Path, recordings: Path) -> None:
     picture = tmp_path / 'plan.png'

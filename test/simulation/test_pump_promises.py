@@ -31,7 +31,7 @@ from ros_cloud_bridge.core.admission import Limit
 from ros_cloud_bridge.core.budget import MonthlyBudget
 from ros_cloud_bridge.simulation.bridge import Sent
 from ros_cloud_bridge.values import Algorithm, Drop, Keep, Priority, StreamConfig
-from support.virtual_link import Limits, robot, route_of, Source, stream, World
+from support.virtual_link import Limits, route_of, Source, stream, World
 
 algorithms = st.sampled_from(Algorithm)
 
@@ -45,8 +45,8 @@ def policies(priority: Priority) -> st.SearchStrategy[StreamConfig]:
         decimation=st.sampled_from([1, 3]),
         max_delay_s=st.sampled_from([0.0, 0.1, 0.5]),
         max_age_s=st.sampled_from([0.0, 0.7, 5.0]),
-        max_samples=st.sampled_from([20, 1000]),
-        max_bytes=st.sampled_from([40_000, 64 * 1024 * 1024]),
+        max_samples=st.sampled_from([1, 10, 1000]),
+        max_bytes=st.sampled_from([2_000, 64 * 1024 * 1024]),
         weight=st.sampled_from([0.5, 1.0, 4.0]),
         ladder=st.sampled_from([(), ('1hz', 'pause')]),
     )
@@ -77,7 +77,7 @@ def windows_exceed(sent: Sequence[Sent], rate: float, burst: float) -> float:
     return worst
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(loads, algorithms, st.sampled_from([300.0, 2_000.0, 20_000.0]), st.integers(0, 99))
 def test_no_window_exceeds_the_user_s_rate(
     load: tuple[Source, ...], algorithm: Algorithm, rate: float, seed: int
@@ -114,7 +114,8 @@ def test_a_month_s_budget_lasts_until_its_end() -> None:
     limit = 3_000_000
     budget = MonthlyBudget(limit, 1, None, begin_s, 0.0)
     world = World([(0.0, 256)])
-    bridge = world.add(robot(40_000), budget=budget)
+    policy = stream('scan', Priority.NORMAL)
+    bridge = world.add([Source(stream=policy, hz=10.0, size=2_000)], budget=budget)
     world.run(1800.0)
     used = budget.usage(1800.0)
     assert budget.document(1800.0)['used_bytes'] == pytest.approx(limit * 2 / 3, rel=0.05)
@@ -130,7 +131,7 @@ def test_a_month_s_budget_lasts_until_its_end() -> None:
     assert after - before <= 1.3 * rate * 1800 + 5_000
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(loads, algorithms, st.sampled_from([16, 64, 256]), st.integers(0, 99))
 def test_no_stream_starves(
     load: tuple[Source, ...], algorithm: Algorithm, rate: int, seed: int
@@ -149,7 +150,6 @@ def test_no_stream_starves(
         assert route.delivered > 0, route.topic
 
 
-@pytest.mark.xfail(strict=True, reason='the oldest is dropped before it is old enough to go')
 def test_a_short_queue_does_not_starve_its_stream() -> None:
     policy = stream('scan', Priority.NORMAL, max_samples=1, max_delay_s=0.5)
     world = World([(0.0, 256)])
@@ -158,7 +158,19 @@ def test_a_short_queue_does_not_starve_its_stream() -> None:
     assert route_of(bridge, 'scan').delivered > 0
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.xfail(strict=True, reason='a frame is begun that cannot arrive before it expires')
+def test_what_cannot_arrive_in_time_does_not_fill_the_link() -> None:
+    # 1.3 s on the link, of which no sample is worth more than one.
+    policy = stream('camera', Priority.LOW, max_hz=5.0, max_age_s=1.0, max_delay_s=0.0)
+    world = World([(0.0, 256)])
+    bridge = world.add([Source(stream=policy, hz=25.0, size=40_000)])
+    world.run(30.0)
+    arrived = sum(one.size for one in bridge.arrivals.get(1, ()))
+    # Either they arrive, late as they are, or the link stays free for others.
+    assert arrived > 0.8 * 32_000 * 30 or bridge.sent_bytes() < 0.2 * 32_000 * 30
+
+
+@settings(max_examples=40, deadline=None)
 @given(
     loads,
     algorithms,
