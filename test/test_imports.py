@@ -68,7 +68,8 @@ OWNERS = {
     'zstandard': {'wire'},
 }
 
-# core/, wire/, uplink/ and simulation/ are told the time and never wait; values and errors do nothing at all.
+# core/, wire/, uplink/ and simulation/ are told the time and never wait; values and errors do
+# nothing at all.
 PURE = {'core', 'wire', 'uplink', 'simulation', 'errors', 'values'}
 IMPURE = {
     'asyncio',
