@@ -47,6 +47,9 @@ from ros_cloud_bridge.wire.topics import RobotTopics
 
 _IDLE_S = 1.0
 _FAILED_S = 0.1
+# A message without an answer for so long holds a place in the broker's window for nothing. It may
+# be sent again on a new connection only (MQTT 5, 4.4).
+_UNANSWERED_S = 60.0
 
 
 class Bridge:
@@ -292,6 +295,9 @@ class Bridge:
     def _housekeep(self, now: float) -> None:
         self._meter.look(now)
         self._pump.health.tcp = self._link.tcp
+        if self._pump.portrait.connected and self._pump.unanswered_s(now) > _UNANSWERED_S:
+            self._pump.portrait.connected = False
+            self._link.cut(f'no acknowledgement within {_UNANSWERED_S:.0f} s')
         while self._pump.changes:
             change = self._pump.changes.popleft()
             self._log('warning' if change.step_to > change.step_from else 'info', change.text)

@@ -118,6 +118,14 @@ class Link:
             'max_segment_bytes': info.max_segment_bytes,
         }
 
+    def cut(self, reason: str) -> None:
+        """
+        End the present connection and make another one.
+
+        :param reason: one line for the log
+        """
+        self._session.cut(reason)
+
     def start(self) -> None:
         """Connect, and keep connecting."""
         self._session.start()

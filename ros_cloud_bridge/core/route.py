@@ -239,6 +239,14 @@ class Route:
         self._drop(self._pop_oldest(), reason)
         return True
 
+    def drop_head(self, reason: Drop) -> None:
+        """
+        Drop the oldest waiting sample.
+
+        :param reason: why
+        """
+        self._drop(self._pop_oldest(), reason)
+
     def drop_all(self, reason: Drop) -> int:
         """
         Drop whatever waits.

@@ -66,6 +66,7 @@ class Connection:
     :param negotiate: makes limits of what the broker says
     :param subscriptions: topic filters, and the QoS that is wanted for them
     :param leave_by: monotonic time by which to have left; None while nobody wants to leave
+    :param cut: why to end the connection at once; empty while nobody wants that
     """
 
     def __init__(
@@ -75,12 +76,14 @@ class Connection:
         negotiate: Callable[[ServerLimits], SessionLimits],
         subscriptions: tuple[Sequence[str], int, int],
         leave_by: Callable[[], float | None],
+        cut: Callable[[], str] = lambda: '',
     ) -> None:
         self._outstanding = outstanding
         self._emit = emit
         self._negotiate = negotiate
         self._filters, self._subscription_qos, self._filters_per_packet = subscriptions
         self._leave_by = leave_by
+        self._cut = cut
         self._connack: tuple[int, ServerLimits] | None = None
         self._closed: tuple[str, int | None] | None = None
         self._limits: SessionLimits | None = None
@@ -135,6 +138,9 @@ class Connection:
                     return Ended(how=Ending.LEFT, reason='not everything was acknowledged')
             if leaving and leave_by is not None and time.monotonic() >= leave_by:
                 return Ended(how=Ending.LEFT, reason='DISCONNECT could not be written')
+            if self._cut():
+                self._closed = (self._cut(), None)
+                break
             if not link.turn(self._longest_turn(leave_by)):
                 break
         if leaving:

@@ -106,6 +106,7 @@ class Session:
         self._connected = False
         self._connection = 0
         self._leave_by: float | None = None
+        self._cut = ''
         self._leaving = threading.Event()
         self._stopped = False
         self._link: PahoLink | None = None
@@ -150,6 +151,15 @@ class Session:
             self._thread.join(timeout_s + 1.0)
             self._stopped = True
         return self._outstanding.tokens()
+
+    def cut(self, reason: str) -> None:
+        """
+        End the present connection and make another one, on which unanswered messages go again.
+
+        :param reason: stands in the event; one line
+        """
+        self._cut = reason
+        self._waker.wake()
 
     def publish(self, outgoing: Outgoing) -> None:
         """
@@ -245,6 +255,7 @@ class Session:
     def _connect_once(self) -> float:
         """Live through one connection; returns the seconds to wait before the next."""
         self._connection += 1
+        self._cut = ''
         connection = Connection(
             self._outstanding,
             self._emit,
@@ -255,6 +266,7 @@ class Session:
                 self._preset.max_subscriptions_per_packet,
             ),
             lambda: self._leave_by,
+            lambda: self._cut,
         )
         link = PahoLink(
             connection,

@@ -110,7 +110,7 @@ class Parcel:
     A batch on its way: messages yet to send, and samples to settle once all are answered.
 
     ``shares`` says what part of its bytes is which route's. ``on_abandon`` tells consumers that
-    the rest of a fragmented batch will not come. ``expires_at`` is monotonic.
+    the rest of a fragmented batch will not come. ``expires_at`` and ``began_at`` are monotonic.
     """
 
     number: int
@@ -122,6 +122,8 @@ class Parcel:
     expires_at: float | None = None
     unanswered: int = 0
     sent: int = 0
+    sent_bytes: int = 0
+    began_at: float | None = None
     drop: Drop | None = None
     settled: bool = False
 
@@ -144,6 +146,7 @@ class Parcel:
         """
         message = self.contents.next(max_payload)
         self.sent += 1
+        self.sent_bytes += len(message.payload)
         self.unanswered += 1
         return message
 

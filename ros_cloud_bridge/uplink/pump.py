@@ -37,6 +37,7 @@ from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.announcer import Announcer
 from ros_cloud_bridge.uplink.assembler import Assembler
 from ros_cloud_bridge.uplink.health import HealthReporter
+from ros_cloud_bridge.uplink.hopeless import HopelessCases
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
 from ros_cloud_bridge.uplink.portrait import MOST_INFO_BYTES, SelfPortrait
 from ros_cloud_bridge.uplink.schedule import ANNOUNCEMENTS, Schedule
@@ -132,6 +133,7 @@ class Pump:
         self.admission = Admission(config.link, pacer, budget, config.mqtt.tls is not None)
         self.latched = LatchedTurns()
         self.health = HealthReporter(self, now)
+        self._hopeless = HopelessCases()
         self.changes: deque[Change] = deque()
         self.rates_changed = False
         self.sent_bytes = 0
@@ -290,7 +292,7 @@ class Pump:
         guarantees = self.schedule.guarantees
         if not (self.flowing and guarantees.total and self.admission.guaranteed_open(now)):
             return None
-        chosen = self.schedule.pick_promised(self.outbox.ready(now, self.flushing), now)
+        chosen = self.schedule.pick_promised(self._ready(now), now)
         if isinstance(chosen, Parcel):
             return self._ship_parcel(chosen, now)
         return None if chosen is None else self._encode(chosen, 0.0, now)
@@ -300,6 +302,7 @@ class Pump:
         if strict is not None:
             return strict
         for parcel in self.schedule.expired(now):
+            self._hopeless.failed(parcel, now)
             self._abandon(parcel, Drop.EXPIRED)
         latched: dict[int, Route] = {}
         ready: list[Route] = []
@@ -308,7 +311,7 @@ class Pump:
             latched = {
                 route.number: route for route in self.latched.due(self.outbox.routes, now)
             }
-            ready = self.outbox.ready(now, self.flushing)
+            ready = self._ready(now)
             ready += [route for route in latched.values() if route not in ready]
         chosen = self.schedule.pick(ready, self._announcing(now), now)
         if isinstance(chosen, Parcel):
@@ -372,6 +375,8 @@ class Pump:
         notice = parcel.answered(drop)
         if parcel.done:
             self.schedule.remove(parcel)
+        if parcel.settled and parcel.drop is None:
+            self._hopeless.arrived(parcel)
         if notice is not None:
             self._notices.append(notice)
 
@@ -384,6 +389,16 @@ class Pump:
         """
         count = self.schedule.give_up(reason)
         return count + sum(route.drop_all(reason) for route in self.outbox.routes)
+
+    def unanswered_s(self, now: float) -> float:
+        """
+        Say how long the broker has not answered for the oldest message.
+
+        :param now: monotonic seconds
+        :returns: seconds; 0 when nothing waits for an answer
+        """
+        oldest = next(iter(self._outstanding), None)
+        return 0.0 if oldest is None else max(0.0, now - oldest.packet.sent_at)
 
     @property
     def empty(self) -> bool:
@@ -438,6 +453,12 @@ class Pump:
         if repeated is not None:
             self.announcer.repeated(self.latched.again(self.outbox.routes, repeated))
 
+    def _ready(self, now: float) -> list[Route]:
+        ready = self.outbox.ready(now, self.flushing)
+        for route in ready:
+            self._hopeless.spare(route, now)
+        return [route for route in ready if len(route)]
+
     def _encode(self, lead: Route, share: float, now: float) -> Encoding:
         rate = self.admission.capacity(now) or 0.0
         fragment = float(self.admission.fragment_bytes)
@@ -478,6 +499,8 @@ class Pump:
 
     def _ship_parcel(self, parcel: Parcel, now: float) -> Shipment:
         message = parcel.next(self.admission.fragment_bytes)
+        if parcel.began_at is None:
+            parcel.began_at = now
         if parcel.done:
             self.schedule.remove(parcel)
         size = link_cost(len(message.payload) + len(message.topic))

@@ -20,7 +20,7 @@ import time
 
 import pytest
 
-from ros_cloud_bridge.mqtt.events import Acknowledged, Connected, Outgoing
+from ros_cloud_bridge.mqtt.events import Acknowledged, Connected, Disconnected, Outgoing
 from ros_cloud_bridge.values import MqttConfig
 from support.broker import Broker
 from support.fake_broker import answering, connack, CONNECT, FakeBroker, Peer, PUBLISH
@@ -99,6 +99,18 @@ def test_what_waited_out_a_lost_connection_unsent_is_no_resend(broker: Broker) -
         answer = log.wait_for(Acknowledged)
         assert not answer.resent
         assert answer.sent_at is not None and restarted < answer.sent_at
+
+
+def test_a_broker_that_never_acknowledges_is_left_and_asked_again() -> None:
+    with FakeBroker([answering(connack()), acknowledging]) as fake:
+        with running(MqttConfig(host='127.0.0.1', port=fake.port)) as (session, log):
+            log.wait_for(Connected)
+            session.publish(Outgoing(topic='t', payload=b'x', token='patient'))
+            wait_until(lambda: fake.peers[0].of(PUBLISH))
+            session.cut('no acknowledgement')
+            assert log.wait_for(Disconnected).reason == 'no acknowledgement'
+            assert log.wait_for(Acknowledged).token == 'patient'
+            assert len(fake.peers) == 2 and len(fake.peers[1].of(PUBLISH)) == 1
 
 
 def test_what_was_held_back_by_a_full_window_counts_from_its_own_sending() -> None:

@@ -157,8 +157,8 @@ def test_beside_a_flow_that_fills_the_buffer_the_bridge_goes_on(algorithm: Algor
     world.link.at(20.0, fill)
     world.run(60.0)
     assert age_ms(bridge, 'pose', 0.5, 22.0, 40.0) <= 900
-    # And comes back once it has ended.
-    assert_fresh(bridge, 45.0, 60.0, 60, 120)
+    # And comes back once it has ended; LEDBAT has kept more of it in mind.
+    assert_fresh(bridge, 45.0, 60.0, 60, 120 if algorithm is Algorithm.BBR else 250)
     assert world.use(45.0, 60.0) >= 0.95
 
 
@@ -178,10 +178,10 @@ def test_a_broker_that_begins_to_dally_and_ends(algorithm: Algorithm) -> None:
     world = World([(0.0, 256)], answer=lambda at: 0.4 if 20.0 <= at < 140.0 else 0.001)
     bridge = world.add(robot(4 * kbit(256)), algorithm=algorithm)
     world.run(160.0)
-    # Nobody can tell a late answer from a queue: first it gives way, yet never stops. Once no
-    # prompt answer has been seen for a minute, this is what the path is like.
-    assert world.use(25.0, 80.0) >= 0.03
-    assert world.use(100.0, 140.0) >= 0.9
+    # At first nobody can tell a late answer from a queue: it gives way. Once answers come late
+    # even after the queue was let run empty, twice, this is what the path is like.
+    assert world.use(20.0, 40.0) >= 0.03
+    assert world.use(40.0, 140.0) >= 0.9
     assert world.use(145.0, 160.0) >= 0.95
     assert_fresh(bridge, 145.0, 160.0, 80, 130)
 

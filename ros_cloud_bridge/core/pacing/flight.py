@@ -40,6 +40,7 @@ class Packet:
     delivered_at: float
     first_sent_at: float
     application_limited: bool
+    alone: bool
     round: int = 0
     overdue: bool = False
 
@@ -51,6 +52,7 @@ class Answer:
 
     ``rate`` is None where the interval was too short to tell. ``after_pause`` says that it was
     measured on what had been in flight while no answers came: as an upper bound it means nothing.
+    ``alone`` says that nothing else was on its way when it was sent: the rate is a lower bound.
     ``in_flight`` are the bytes still on their way.
     """
 
@@ -60,6 +62,7 @@ class Answer:
     rate: float | None
     application_limited: bool
     after_pause: bool
+    alone: bool
     in_flight: int
     new_round: bool
 
@@ -131,6 +134,7 @@ class Flight:
             delivered_at=self._delivered_at,
             first_sent_at=self._first_sent_at,
             application_limited=self._limited_until > self._delivered,
+            alone=not self._packets,
             round=self._round,
         )
         self._packets[packet] = None
@@ -176,6 +180,7 @@ class Flight:
             rate=(self._delivered - delivered) / interval if interval > 1e-4 else None,
             application_limited=packet.application_limited,
             after_pause=after_pause,
+            alone=packet.alone,
             in_flight=self._bytes,
             new_round=new_round,
         )

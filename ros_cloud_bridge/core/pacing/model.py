@@ -92,11 +92,16 @@ class LinkModel:
             self.rate = max(_MINIMUM_RATE, best[0])
         self.queue_s = max(0.0, trip - self.base_s - answer.cost / self.rate)
 
+    def forget_base(self) -> None:
+        """Begin anew with the base round trip: the path has become longer."""
+        self._trips.clear()
+
     def _tells(self, answer: Answer, rate: float) -> bool:
         """Whether a rate is more than a lower bound, or raises the estimate as such."""
         if answer.after_pause:
             return rate < self.rate
-        return not answer.application_limited or rate >= self.rate
+        lower_bound = answer.application_limited or answer.alone
+        return not lower_bound or rate >= self.rate
 
     @property
     def pause_s(self) -> float:

@@ -61,7 +61,15 @@ _PUBLISH_OVERHEAD = 12
 _DRAIN_PERIOD_S = 10.0
 _DRAIN_ROUND_TRIPS = 50.0
 _DRAIN_S = 0.04
-_DRAIN_MOST_S = 0.3
+_DRAIN_MOST_S = 0.6
+# A message was alone after a drain, and its round trip is beyond the base by more than this and by
+# more than the base, twice running: that is not another bridge's short queue, but a longer path.
+# Longer still is the queue of a flow that fills the buffer.
+_LONGER_S = 0.06
+_LONGER_MOST_S = 0.7
+_LONGER_DRAINS = 2
+# A queue beyond the same bound for so long is a reason to drain before it is time.
+_LONG_QUEUE_S = 2.0
 # An answer that did not come after this many time-outs does not come at all.
 _LOST_TIMEOUTS = 8.0
 
@@ -114,6 +122,10 @@ class Pacer:
         self._draining = False
         self._drained_at = 0.0
         self._empty_at: float | None = None
+        self._alone: Packet | None = None
+        self._longer = 0
+        self._drained = False
+        self._long_queue_since: float | None = None
 
     def connected(self, now: float) -> None:
         """
@@ -130,6 +142,9 @@ class Pacer:
         self._stalled = self._draining = False
         self._drained_at = now
         self._empty_at = None
+        self._alone = self._long_queue_since = None
+        self._longer = 0
+        self._drained = False
 
     @property
     def fragment_bytes(self) -> int:
@@ -182,7 +197,10 @@ class Pacer:
         """
         cost = link_cost(size)
         self._finish = max(self._finish, now) + cost / self._model.rate
-        return self._flight.sent(cost, now)
+        packet = self._flight.sent(cost, now)
+        if self._drained:
+            self._alone, self._drained = packet, False
+        return packet
 
     def answered(self, packet: Packet, at: float, sent_at: float | None = None) -> None:
         """
@@ -201,6 +219,7 @@ class Pacer:
         self._peaks.add(before, at, None)
         self._stalled = False
         self._model.answered(answer)
+        self._watch_base(packet, at)
         self._correct_finish(at)
         self._control.answered(answer, self._model, self._fragment_cost)
 
@@ -312,11 +331,33 @@ class Pacer:
         if self._draining:
             self._draining = now - self._drained_at < _DRAIN_MOST_S + 2 * base_s
             return self._draining
-        if now - self._drained_at < max(_DRAIN_PERIOD_S, _DRAIN_ROUND_TRIPS * base_s):
+        since = now - self._drained_at
+        long_queue = (
+            self._long_queue_since is not None
+            and now - self._long_queue_since > _LONG_QUEUE_S
+            and since > _LONG_QUEUE_S
+        )
+        if since < max(_DRAIN_PERIOD_S, _DRAIN_ROUND_TRIPS * base_s) and not long_queue:
             return False
         self._draining = True
         self._drained_at = now
         return True
+
+    def _watch_base(self, packet: Packet, at: float) -> None:
+        """Notice a path that became longer, which looks like a queue that never ends."""
+        model = self._model
+        bound = max(_LONGER_S, model.base_s)
+        if model.queue_s <= bound:
+            self._long_queue_since = None
+        elif self._long_queue_since is None:
+            self._long_queue_since = at
+        if packet is not self._alone:
+            return
+        self._alone = None
+        self._longer = self._longer + 1 if bound < model.queue_s < _LONGER_MOST_S else 0
+        if self._longer >= _LONGER_DRAINS:
+            self._longer = 0
+            model.forget_base()
 
     def _rest_of_drain(self, now: float) -> float:
         if not self._draining:
@@ -327,6 +368,7 @@ class Pacer:
         if wait > 1e-4:
             return wait
         self._draining = False
+        self._drained = True
         self._drained_at = now
         self._empty_at = None
         return 0.0
