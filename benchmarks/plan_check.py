@@ -65,9 +65,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     add('--recording', action='append', type=Path, metavar='FILE', help='default: a1 and a3')
     add('--rates', default='256', metavar='KBIT,KBIT', help='default: 256')
     add('--seconds', type=float, default=30.0, metavar='S', help='of each (30)')
+    add('--quick', action='store_true', help='one recording, 12 s')
     add('--json', type=Path, metavar='FILE', help='write every figure there')
     add('--modem', action='store_true', help='shape in a router')
     args = parser.parse_args(argv)
+    args.names = _RECORDINGS[:1] if args.quick else _RECORDINGS
+    args.seconds = min(args.seconds, 12.0) if args.quick else args.seconds
     try:
         args.rates = [float(text) for text in args.rates.split(',')]
     except ValueError:
@@ -196,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder = link_program.recordings_folder()
     results = []
     print(f'Both leave out the first {SETTLE_S:g} s; * is off by more than a fifth.\n')
-    for path in args.recording or [folder / f'{name}.mcap' for name in _RECORDINGS]:
+    for path in args.recording or [folder / f'{name}.mcap' for name in args.names]:
         for kbit in args.rates:
             found = compare(path, kbit, args.seconds, args.modem)
             results.append(found)

@@ -59,7 +59,15 @@ def measured(script: str, json_file: Path, *arguments: str) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize(
-    'script', ['throughput.py', 'link.py', pytest.param('bytes.py', marks=needs_mcap)]
+    'script',
+    [
+        'throughput.py',
+        'link.py',
+        'link_bytes.py',
+        'scheduler.py',
+        pytest.param('plan_check.py', marks=needs_mcap),
+        pytest.param('bytes.py', marks=needs_mcap),
+    ],
 )
 def test_help(script: str) -> None:
     done = run(script, '--help')
@@ -112,6 +120,13 @@ def test_bytes(tmp_path: Path, recordings: Path) -> None:
 
 
 @needs_mcap
+@pytest.mark.slow
+def test_scheduler(tmp_path: Path) -> None:
+    text, figures = measured('scheduler.py', tmp_path / 'figures.json', '--quick')
+    assert '10,000 samples/s' in text
+    assert len(figures) == 7 and all(figure > 0 for figure in figures.values())
+
+
 def test_bytes_without_recordings_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
