@@ -118,7 +118,7 @@ STREAM_FIELDS = (
         default=_STREAM.priority.name.lower(),
         choices=tuple(priority.name.lower() for priority in Priority),
         run_time=True,
-        help='A class is served only when the ones above have nothing to send.',
+        help='Classes share a full link 16 : 4 : 1; what uses less than its share goes first.',
     ),
     Field(
         key='weight',
