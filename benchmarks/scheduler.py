@@ -39,7 +39,8 @@ from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.mqtt.limits import negotiate, ServerLimits
 from ros_cloud_bridge.mqtt.presets import find_preset
 from ros_cloud_bridge.simulation.link import Connection, LinkProfile, VirtualLink
-from ros_cloud_bridge.uplink.pump import Encoding, Pump, Shipment
+from ros_cloud_bridge.uplink.batching import Encoding
+from ros_cloud_bridge.uplink.pump import Pump, Shipment
 from ros_cloud_bridge.values import BridgeConfig, Keep, Priority, Received, StreamConfig
 from ros_cloud_bridge.wire.topics import RobotTopics
 

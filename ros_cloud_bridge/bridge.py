@@ -39,7 +39,8 @@ from ros_cloud_bridge.mqtt.events import (
 from ros_cloud_bridge.mqtt.events import (
     Received as MqttReceived,
 )
-from ros_cloud_bridge.uplink.pump import Encoding, Pump, Shipment
+from ros_cloud_bridge.uplink.batching import Encoding
+from ros_cloud_bridge.uplink.pump import Pump, Shipment
 from ros_cloud_bridge.values import BridgeConfig, Drop, Received, StreamConfig
 from ros_cloud_bridge.wire.announce import decode_json
 from ros_cloud_bridge.wire.schema import Schema
@@ -199,7 +200,7 @@ class Bridge:
         """
         with self._wake:
             self._flush_until = time.monotonic() + (flush_s if self._pump.flowing else 0.0)
-            self._pump.flushing = True
+            self._pump.batches.flushing = True
             self._wake.notify()
         if self._thread.ident is not None:
             self._thread.join(flush_s + 5.0)
@@ -364,8 +365,8 @@ class Bridge:
     def _answer(self, consumer: str, payload: bytes, now: float) -> None:
         ask = self._pump.announcer.asked(consumer, payload, now)
         if ask.routes:
-            self._pump.assembler.describe_again()
+            self._pump.batches.assembler.describe_again()
         if ask.latched:
-            self._pump.latched.again(self._pump.outbox.routes)
+            self._pump.batches.latched.again(self._pump.outbox.routes)
         if ask.leases:
             self._pump.lease(consumer, ask.leases, now)

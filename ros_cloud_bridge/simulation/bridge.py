@@ -31,8 +31,9 @@ from ros_cloud_bridge.core.presence import Presence
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.simulation.journeys import Journey, NotingAssembler
 from ros_cloud_bridge.simulation.link import Connection, VirtualLink
+from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.parcels import Message
-from ros_cloud_bridge.uplink.pump import Encoding, Pump, Shipment
+from ros_cloud_bridge.uplink.pump import Pump, Shipment
 from ros_cloud_bridge.values import BridgeConfig, Drop, Received
 from ros_cloud_bridge.wire.topics import RobotTopics
 
@@ -140,7 +141,7 @@ class SimulatedBridge:
             now=now,
         )
         self._noting = NotingAssembler(topics, boot, config.announce_period_s)
-        self.pump.assembler = self._noting
+        self.pump.batches.assembler = self._noting
         self.pump.flowing = True
         self._connection: Connection | None = None
         self._cost: Costs = _estimated

@@ -27,8 +27,7 @@ from dataclasses import dataclass
 from ros_cloud_bridge.core.admission import Admission, CarrierLimits, Limit
 from ros_cloud_bridge.core.budget import MonthlyBudget
 from ros_cloud_bridge.core.ladder import Change, LinkLoad
-from ros_cloud_bridge.core.latched_turns import LatchedTurns
-from ros_cloud_bridge.core.outbox import BATCH_BYTES, Outbox, Taken
+from ros_cloud_bridge.core.outbox import Outbox
 from ros_cloud_bridge.core.pacing.flight import Packet
 from ros_cloud_bridge.core.pacing.pacer import link_cost, Pacer
 from ros_cloud_bridge.core.presence import Presence
@@ -36,8 +35,8 @@ from ros_cloud_bridge.core.rate import TokenBucket
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.announcer import Announcer
 from ros_cloud_bridge.uplink.assembler import Assembler
+from ros_cloud_bridge.uplink.batching import BatchMaker, Encoding
 from ros_cloud_bridge.uplink.health import HealthReporter
-from ros_cloud_bridge.uplink.hopeless import HopelessCases
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
 from ros_cloud_bridge.uplink.portrait import MOST_INFO_BYTES, SelfPortrait
 from ros_cloud_bridge.uplink.schedule import ANNOUNCEMENTS, Schedule
@@ -46,24 +45,15 @@ from ros_cloud_bridge.values import (
     BridgeConfig,
     Drop,
     Lease,
-    Priority,
     Received,
     StreamConfig,
 )
 from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
 
-# A batch holds what the link sends of its class in this time, and never more fragments than this:
-# what is in a batch cannot be replaced any more. Routes share one up to what the link sends in the
-# other time.
-_BATCH_S = 0.5
-_BATCH_FRAGMENTS = 16
-_SHARED_BATCH_S = 0.05
 # Presence and notices go before everything else up to this share of the link.
 _STRICT_SHARE = 0.2
 _STRICT_BURST = 4096.0
-# Retained values stand in at most so many fragments.
-_LATCHED_FRAGMENTS = 64
 _SHORTEST_WAIT_S = 0.005
 # ``info`` leaves its routes out where it would hold the link for longer: batches describe them.
 _INFO_S = 0.5
@@ -83,14 +73,6 @@ class Shipment:
     def size(self) -> int:
         """Bytes of payload and topic."""
         return len(self.message.payload) + len(self.message.topic.encode())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoding:
-    """A batch to encode, which needs no lock: ``assemble`` makes the parcel."""
-
-    entries: Sequence[tuple[Route, int]]
-    assemble: Callable[[], Parcel]
 
 
 class Pump:
@@ -118,12 +100,10 @@ class Pump:
         now: float,
     ) -> None:
         self._topics = topics
-        self._wall_ns = wall_ns
         self.outbox = Outbox()
         self.portrait = SelfPortrait(
             config, presence, topics, lambda: self.outbox.routes, wall_ns
         )
-        self.assembler = Assembler(topics, boot, config.announce_period_s)
         self.announcer = Announcer(
             topics, self.portrait.birth, self.portrait.info, config.announce_period_s
         )
@@ -131,15 +111,14 @@ class Pump:
         self.steering = Steering(config, now)
         pacer = Pacer(config.link.algorithm, self.schedule.guarantees.total)
         self.admission = Admission(config.link, pacer, budget, config.mqtt.tls is not None)
-        self.latched = LatchedTurns()
+        assembler = Assembler(topics, boot, config.announce_period_s)
+        self.batches = BatchMaker(assembler, self.outbox, self.admission, wall_ns)
         self.health = HealthReporter(self, now)
-        self._hopeless = HopelessCases()
         self.changes: deque[Change] = deque()
         self.rates_changed = False
         self.sent_bytes = 0
         self.sent_messages = 0
         self.flowing = False
-        self.flushing = False
         self._notices: deque[Message] = deque()
         self._outstanding: dict[Shipment, None] = {}
         self._strict = TokenBucket(1.0, _STRICT_BURST, now)
@@ -224,7 +203,7 @@ class Pump:
         streams = {stream.name: stream for stream in config.streams}
         for route in self.outbox.routes:
             route.stream = streams[route.stream.name]
-        self.assembler.announce_period_s = config.announce_period_s
+        self.batches.assembler.announce_period_s = config.announce_period_s
         self.announcer.period_s = config.announce_period_s
         self.schedule.guarantees.configure(config.streams)
         self.steering.configure(config)
@@ -258,7 +237,7 @@ class Pump:
             message = shipment.message
             self.admission.spent(len(message.payload), len(message.topic), now)
             shipment.packet = self.admission.pacer.sent(shipment.size, now)
-        self.assembler.describe_again()
+        self.batches.assembler.describe_again()
         self.announcer.connected(now, look_first=look_first)
 
     def disconnected(self) -> None:
@@ -292,38 +271,39 @@ class Pump:
         guarantees = self.schedule.guarantees
         if not (self.flowing and guarantees.total and self.admission.guaranteed_open(now)):
             return None
-        chosen = self.schedule.pick_promised(self._ready(now), now)
+        chosen = self.schedule.pick_promised(self.batches.ready(now), now)
         if isinstance(chosen, Parcel):
             return self._ship_parcel(chosen, now)
-        return None if chosen is None else self._encode(chosen, 0.0, now)
+        return None if chosen is None else self._form(chosen, 0.0, now)
 
     def _next_message(self, now: float) -> Shipment | Encoding | float | None:
         strict = self._next_strict(now)
         if strict is not None:
             return strict
         for parcel in self.schedule.expired(now):
-            self._hopeless.failed(parcel, now)
+            self.batches.expired(parcel, now)
             self._abandon(parcel, Drop.EXPIRED)
         latched: dict[int, Route] = {}
         ready: list[Route] = []
         self._repeat(now)
         if self.flowing:
-            latched = {
-                route.number: route for route in self.latched.due(self.outbox.routes, now)
-            }
-            ready = self._ready(now)
+            latched = self.batches.ready_latched(now)
+            ready = self.batches.ready(now)
             ready += [route for route in latched.values() if route not in ready]
         chosen = self.schedule.pick(ready, self._announcing(now), now)
         if isinstance(chosen, Parcel):
             return self._ship_parcel(chosen, now)
         if isinstance(chosen, Route):
             if chosen.number in latched:
-                return self._encode_latched(chosen, now)
-            return self._encode(chosen, self.schedule.share(chosen.stream.priority, ready), now)
+                return self.batches.retained(chosen, now)
+            return self._form(chosen, self.schedule.share(chosen.stream.priority, ready), now)
         if chosen == ANNOUNCEMENTS:
             return self._announce(now)
         self.admission.idle()
         return self._wait_s(now)
+
+    def _form(self, lead: Route, share: float, now: float) -> Encoding:
+        return self.batches.live(lead, share, self.schedule.busy, now)
 
     def start(self, parcel: Parcel) -> None:
         """
@@ -339,7 +319,7 @@ class Pump:
 
         :param encoding: the batch
         """
-        self.assembler.describe_again()
+        self.batches.assembler.describe_again()
         for route, count in encoding.entries:
             route.settle(count, Drop.ABANDONED)
 
@@ -368,7 +348,7 @@ class Pump:
             self.admission.pacer.answered(shipment.packet, at, sent_at)
         if drop is not None:
             # Its descriptors may not have arrived either.
-            self.assembler.describe_again()
+            self.batches.assembler.describe_again()
         parcel = shipment.parcel
         if parcel is None:
             return
@@ -376,7 +356,7 @@ class Pump:
         if parcel.done:
             self.schedule.remove(parcel)
         if parcel.settled and parcel.drop is None:
-            self._hopeless.arrived(parcel)
+            self.batches.arrived(parcel)
         if notice is not None:
             self._notices.append(notice)
 
@@ -451,51 +431,7 @@ class Pump:
         topics = [route.topic for route in self.outbox.routes if route.latched is not None]
         repeated = self.announcer.next_repetition(now, self.sent_bytes, topics)
         if repeated is not None:
-            self.announcer.repeated(self.latched.again(self.outbox.routes, repeated))
-
-    def _ready(self, now: float) -> list[Route]:
-        ready = self.outbox.ready(now, self.flushing)
-        for route in ready:
-            self._hopeless.spare(route, now)
-        return [route for route in ready if len(route)]
-
-    def _encode(self, lead: Route, share: float, now: float) -> Encoding:
-        rate = self.admission.capacity(now) or 0.0
-        fragment = float(self.admission.fragment_bytes)
-        most = max(fragment, min(share * rate * _BATCH_S, _BATCH_FRAGMENTS * fragment))
-        taken = self.outbox.take(
-            lead,
-            float('inf') if self.flushing else now,
-            most=BATCH_BYTES if self.flushing else most,
-            small=max(fragment, rate * _SHARED_BATCH_S),
-            busy=self.schedule.busy,
-        )
-        priority = lead.stream.priority
-        return Encoding(
-            entries=[(part.route, len(part.samples)) for part in taken],
-            assemble=lambda: self._assemble(priority, taken, now),
-        )
-
-    def _assemble(self, priority: Priority, taken: Sequence[Taken], now: float) -> Parcel:
-        return self.assembler.batch(priority, taken, now, self._wall_ns())
-
-    def _encode_latched(self, route: Route, now: float) -> Encoding:
-        assert route.latched is not None
-        self.latched.taken(route, now)
-        covered = len(route.take_if_latched())
-        values = route.latched.samples
-        fragment = self.admission.fragment_bytes
-        size = sum(len(entry.sample.cdr) for entry in values)
-        limit = max(fragment, round(size * route.wire_ratio / _LATCHED_FRAGMENTS))
-        most = self.admission.max_retained_bytes
-        if most:
-            limit = min(limit, most)
-        return Encoding(
-            entries=[(route, covered)],
-            assemble=lambda: self.assembler.latched(
-                route, values, covered, now, self._wall_ns(), limit
-            ),
-        )
+            self.announcer.repeated(self.batches.latched.again(self.outbox.routes, repeated))
 
     def _ship_parcel(self, parcel: Parcel, now: float) -> Shipment:
         message = parcel.next(self.admission.fragment_bytes)

@@ -24,8 +24,9 @@ from ros_cloud_bridge.core.presence import Presence
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.mqtt.limits import negotiate, ServerLimits, SessionLimits
 from ros_cloud_bridge.mqtt.presets import PRESETS
+from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
-from ros_cloud_bridge.uplink.pump import Encoding, Pump, Shipment
+from ros_cloud_bridge.uplink.pump import Pump, Shipment
 from ros_cloud_bridge.values import (
     BridgeConfig,
     Drop,

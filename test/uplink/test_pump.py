@@ -19,7 +19,8 @@ import pytest
 from ros_cloud_bridge.core.admission import Limit
 from ros_cloud_bridge.core.latched import LatchedValues
 from ros_cloud_bridge.core.pacing.pacer import FRAGMENT_FLOOR, link_cost
-from ros_cloud_bridge.uplink.pump import Encoding, Shipment
+from ros_cloud_bridge.uplink.batching import Encoding
+from ros_cloud_bridge.uplink.pump import Shipment
 from ros_cloud_bridge.values import DemandConfig, Drop, Keep, Lease, LinkConfig, Priority
 from support.pumps import PumpRig, stream, topics
 
@@ -185,7 +186,7 @@ def test_latched_values_stand_retained_and_are_settled_once() -> None:
     assert latched[0].retain
     assert rig.routes[0].delivered == 1
     # Whoever asks gets it again, and nothing is counted twice.
-    rig.pump.latched.again(rig.pump.outbox.routes)
+    rig.pump.batches.latched.again(rig.pump.outbox.routes)
     sent = rig.go(3.0, each=rig.check)
     assert len([one for one in sent if '/latched/' in one.topic]) == 1
     assert rig.routes[0].delivered == rig.routes[0].accepted == 1
@@ -312,7 +313,7 @@ def test_flushing_sends_what_waits_however_long_it_might() -> None:
         rig.offer(route, count=10)
     rig.go(1.0)
     assert [len(route) for route in rig.routes] == [10, 10]
-    rig.pump.flushing = True
+    rig.pump.batches.flushing = True
     rig.go(1.0)
     assert rig.pump.empty
     assert [route.delivered for route in rig.routes] == [10, 10]

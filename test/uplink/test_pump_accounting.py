@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, RuleBasedStateMachine
 
 from ros_cloud_bridge.core.latched import LatchedValues
-from ros_cloud_bridge.uplink.pump import Encoding, Shipment
+from ros_cloud_bridge.uplink.batching import Encoding
+from ros_cloud_bridge.uplink.pump import Shipment
 from ros_cloud_bridge.values import DemandConfig, Drop, Keep, Lease, LinkConfig, Priority
 from support.pumps import PumpRig, stream
 
@@ -121,11 +122,11 @@ class PumpMachine(RuleBasedStateMachine):
 
     @rule(flowing=st.booleans(), flushing=st.booleans())
     def steer(self, flowing: bool, flushing: bool) -> None:
-        self.rig.pump.flowing, self.rig.pump.flushing = flowing, flushing
+        self.rig.pump.flowing, self.rig.pump.batches.flushing = flowing, flushing
 
     @rule()
     def ask_for_latched(self) -> None:
-        self.rig.pump.latched.again(self.rig.pump.outbox.routes)
+        self.rig.pump.batches.latched.again(self.rig.pump.outbox.routes)
 
     @invariant()
     def everything_is_accounted_for(self) -> None:
@@ -136,7 +137,7 @@ class PumpMachine(RuleBasedStateMachine):
         rig, pump = self.rig, self.rig.pump
         if not self.connected:
             rig.connect()
-        pump.flowing = pump.flushing = True
+        pump.flowing = pump.batches.flushing = True
         pump.configure(rig.config, rig.now)
         for _ in range(30_000):
             if pump.empty:
