@@ -14,6 +14,7 @@
 
 """The virtual link itself: what it carries, in what order, and when it answers."""
 
+from functools import partial
 from math import inf
 
 from hypothesis import given, settings
@@ -75,7 +76,7 @@ def test_a_connection_keeps_its_order_whatever_the_jitter(
         )
 
     for index, (at, size) in enumerate(sorted(messages)):
-        link.at(at, lambda now, index=index, size=size: send(index, size, now))  # type: ignore[misc]
+        link.at(at, partial(send, index, size))
     link.run_until(inf)
     for kind in ('arrived', 'answered'):
         assert [index for what, index in came if what == kind] == list(range(len(messages)))

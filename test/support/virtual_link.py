@@ -17,6 +17,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 from ros_cloud_bridge.core.budget import MonthlyBudget
 from ros_cloud_bridge.core.route import Route
@@ -141,7 +142,7 @@ class World:
         sources: Sequence[Source],
         *,
         algorithm: Algorithm = Algorithm.BBR,
-        link: Mapping[str, object] | None = None,
+        link: Mapping[str, Any] | None = None,
         limits: Limits | None = None,
         now: float = 0.0,
         until: float = float('inf'),
@@ -164,7 +165,7 @@ class World:
         config = BridgeConfig(
             robot_id=f'robot-{len(self.bridges)}',
             streams=tuple(source.stream for source in sources),
-            link=replace(LinkConfig(algorithm=algorithm), **(link or {})),  # type: ignore[arg-type]
+            link=replace(LinkConfig(algorithm=algorithm), **(link or {})),
         )
         bridge = SimulatedBridge(
             config,
