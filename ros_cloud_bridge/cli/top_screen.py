@@ -195,12 +195,17 @@ def _budget(view: RobotView) -> list[Text]:
 
 def _wishes(view: RobotView) -> list[Text]:
     leases = (
-        f'{lease.stream} {_HOLE if lease.hz is None else rate(lease.hz)} Hz for '
-        f'{lease.consumer}, ends in {seconds(lease.ends_in_s)}'
+        f'{lease.stream} {_leased(lease.hz)} for {lease.consumer}, ends in '
+        f'{seconds(lease.ends_in_s)}'
         for lease in view.leases
     )
     refused = (f'{who}: {why}' for who, why in view.refused.items())
     return _entries('lease', leases) + _entries('refused', refused)
+
+
+def _leased(hz: float | None) -> str:
+    # A lease of 0 Hz wants all that max_hz allows.
+    return 'at full rate' if hz == 0.0 else f'{_HOLE if hz is None else rate(hz)} Hz'
 
 
 def _entries(label: str, entries: Iterable[str]) -> list[Text]:

@@ -76,7 +76,8 @@ class HealthReporter:
         :returns: the message
         """
         pump = self._pump
-        rate = pump.link_rate
+        # What the user, the broker or the budget allows can be far less than the link takes.
+        rate = pump.admission.capacity(now)
         # A link of which nothing is known yet may be a thin one.
         room = min(_MOST_BYTES, max(_LEAST_BYTES, (rate or 0.0) * _MESSAGE_S))
         routes = self._page(list(pump.outbox.routes), int(room) // _ROUTE_BYTES)

@@ -74,7 +74,10 @@ def document(boot_id: str = BOOT, **keys: Any) -> dict[str, Any]:
         'link': LINK,
         'streams': [{'stream': 'lidar', 'step': 1, 'steps': 3, 'now': '5hz'}],
         'demand': {
-            'leases': [{'stream': 'lidar', 'consumer': 'ops-1', 'hz': 5.0, 'ends_in_s': 61.0}],
+            'leases': [
+                {'stream': 'lidar', 'consumer': 'ops-1', 'hz': 5.0, 'ends_in_s': 61.0},
+                {'stream': 'lidar', 'consumer': 'ops-2', 'hz': 0.0, 'ends_in_s': 61.0},
+            ],
             'refused': {'ops-2/lidar': 'not allowed'},
         },
         'routes': [
@@ -125,6 +128,7 @@ def test_one_robot_at_eighty_columns() -> None:
         'rtt 60 ms (base 21 ms), window 2.1 kB, in flight 2 (1.8 kB), TCP resent 3',
         'budget 120 MB of 500 MB used, resets in 12 d',
         'lease lidar 5.0 Hz for ops-1, ends in 61 s',
+        'lease lidar at full rate for ops-2, ends in 61 s',
         'refused ops-2/lidar: not allowed',
         'not bridged /x: no type support',
     ):

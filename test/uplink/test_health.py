@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from ros_cloud_bridge.values import Priority
+from ros_cloud_bridge.values import LinkConfig, Priority
 from support.pumps import PumpRig, stream
 
 POSE = stream('pose', Priority.HIGH)
@@ -85,6 +85,15 @@ def test_its_share_of_a_thin_link_is_bounded() -> None:
     sent = [one for one in rig.go(200.0, 8_000.0) if one.topic.endswith('/health')]
     assert len(sent) > 3
     # 2 %, but for the one that is sent first.
+    assert sum(len(one.payload) for one in sent[1:]) <= 0.02 * 8_000.0 * 200.0 * 1.3
+
+
+def test_its_share_is_that_of_what_may_be_sent_on_a_wide_link() -> None:
+    rig = rig_with(100, health_period_s=1.0, link=LinkConfig(max_bytes_per_s=8_000.0))
+    rig.go(60.0, 1e6)
+    rig.offer(rig.routes[0])
+    sent = [one for one in rig.go(200.0, 1e6) if one.topic.endswith('/health')]
+    assert len(sent) > 3
     assert sum(len(one.payload) for one in sent[1:]) <= 0.02 * 8_000.0 * 200.0 * 1.3
 
 
