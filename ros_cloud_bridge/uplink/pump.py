@@ -255,7 +255,7 @@ class Pump:
         """
         self._steer(now)
         if not self._connected:
-            return self.steering.next_at(now) - now
+            return max(_SHORTEST_WAIT_S, self.steering.next_at(now) - now)
         wait = self.admission.wait_s(now)
         if wait == 0.0:
             return self._next_message(now)
@@ -388,7 +388,7 @@ class Pump:
     def _steer(self, now: float) -> None:
         if now < self.steering.next_at(now):
             return
-        room = round((self.link_rate or 0.0) * _INFO_S)
+        room = round((self.admission.capacity(now) or 0.0) * _INFO_S)
         self.portrait.most_info_bytes = min(MOST_INFO_BYTES, max(_LEAST_INFO_BYTES, room))
         limit = self.admission.limit
         load = LinkLoad(
@@ -406,7 +406,7 @@ class Pump:
             self.rates_changed = True
 
     def _next_strict(self, now: float) -> Shipment | None:
-        self._strict.rate = _STRICT_SHARE * (self.link_rate or _STRICT_BURST)
+        self._strict.rate = _STRICT_SHARE * (self.admission.capacity(now) or _STRICT_BURST)
         if self._strict.wait_s(now) > 0.0:
             return None
         message = self._notices.popleft() if self._notices else self.announcer.next_state(now)

@@ -58,14 +58,18 @@ _SEGMENT_OPTIONS = 12
 _THIN_RATE = 50_000.0
 _PUBLISH_OVERHEAD = 12
 # A drain looks for the base round trip when it was not seen for this long.
-_DRAIN_PERIOD_S = 10.0
+# Not always the same time: two bridges that drain in step would not see each other's.
+_DRAIN_PERIOD_S = 4.5
+_DRAIN_SPREAD_S = 3.0
+_GOLDEN = 0.618034
 _DRAIN_ROUND_TRIPS = 50.0
-_DRAIN_S = 0.04
+_DRAIN_S = 0.05
 _DRAIN_MOST_S = 0.6
 # A message was alone after a drain, and its round trip is beyond the base by more than this and by
 # more than the base, twice running: that is not another bridge's short queue, but a longer path.
 # Longer still is the queue of a flow that fills the buffer.
-_LONGER_S = 0.06
+_LONGER_S = 0.09
+_LONGER_FRAGMENTS = 3
 _LONGER_MOST_S = 0.7
 _LONGER_DRAINS = 2
 # A queue beyond the same bound for so long is a reason to drain before it is time.
@@ -125,6 +129,7 @@ class Pacer:
         self._alone: Packet | None = None
         self._longer = 0
         self._drained = False
+        self._drains_made = 0
         self._long_queue_since: float | None = None
 
     def connected(self, now: float) -> None:
@@ -337,16 +342,18 @@ class Pacer:
             and now - self._long_queue_since > _LONG_QUEUE_S
             and since > _LONG_QUEUE_S
         )
-        if since < max(_DRAIN_PERIOD_S, _DRAIN_ROUND_TRIPS * base_s) and not long_queue:
+        period = _DRAIN_PERIOD_S + _DRAIN_SPREAD_S * (self._drains_made * _GOLDEN % 1.0)
+        if since < max(period, _DRAIN_ROUND_TRIPS * base_s) and not long_queue:
             return False
         self._draining = True
+        self._drains_made += 1
         self._drained_at = now
         return True
 
     def _watch_base(self, packet: Packet, at: float) -> None:
         """Notice a path that became longer, which looks like a queue that never ends."""
         model = self._model
-        bound = max(_LONGER_S, model.base_s)
+        bound = max(_LONGER_S, model.base_s, _LONGER_FRAGMENTS * self._fragment_cost / model.rate)
         if model.queue_s <= bound:
             self._long_queue_since = None
         elif self._long_queue_since is None:

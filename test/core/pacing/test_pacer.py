@@ -280,7 +280,7 @@ def test_it_drains_the_queue_once_in_a_while(algorithm: Algorithm) -> None:
     for _ in range(3000):
         line.go(0.01)
         empty += line.pacer.state(line.now).in_flight_bytes == 0
-    # 40 ms every 10 s.
+    # 50 ms every 6 s.
     assert 6 <= empty <= 150
 
 
@@ -372,7 +372,7 @@ def test_any_order_of_events_leaves_sane_figures(
         assert state.in_flight_bytes <= sum(packet.cost for packet in flying)
         wait = pacer.wait_s(now)
         assert wait is None or wait >= 0.0
-        # With nothing in flight, a drain of 40 ms is all that holds a message up.
+        # With nothing in flight, a drain of 50 ms is all that holds a message up.
         if not state.in_flight_bytes and not went_back:
             assert wait is not None
-            assert wait <= 0.041
+            assert wait <= 0.051
