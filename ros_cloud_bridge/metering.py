@@ -39,6 +39,7 @@ class Meter:
         self._log = log
         self._file: UsageFile | None = None
         self._looked_at = self._saved_at = time.monotonic()
+        self._exhausted = False
         self.budget: MonthlyBudget | None = None
         self.configure(config, self._looked_at)
 
@@ -57,6 +58,9 @@ class Meter:
             self.budget = MonthlyBudget(
                 limit, config.link.budget_reset_day, self._file.load(), time.time(), now
             )
+            # A directory that cannot be written is better known now than in a minute.
+            self.save()
+        self._tell(now)
 
     def look(self, now: float) -> None:
         """
@@ -68,8 +72,24 @@ class Meter:
             return
         self._looked_at = now
         self.budget.set_clock(time.time(), now)
+        self._tell(now)
         if now - self._saved_at >= _SAVE_S:
             self.save()
+
+    def _tell(self, now: float) -> None:
+        if self.budget is None or self.budget.exhausted(now) is self._exhausted:
+            return
+        self._exhausted = not self._exhausted
+        if self._exhausted:
+            days = self.budget.document(now)['resets_in_s']
+            assert isinstance(days, (int, float))
+            self._log(
+                'error',
+                'the monthly budget is used up: nothing but presence is sent for '
+                f'{days / 86400:.1f} days; link.monthly_budget_mb can be raised at run time',
+            )
+        else:
+            self._log('info', 'the monthly budget has room again')
 
     def save(self) -> None:
         """Save what was used."""

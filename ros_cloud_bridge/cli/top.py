@@ -43,7 +43,8 @@ from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.values import MqttConfig
 
-_ONCE_S = 5.0
+# Longer than the default health_period_s.
+_ONCE_S = 12.0
 _TURN_S = 0.1
 _SHOWN_NOTES = 2
 _NOTE_S = 60.0

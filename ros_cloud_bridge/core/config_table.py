@@ -216,7 +216,7 @@ FIELDS = (
         unit='bytes/s',
         zero_means=RATE_OFF,
         run_time=True,
-        help='Most bytes per second towards the broker.',
+        help='Most bytes of MQTT topics and payloads per second towards the broker.',
     ),
     Field(
         key='link.algorithm',

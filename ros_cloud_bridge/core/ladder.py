@@ -69,12 +69,13 @@ class LinkLoad:
     What the link does.
 
     ``rate_bytes_per_s`` is the estimate, None while there is none; ``limited`` says that window,
-    budget or broker limit now, not the application.
+    budget or broker limit now, not the application; ``reason`` says it in the words of the log.
     """
 
     rate_bytes_per_s: float | None
     limited: bool
     connected: bool
+    reason: str = 'the link is too thin'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,7 +288,7 @@ class Ladder:
             stream.wait_s = min(T_UP_MOST_S, stream.wait_s * 2.0)
             stream.failed_rate = link.rate_bytes_per_s
             stream.raised_at = None
-        return stream.move(stream.step + 1, 'the link is too thin')
+        return stream.move(stream.step + 1, link.reason)
 
     def _may_take(self, stream: _Stream, step: int) -> bool:
         active_at = stream.active_at

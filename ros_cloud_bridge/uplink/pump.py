@@ -58,6 +58,12 @@ _SHORTEST_WAIT_S = 0.005
 # ``info`` leaves its routes out where it would hold the link for longer: batches describe them.
 _INFO_S = 0.5
 _LEAST_INFO_BYTES = 4096
+# What the log calls a shortage that is not the link's.
+_SHORTAGES = {
+    Limit.RATE: 'link.max_bytes_per_s is reached',
+    Limit.BUDGET: 'the monthly budget must last',
+    Limit.BROKER: "the broker's limits are reached",
+}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -395,6 +401,7 @@ class Pump:
             rate_bytes_per_s=self.admission.capacity(now),
             limited=limit not in (Limit.APPLICATION, Limit.DISCONNECTED),
             connected=self._connected,
+            reason=_SHORTAGES.get(limit, 'the link is too thin'),
         )
         changes = self.steering.look(self.outbox.routes, load, now)
         self.changes.extend(changes)

@@ -154,7 +154,7 @@ class Steering:
                     'now': position.text,
                     'max_hz': position.max_hz,
                     # JSON has no infinity: as fast as the stream allows.
-                    'demand_hz': None if demand is None else min(demand, 1e5),
+                    'demand_hz': None if demand is None else min(demand, stream.max_hz or 1e5),
                 }
             )
         return documents
