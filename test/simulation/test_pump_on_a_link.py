@@ -26,6 +26,8 @@ from ros_cloud_bridge.uplink.pump import Shipment
 from ros_cloud_bridge.values import Algorithm
 from support.virtual_link import age_ms, kbit, robot, route_of, World
 
+# Minutes of virtual time take a minute of ours.
+pytestmark = pytest.mark.slow
 algorithms = pytest.mark.parametrize('algorithm', Algorithm, ids=lambda one: one.value)
 # Left out of a phase: what a new rate takes to be found.
 SETTLE_S = 3.0

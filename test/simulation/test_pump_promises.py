@@ -33,6 +33,7 @@ from ros_cloud_bridge.simulation.bridge import Sent
 from ros_cloud_bridge.values import Algorithm, Drop, Keep, Priority, StreamConfig
 from support.virtual_link import Limits, route_of, Source, stream, World
 
+pytestmark = pytest.mark.slow
 algorithms = st.sampled_from(Algorithm)
 
 
