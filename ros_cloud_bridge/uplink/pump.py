@@ -105,7 +105,6 @@ class Pump:
         budget: MonthlyBudget | None,
         now: float,
     ) -> None:
-        self._topics = topics
         self.outbox = Outbox()
         self.portrait = SelfPortrait(
             config, presence, topics, lambda: self.outbox.routes, wall_ns

@@ -41,8 +41,6 @@ class Packet:
     first_sent_at: float
     application_limited: bool
     alone: bool
-    round: int = 0
-    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +79,6 @@ class Flight:
         self._paused = False
         self._latest_answered = float('-inf')
         self._limited_until = 0
-        self._round = 0
         self._round_ends_at = 0
 
     def __len__(self) -> int:
@@ -135,7 +132,6 @@ class Flight:
             first_sent_at=self._first_sent_at,
             application_limited=self._limited_until > self._delivered,
             alone=not self._packets,
-            round=self._round,
         )
         self._packets[packet] = None
         self._bytes += cost
@@ -172,7 +168,6 @@ class Flight:
         new_round = packet.delivered >= self._round_ends_at
         if new_round:
             self._round_ends_at = self._delivered
-            self._round += 1
         return Answer(
             cost=packet.cost,
             at=now,

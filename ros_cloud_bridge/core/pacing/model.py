@@ -64,11 +64,6 @@ class LinkModel:
         best = self._trips.best
         return 0.0 if best is None else max(0.0, best[0] - best[1] / self.rate)
 
-    @property
-    def base_seen_at(self) -> float:
-        """When the base was last seen."""
-        return self._trips.best_at
-
     def answered(self, answer: Answer) -> None:
         """
         Learn from an answer.
