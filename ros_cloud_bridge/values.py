@@ -32,6 +32,29 @@ class Keep(Enum):
 
     LATEST = 'latest'
     FIFO = 'fifo'
+    DURABLE = 'durable'
+
+
+class Confirm(Enum):
+    """Who must have a durable sample before the robot's copy goes."""
+
+    BROKER = 'broker'
+    CONSUMER = 'consumer'
+
+
+class WhenFull(Enum):
+    """What a durable stream gives up when its part of the disk is full."""
+
+    DROP_OLDEST = 'drop_oldest'
+    DROP_NEWEST = 'drop_newest'
+    THIN = 'thin'
+
+
+class BacklogOrder(Enum):
+    """What of a durable stream's backlog goes first."""
+
+    OLDEST_FIRST = 'oldest_first'
+    NEWEST_FIRST = 'newest_first'
 
 
 class Key(Enum):
@@ -70,6 +93,9 @@ class Drop(IntEnum):
     ABANDONED = 20
     REFUSED = 21
     SHUTDOWN = 22
+    NOT_COMMITTED = 23
+    SPOOL_FULL = 24
+    DAMAGED = 25
 
     @property
     def sequenced(self) -> bool:
@@ -115,6 +141,12 @@ class StreamConfig:
     ladder: tuple[str, ...] = ()
     on_demand: bool = False
     idle_hz: float = 0.0
+    ttl_s: float = 0.0
+    confirm: Confirm = Confirm.BROKER
+    confirm_by: str = ''
+    when_full: WhenFull = WhenFull.DROP_OLDEST
+    backlog_order: BacklogOrder = BacklogOrder.OLDEST_FIRST
+    spool_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +231,32 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolConfig:
+    """The disk that durable streams may use; zero writes a day means no limit."""
+
+    max_bytes: int = 1024 * 1024 * 1024
+    max_writes_mb_per_day: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlackBoxConfig:
+    """
+    A black box: topics whose last seconds stand on disk, to be sent when something happens.
+
+    ``stream`` is the durable stream that a span becomes part of, and its topics those that are
+    kept; its name is the black box's.
+    """
+
+    stream: StreamConfig
+    triggers: tuple[str, ...]
+    before_s: float = 30.0
+    after_s: float = 10.0
+    max_bytes: int = 256 * 1024 * 1024
+    max_writes_mb_per_day: float = 0.0
+    max_span_bytes: int = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeConfig:
     """One robot's whole configuration."""
 
@@ -208,8 +266,10 @@ class BridgeConfig:
     link: LinkConfig = LinkConfig()
     discovery: DiscoveryConfig = DiscoveryConfig()
     demand: DemandConfig = DemandConfig()
+    spool: SpoolConfig = SpoolConfig()
     state_dir: str = ''
     health_period_s: float = 10.0
     diagnostics_period_s: float = 1.0
     announce_period_s: float = 30.0
     streams: tuple[StreamConfig, ...] = ()
+    black_boxes: tuple[BlackBoxConfig, ...] = ()

@@ -46,7 +46,9 @@ ROOMS = {
     'simulation': LEAVES | {'core', 'wire', 'uplink'},
     'link': LEAVES | {'mqtt', 'uplink'},
     'metering': LEAVES | {'core', 'store', 'link'},
-    'bridge': LEAVES | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering'},
+    'spooling': LEAVES | {'core', 'wire', 'store', 'uplink'},
+    'bridge': LEAVES
+    | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering', 'spooling'},
     'ros': LEAVES | {'core', 'wire', 'uplink', 'bridge', 'link', 'journal', 'host_lock'},
     'cloud': LEAVES | {'wire', 'mqtt'},
     '__main__': {'cli'},
