@@ -15,7 +15,8 @@
 
 """Exact ranges against plain sets."""
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ros_cloud_bridge.core.ranges import Ranges
 
