@@ -20,6 +20,7 @@ Batches: samples of several routes, column-wise (docs/protocol.md, "Batch").
     message  = [version, BATCH, boot, number, sent_time_ns, codec, raw_length, body]
              | [version, FRAGMENT, boot, number, offset, length, crc32, data]
              | [version, ABANDONED, boot, number]
+             | [version, ACCOUNT, boot, number, routes]    (wire/account.py)
     body     = CBOR of [section, ...], compressed as codec says
     section  = [route, descriptor / null, count, first_sequence, age_ns, [minimum, width, ...],
                 totals / null, layout, block]
@@ -65,6 +66,15 @@ class Kind(IntEnum):
     BATCH = 0
     FRAGMENT = 1
     ABANDONED = 2
+    ACCOUNT = 3
+
+
+_LENGTHS: dict[int, int] = {
+    Kind.BATCH: 8,
+    Kind.FRAGMENT: 8,
+    Kind.ABANDONED: 4,
+    Kind.ACCOUNT: 5,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +153,7 @@ def _encode_section(section: Section, encoder: BlockEncoder, sent_time_ns: int) 
     layout, block = encoder.encode(b''.join(planes), cdr)
     return [
         section.route,
-        None if section.descriptor is None else _encode_descriptor(section.descriptor),
+        None if section.descriptor is None else encode_descriptor(section.descriptor),
         len(samples),
         int(sequences[0]),
         sent_time_ns - int(source_ns[0]),
@@ -154,7 +164,13 @@ def _encode_section(section: Section, encoder: BlockEncoder, sent_time_ns: int) 
     ]
 
 
-def _encode_descriptor(descriptor: Descriptor) -> list[object]:
+def encode_descriptor(descriptor: Descriptor) -> list[object]:
+    """
+    Write a descriptor as it stands in a section.
+
+    :param descriptor: of a route
+    :returns: its fields
+    """
     return [
         descriptor.stream,
         descriptor.topic,
@@ -165,7 +181,7 @@ def _encode_descriptor(descriptor: Descriptor) -> list[object]:
 
 def decode_message(payload: bytes) -> list[Any]:
     """
-    Decode the frame common to batches, fragments and announcements of abandoned batches.
+    Decode the frame common to batches, fragments, abandoned batches and accounts.
 
     :param payload: MQTT payload, or a batch put together from fragments
     :returns: the message's fields; field 1 is a :class:`Kind`, field 2 the boot id, 3 the number
@@ -179,9 +195,8 @@ def decode_message(payload: bytes) -> list[Any]:
         raise ProtocolError(f'protocol version {_brief(version)}; this decoder reads {VERSION}')
     if not isinstance(boot, bytes) or len(boot) != BOOT_BYTES:
         raise ProtocolError(f'a boot id has {BOOT_BYTES} bytes')
-    _natural(number, 'batch number')
-    lengths: dict[int, int] = {Kind.BATCH: 8, Kind.FRAGMENT: 8, Kind.ABANDONED: 4}
-    if type(kind) is not int or lengths.get(kind) != len(message):
+    natural(number, 'batch number')
+    if type(kind) is not int or _LENGTHS.get(kind) != len(message):
         raise ProtocolError(f'message of kind {_brief(kind)} with {len(message)} fields')
     return message
 
@@ -195,10 +210,10 @@ def decode_batch(message: Sequence[Any]) -> Batch:
     :raises ProtocolError: when a field is malformed or over a limit
     """
     _, _, boot, number, sent_time_ns, codec, raw_length, encoded = message
-    _natural(sent_time_ns, 'sent time')
+    natural(sent_time_ns, 'sent time')
     if type(codec) is not int or type(encoded) is not bytes:
         raise ProtocolError('a body is a byte string with an integer codec')
-    body = decode_body(codec, _natural(raw_length, 'raw length'), encoded)
+    body = decode_body(codec, natural(raw_length, 'raw length'), encoded)
     sections = cbor.loads(body, MAX_BATCH_RAW)
     if not isinstance(sections, list) or not 1 <= len(sections) <= MAX_SECTIONS:
         raise ProtocolError(f'a batch has 1 to {MAX_SECTIONS} sections')
@@ -207,7 +222,7 @@ def decode_batch(message: Sequence[Any]) -> Batch:
     for fields in sections:
         if not isinstance(fields, list) or len(fields) != 9:
             raise ProtocolError('a section has nine fields')
-        samples += _natural(fields[2], 'sample count')
+        samples += natural(fields[2], 'sample count')
         if fields[2] == 0 or samples > MAX_SAMPLES:
             raise ProtocolError(f'a section has samples, and a batch at most {MAX_SAMPLES}')
         decoded.append(_decode_section(fields, sent_time_ns))
@@ -217,10 +232,10 @@ def decode_batch(message: Sequence[Any]) -> Batch:
 def _decode_section(fields: list[Any], sent_time_ns: int) -> Section:
     route, descriptor, count, sequence, age_ns, columns, totals, layout, block = fields
     for value, name in ((route, 'route'), (sequence, 'sequence')):
-        _natural(value, name)
+        natural(value, name)
     if type(age_ns) is not int:
         raise ProtocolError('the age of a section is an integer')
-    source_ns = _natural(sent_time_ns - age_ns, 'source time')
+    source_ns = natural(sent_time_ns - age_ns, 'source time')
     if type(block) is not bytes or type(layout) is not int:
         raise ProtocolError('a block is a byte string with an integer layout')
     counts = (count - 1, count - 1, count, count) if count > 1 else (count, count)
@@ -244,7 +259,7 @@ def _decode_section(fields: list[Any], sent_time_ns: int) -> Section:
     sources = _accumulate(source_ns, source_steps, 'source times')
     return Section(
         route=route,
-        descriptor=_descriptor(descriptor),
+        descriptor=decode_descriptor(descriptor),
         sequences=sequences,
         samples=_samples(raw, position, lengths.tolist(), sources, latency_us.tolist()),
         totals=_totals(totals),
@@ -285,7 +300,14 @@ def _samples(
     return samples
 
 
-def _descriptor(value: object) -> Descriptor | None:
+def decode_descriptor(value: object) -> Descriptor | None:
+    """
+    Read a descriptor.
+
+    :param value: its fields, or None
+    :returns: the descriptor, or None
+    :raises ProtocolError: when it is malformed or over a limit
+    """
     if value is None:
         return None
     if not isinstance(value, list) or len(value) != 4:
@@ -303,10 +325,18 @@ def _totals(value: object) -> dict[int, int] | None:
         return None
     if not isinstance(value, dict) or len(value) > 64:
         raise ProtocolError('totals are a map of at most 64 reasons')
-    return {_natural(key, 'reason'): _natural(count, 'total') for key, count in value.items()}
+    return {natural(key, 'reason'): natural(count, 'total') for key, count in value.items()}
 
 
-def _natural(value: object, name: str) -> int:
+def natural(value: object, name: str) -> int:
+    """
+    Check a number.
+
+    :param value: a decoded value
+    :param name: what it is
+    :returns: the value
+    :raises ProtocolError: when it is no natural number below 2**63
+    """
     if type(value) is not int or not 0 <= value <= _INT64_MAX:
         raise ProtocolError(f'{name} is not a natural number below 2**63: {_brief(value)}')
     return value

@@ -27,6 +27,11 @@ MAX_SECTIONS = 4096
 MAX_SAMPLES = 65536
 # Enough for fragments of 1 KiB in the largest batch, so that a slow link can have small ones.
 MAX_FRAGMENTS = 65536
+# Gaps of an account, all routes together, and the greatest number of a reason there.
+MAX_GAPS = 16384
+MAX_REASON = 255
+MAX_CONFIRMATION = 64 * 1024
+MAX_CONFIRMED_RANGES = 4096
 MAX_SCHEMA_TEXT = 256 * 1024
 MAX_TEXT = 1024
 MAX_JSON = 1024 * 1024

@@ -90,6 +90,11 @@ class RobotTopics:
         """Batches of one priority class."""
         return self._name('b', priority.name.lower())
 
+    @property
+    def backlog(self) -> str:
+        """Samples of durable streams from before, and accounts of their routes."""
+        return self._name('b', 'backlog')
+
     def latched(self, ros_topic: str, index: int = 0) -> str:
         """Last values of a transient_local topic, retained; one MQTT topic per fragment."""
         name = self._name('latched', mangle(ros_topic), str(index))
@@ -102,6 +107,10 @@ class RobotTopics:
     def ask(self, consumer: str) -> str:
         """Name where one consumer puts its requests."""
         return self._name('ask', consumer)
+
+    def confirm(self, consumer: str) -> str:
+        """Name where one consumer puts what it holds durably."""
+        return self._name('confirm', consumer)
 
 
 def mangle(ros_topic: str) -> str:

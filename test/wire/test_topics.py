@@ -39,6 +39,8 @@ TOPICS = RobotTopics('rcb/v1', 'amr-07')
             'latched',
             ('camera-info', '2'),
         ),
+        (TOPICS.backlog, 'rcb/v1/amr-07/b/backlog', 'b', ('backlog',)),
+        (TOPICS.confirm('recorder'), 'rcb/v1/amr-07/confirm/recorder', 'confirm', ('recorder',)),
         (TOPICS.ask('console'), 'rcb/v1/amr-07/ask/console', 'ask', ('console',)),
     ],
 )
