@@ -23,6 +23,7 @@ From flat ROS parameters to a checked :class:`~ros_cloud_bridge.values.BridgeCon
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 
 from ros_cloud_bridge.core.config_fields import MAX_ROOT_AND_ROBOT_BYTES
 from ros_cloud_bridge.core.config_promises import broken_promises
@@ -40,14 +41,15 @@ from ros_cloud_bridge.core.config_table import (
     FIELDS,
     FOREIGN_KEYS,
     FOREIGN_SECTIONS,
-    LATER_KEYS,
     LATER_SECTIONS,
     LATER_STREAM_KEYS,
 )
 from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.values import (
     Algorithm,
+    BacklogOrder,
     BridgeConfig,
+    Confirm,
     DemandConfig,
     DiscoveryConfig,
     Keep,
@@ -55,12 +57,22 @@ from ros_cloud_bridge.values import (
     LinkConfig,
     MqttConfig,
     Priority,
+    SpoolConfig,
     StreamConfig,
     TlsConfig,
+    WhenFull,
 )
 
 _SECRET_WORDS = ('password', 'passwd', 'passphrase', 'secret', 'token')
 _TLS = 'mqtt.tls.'
+# Keys of a stream whose text is the value of an enumeration.
+_CHOICES: dict[str, type[Enum]] = {
+    'keep': Keep,
+    'key': Key,
+    'confirm': Confirm,
+    'when_full': WhenFull,
+    'backlog_order': BacklogOrder,
+}
 
 
 def read_config(flat: Mapping[str, object]) -> BridgeConfig:
@@ -168,7 +180,7 @@ def _attribute(owner: object, path: str) -> object:
         value = getattr(value, name)
     if isinstance(value, Priority):
         return value.name.lower()
-    return value.value if isinstance(value, (Algorithm, Keep, Key)) else value
+    return value.value if isinstance(value, Enum) else value
 
 
 @dataclass
@@ -258,8 +270,9 @@ class _Reading:
         if not self.values.get(f'{prefix}topics') and not self._has_problem(f'{prefix}topics'):
             self._add(f'{prefix}topics', 'names no topic; must be a list, as in [/odom, "/scan*"]')
         key = self.values.get(f'{prefix}key', Key.ROUTE.value)
-        if key != Key.ROUTE.value and self.values.get(f'{prefix}keep') == Keep.FIFO.value:
-            self._add(f'{prefix}key', f'{show(key)} needs keep: latest; keep is fifo')
+        keep = self.values.get(f'{prefix}keep', Keep.LATEST.value)
+        if key != Key.ROUTE.value and keep != Keep.LATEST.value:
+            self._add(f'{prefix}key', f'{show(key)} needs keep: latest; keep is {keep}')
 
     def _check_whole(self) -> None:
         robot_id = self.values.get('robot_id')
@@ -275,7 +288,8 @@ class _Reading:
             )
         if self.values.get('mqtt.password_file') and self.values.get('mqtt.password_env'):
             self._add('mqtt.password_env', 'is given beside mqtt.password_file; give only one')
-        for key, problem in broken_promises(self.values, self.names):
+        wrong = {problem.key for problem in self.problems}
+        for key, problem in broken_promises(self.values, self.names, wrong):
             self._add(key, problem)
         self._needs(f'{_TLS}cert_file', f'{_TLS}key_file')
         self._needs(f'{_TLS}key_file', f'{_TLS}cert_file')
@@ -300,6 +314,7 @@ class _Reading:
             link=self._link(),
             demand=DemandConfig(**self._below('demand.')),  # type: ignore[arg-type]
             discovery=DiscoveryConfig(**self._below('discovery.')),  # type: ignore[arg-type]
+            spool=SpoolConfig(**self._below('spool.')),  # type: ignore[arg-type]
             streams=tuple(self._stream(name) for name in self.names),
         )
 
@@ -327,10 +342,9 @@ class _Reading:
 
     def _stream(self, name: str) -> StreamConfig:
         given = self._below(f'stream.{name}.')
-        if 'keep' in given:
-            given['keep'] = Keep(given['keep'])
-        if 'key' in given:
-            given['key'] = Key(given['key'])
+        for leaf, choices in _CHOICES.items():
+            if leaf in given:
+                given[leaf] = choices(given[leaf])
         if 'priority' in given:
             given['priority'] = Priority[str(given['priority']).upper()]
         return StreamConfig(name=name, **given)  # type: ignore[arg-type]
@@ -338,6 +352,6 @@ class _Reading:
 
 def _refuse_later(key: str) -> None:
     parts = key.split('.')
-    later = parts[0] in LATER_SECTIONS or key in LATER_KEYS
+    later = parts[0] in LATER_SECTIONS
     if later or (parts[0] == 'stream' and len(parts) > 2 and parts[2] in LATER_STREAM_KEYS):
         raise ConfigError(one_line(key), 'comes with a later release; leave it out until then')

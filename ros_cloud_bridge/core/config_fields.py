@@ -116,6 +116,18 @@ def consumer_problem(name: str) -> str:
     return "must be a consumer's name, 1 to 64 characters out of A-Z a-z 0-9 _ -, * and ?"
 
 
+def confirmer_problem(name: str) -> str:
+    """
+    Say what is wrong with the name of the consumer that confirms.
+
+    :param name: may be empty
+    :returns: one line, empty when nothing is
+    """
+    if not name or _NAME_64.fullmatch(name):
+        return ''
+    return "must be one consumer's name, 1 to 64 characters out of A-Z a-z 0-9 _ -"
+
+
 def root_problem(root: str) -> str:
     """
     Say what is wrong with the first levels of the MQTT topics.

@@ -15,29 +15,36 @@
 
 """Checks across keys: what streams are promised must fit the limits, and each other."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
 from ros_cloud_bridge.core.ladder_steps import parse_step
+from ros_cloud_bridge.values import Confirm, Keep, SpoolConfig
 
 # The longest month: a budget is promised to last in each.
 _MONTH_S = 31 * 86400.0
 _MB = 1e6
+_DURABLE_KEYS = ('ttl_s', 'confirm', 'confirm_by', 'when_full', 'backlog_order', 'spool_bytes')
+# What stands at its default counts as not given: a run-time parameter is always declared.
+_DEFAULTS = {field.key: field.default for field in STREAM_FIELDS}
 
 
 def broken_promises(
-    values: Mapping[str, object], names: Sequence[str]
+    values: Mapping[str, object], names: Sequence[str], wrong: Collection[str]
 ) -> Iterator[tuple[str, str]]:
     """
     Find what streams ask for and cannot get.
 
     :param values: checked values by full key; defaults left out
     :param names: the streams
+    :param wrong: keys that were refused already; what depends on them is not judged
     :returns: key and problem of each
     """
     yield from _guarantees(values, names)
     for name in names:
         yield from _ladder(values, f'stream.{name}.')
         yield from _demand(values, f'stream.{name}.')
+        yield from _durable(values, f'stream.{name}.', wrong)
 
 
 def _guarantees(
@@ -88,6 +95,52 @@ def _demand(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, st
     max_hz = _number(values, f'{prefix}max_hz')
     if max_hz and idle_hz > max_hz:
         yield f'{prefix}idle_hz', f'{idle_hz:g} Hz is above max_hz, {max_hz:g} Hz'
+
+
+def _durable(
+    values: Mapping[str, object], prefix: str, wrong: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    if f'{prefix}keep' in wrong:
+        return
+    keep = values.get(f'{prefix}keep', _DEFAULTS['keep'])
+    if keep != Keep.DURABLE.value:
+        for key in _DURABLE_KEYS:
+            value = values.get(f'{prefix}{key}', _DEFAULTS[key])
+            if value != _DEFAULTS[key]:
+                yield f'{prefix}{key}', f'{_shown(value)} needs keep: durable; keep is {keep}'
+        return
+    if max_age_s := _number(values, f'{prefix}max_age_s'):
+        yield (
+            f'{prefix}max_age_s',
+            f'{max_age_s:g} s is for what waits in memory; a durable sample expires by ttl_s',
+        )
+    if values.get(f'{prefix}on_demand'):
+        yield (
+            f'{prefix}on_demand',
+            'is true, but keep is durable: what nobody leases would not be kept; give one of them',
+        )
+    yield from _confirmation(values, prefix, wrong)
+
+
+def _confirmation(
+    values: Mapping[str, object], prefix: str, wrong: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """Check who confirms, and the room on disk until then."""
+    consumer = values.get(f'{prefix}confirm') == Confirm.CONSUMER.value
+    name = values.get(f'{prefix}confirm_by', '')
+    if consumer and not name and f'{prefix}confirm_by' not in wrong:
+        yield f'{prefix}confirm', "'consumer' needs confirm_by, the name of the consumer"
+    if name and not consumer and f'{prefix}confirm' not in wrong:
+        yield f'{prefix}confirm_by', f"'{name}' needs confirm: consumer; confirm is broker"
+    spool = values.get('spool.max_bytes', SpoolConfig().max_bytes)
+    own = _number(values, f'{prefix}spool_bytes')
+    assert isinstance(spool, int)
+    if own > spool:
+        yield f'{prefix}spool_bytes', f'{own:.0f} bytes are above spool.max_bytes, {spool} bytes'
+
+
+def _shown(value: object) -> str:
+    return f"'{value}'" if isinstance(value, str) else f'{value:.15g}'
 
 
 def _number(values: Mapping[str, object], key: str) -> float:

@@ -19,7 +19,7 @@ import difflib
 import math
 
 from ros_cloud_bridge.core.config_fields import Field, Kind
-from ros_cloud_bridge.core.config_table import BY_KEY, BY_STREAM_KEY, LATER_CHOICES
+from ros_cloud_bridge.core.config_table import BY_KEY, BY_STREAM_KEY
 from ros_cloud_bridge.errors import ConfigError
 
 MAX_TEXT = 1024
@@ -164,10 +164,6 @@ def _text(key: str, field: Field, value: object) -> str:
     if not isinstance(value, str):
         raise _wrong_type(key, field, value)
     if field.choices and value not in field.choices:
-        leaf = key.rpartition('.')[2]
-        if value in LATER_CHOICES.get(leaf, ()):
-            problem = f'{show(value)} comes with a later release; allowed now: {field.allowed}'
-            raise ConfigError(key, problem)
         hint = nearest(value, field.choices)
         raise ConfigError(
             key, f'{show(value)} is none of its values; allowed: {field.allowed}{hint}'

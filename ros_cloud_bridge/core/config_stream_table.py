@@ -15,9 +15,17 @@
 
 """The keys of one stream; they stand below ``stream.NAME.``."""
 
-from ros_cloud_bridge.core.config_fields import Field, Kind, pattern_problem
+from ros_cloud_bridge.core.config_fields import confirmer_problem, Field, Kind, pattern_problem
 from ros_cloud_bridge.core.ladder_steps import step_problem
-from ros_cloud_bridge.values import Keep, Key, Priority, StreamConfig
+from ros_cloud_bridge.values import (
+    BacklogOrder,
+    Confirm,
+    Keep,
+    Key,
+    Priority,
+    StreamConfig,
+    WhenFull,
+)
 
 _STREAM = StreamConfig(name='', topics=())
 RATE_OFF = 'no limit'
@@ -62,7 +70,8 @@ STREAM_FIELDS = (
         kind=Kind.TEXT,
         default=_STREAM.keep.value,
         choices=tuple(keep.value for keep in Keep),
-        help='What waits while the link is busy: the newest sample, or all in order.',
+        help='What waits while the link is busy: the newest sample, all in order, or all on disk '
+        'until confirmed.',
     ),
     Field(
         key='key',
@@ -172,5 +181,58 @@ STREAM_FIELDS = (
         unit='samples',
         zero_means='chosen by rate and policy',
         help='History depth of the ROS subscriptions.',
+    ),
+    Field(
+        key='ttl_s',
+        kind=Kind.NUMBER,
+        default=_STREAM.ttl_s,
+        low=1,
+        high=315360000,
+        unit='s',
+        zero_means='never',
+        run_time=True,
+        help='Age at which a durable sample expires instead of being sent; counted and reported.',
+    ),
+    Field(
+        key='confirm',
+        kind=Kind.TEXT,
+        default=_STREAM.confirm.value,
+        choices=tuple(confirm.value for confirm in Confirm),
+        help="Who must have a durable sample before the robot's copy goes.",
+    ),
+    Field(
+        key='confirm_by',
+        kind=Kind.TEXT,
+        default=_STREAM.confirm_by,
+        problem=confirmer_problem,
+        help='Name of the consumer that confirms, with confirm: consumer.',
+    ),
+    Field(
+        key='when_full',
+        kind=Kind.TEXT,
+        default=_STREAM.when_full.value,
+        choices=tuple(policy.value for policy in WhenFull),
+        run_time=True,
+        help='What a durable stream gives up when its part of the disk is full; thin: evenly over '
+        'time.',
+    ),
+    Field(
+        key='backlog_order',
+        kind=Kind.TEXT,
+        default=_STREAM.backlog_order.value,
+        choices=tuple(order.value for order in BacklogOrder),
+        run_time=True,
+        help='What of a durable backlog goes first.',
+    ),
+    Field(
+        key='spool_bytes',
+        kind=Kind.INTEGER,
+        default=_STREAM.spool_bytes,
+        low=64 * 1024,
+        high=2**44,
+        unit='bytes',
+        zero_means='as much as spool.max_bytes',
+        run_time=True,
+        help='Most bytes of a durable stream on disk.',
     ),
 )

@@ -21,27 +21,21 @@ defaults come from :mod:`ros_cloud_bridge.values`. Keys of a stream stand below 
 
 from ros_cloud_bridge.core.config_fields import (
     consumer_problem,
-    environment_problem,
     Field,
-    host_problem,
     Kind,
     name_problem,
     pattern_problem,
     root_problem,
 )
+from ros_cloud_bridge.core.config_mqtt_table import MQTT_FIELDS
 from ros_cloud_bridge.core.config_stream_table import RATE_OFF, STREAM_FIELDS
-from ros_cloud_bridge.values import Algorithm, BridgeConfig, TlsConfig
-
-PRESETS = ('mosquitto', 'emqx', 'hivemq', 'rabbitmq', 'aws_iot', 'azure_event_grid')
-PROTOCOLS = ('auto', '5', '3.1.1')
+from ros_cloud_bridge.values import Algorithm, BridgeConfig
 
 _BRIDGE = BridgeConfig(robot_id='')
-_TLS = TlsConfig()
-_MQTT = _BRIDGE.mqtt
 _LINK = _BRIDGE.link
 _DISCOVERY = _BRIDGE.discovery
 _DEMAND = _BRIDGE.demand
-_PRESET = 'what the preset and the broker say'
+_SPOOL = _BRIDGE.spool
 
 FIELDS = (
     Field(
@@ -58,155 +52,7 @@ FIELDS = (
         problem=root_problem,
         help='First levels of all MQTT topics; the same for a whole fleet.',
     ),
-    Field(
-        key='mqtt.host',
-        kind=Kind.TEXT,
-        default=_MQTT.host,
-        problem=host_problem,
-        secret=True,
-        help='Host name or address of the broker.',
-    ),
-    Field(
-        key='mqtt.port',
-        kind=Kind.INTEGER,
-        default=_MQTT.port,
-        high=65535,
-        zero_means='1883, or 8883 with TLS',
-        help='Port of the broker.',
-    ),
-    Field(
-        key='mqtt.preset',
-        kind=Kind.TEXT,
-        default=_MQTT.preset,
-        choices=PRESETS,
-        help="Kind of broker; loads that broker's limits.",
-    ),
-    Field(
-        key='mqtt.protocol',
-        kind=Kind.TEXT,
-        default=_MQTT.protocol,
-        choices=PROTOCOLS,
-        help='MQTT version; auto tries 5 and falls back to 3.1.1.',
-    ),
-    Field(
-        key='mqtt.client_id',
-        kind=Kind.TEXT,
-        default=_MQTT.client_id,
-        help='MQTT client id; empty: made from the robot id.',
-    ),
-    Field(
-        key='mqtt.username',
-        kind=Kind.TEXT,
-        default=_MQTT.username,
-        help='Login name; empty: none.',
-    ),
-    Field(
-        key='mqtt.password_file',
-        kind=Kind.TEXT,
-        default=_MQTT.password_file,
-        secret=True,
-        help='File whose first line is the password.',
-    ),
-    Field(
-        key='mqtt.password_env',
-        kind=Kind.TEXT,
-        default=_MQTT.password_env,
-        problem=environment_problem,
-        secret=True,
-        help='Environment variable that holds the password, instead of a file.',
-    ),
-    Field(
-        key='mqtt.keepalive_s',
-        kind=Kind.INTEGER,
-        default=_MQTT.keepalive_s,
-        low=5,
-        high=65535,
-        unit='s',
-        help='Silence after which the connection is probed.',
-    ),
-    Field(
-        key='mqtt.connect_timeout_s',
-        kind=Kind.NUMBER,
-        default=_MQTT.connect_timeout_s,
-        low=0.1,
-        high=300,
-        unit='s',
-        help='How long one attempt to connect may take.',
-    ),
-    Field(
-        key='mqtt.max_payload_bytes',
-        kind=Kind.INTEGER,
-        default=_MQTT.max_payload_bytes,
-        low=1024,
-        high=268435455,
-        unit='bytes',
-        zero_means=_PRESET,
-        help='Largest MQTT payload; larger batches go in fragments.',
-    ),
-    Field(
-        key='mqtt.max_in_flight',
-        kind=Kind.INTEGER,
-        default=_MQTT.max_in_flight,
-        low=1,
-        high=65535,
-        unit='messages',
-        zero_means=_PRESET,
-        help='Most MQTT messages without an acknowledgement.',
-    ),
-    Field(
-        key='mqtt.max_messages_per_s',
-        kind=Kind.NUMBER,
-        default=_MQTT.max_messages_per_s,
-        low=0.1,
-        high=1e6,
-        unit='messages/s',
-        zero_means=_PRESET,
-        help='Most MQTT messages per second.',
-    ),
-    Field(
-        key='mqtt.tls.enabled',
-        kind=Kind.FLAG,
-        default=False,
-        help='Encrypt. True by itself as soon as another mqtt.tls key is given.',
-    ),
-    Field(
-        key='mqtt.tls.ca_file',
-        kind=Kind.TEXT,
-        default=_TLS.ca_file,
-        help="PEM file of the authorities to trust; empty: the system's.",
-    ),
-    Field(
-        key='mqtt.tls.cert_file',
-        kind=Kind.TEXT,
-        default=_TLS.cert_file,
-        help="PEM file of the robot's own certificate (mutual TLS).",
-    ),
-    Field(
-        key='mqtt.tls.key_file',
-        kind=Kind.TEXT,
-        default=_TLS.key_file,
-        help="PEM file of that certificate's private key.",
-    ),
-    Field(
-        key='mqtt.tls.key_password_env',
-        kind=Kind.TEXT,
-        default=_TLS.key_password_env,
-        problem=environment_problem,
-        secret=True,
-        help="Environment variable that holds the private key's password.",
-    ),
-    Field(
-        key='mqtt.tls.alpn',
-        kind=Kind.LIST,
-        default=_TLS.alpn,
-        help='ALPN protocol names, as AWS IoT wants on port 443: [mqtt].',
-    ),
-    Field(
-        key='mqtt.tls.verify_hostname',
-        kind=Kind.FLAG,
-        default=_TLS.verify_hostname,
-        help="Check that the broker's certificate is for mqtt.host.",
-    ),
+    *MQTT_FIELDS,
     Field(
         key='link.max_bytes_per_s',
         kind=Kind.NUMBER,
@@ -313,6 +159,28 @@ FIELDS = (
         help='Longest lease; longer ones are shortened to it.',
     ),
     Field(
+        key='spool.max_bytes',
+        kind=Kind.INTEGER,
+        default=_SPOOL.max_bytes,
+        low=1024 * 1024,
+        high=2**44,
+        unit='bytes',
+        run_time=True,
+        help='Most bytes on disk of all durable streams together; when_full says what goes.',
+    ),
+    Field(
+        key='spool.max_writes_mb_per_day',
+        kind=Kind.NUMBER,
+        default=_SPOOL.max_writes_mb_per_day,
+        low=1,
+        high=1e9,
+        unit='MB',
+        zero_means=RATE_OFF,
+        run_time=True,
+        help='Most megabytes (10^6 bytes) that the spool writes a day, to spare the flash; beyond '
+        'them samples go from memory, not committed.',
+    ),
+    Field(
         key='state_dir',
         kind=Kind.TEXT,
         default=_BRIDGE.state_dir,
@@ -361,9 +229,7 @@ FIELDS = (
 
 # Keys of later releases, refused by name rather than as unknown.
 LATER_SECTIONS = ('commands',)
-LATER_KEYS = ()
-LATER_STREAM_KEYS = ('reducer', 'ttl_s', 'confirm')
-LATER_CHOICES = {'keep': ('durable',)}
+LATER_STREAM_KEYS = ('reducer',)
 
 # Parameters that every ROS node may have, and those of the node itself (not of the bridge).
 FOREIGN_KEYS = ('use_sim_time', 'start_type_description_service', 'auto_start')

@@ -31,8 +31,9 @@ from ros_cloud_bridge.core.config import (
     refuse_read_only,
 )
 from ros_cloud_bridge.core.config_fields import Field, Kind
+from ros_cloud_bridge.core.config_mqtt_table import PRESETS
 from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
-from ros_cloud_bridge.core.config_table import FIELDS, PRESETS
+from ros_cloud_bridge.core.config_table import FIELDS
 from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.mqtt import presets
 from ros_cloud_bridge.values import (
@@ -293,12 +294,8 @@ REFUSALS: list[tuple[dict[str, object], str]] = [
         'stream.pose.decimation: 2.5 is a decimal number; must be a whole number',
     ),
     (
-        {'stream.pose.keep': 'durable'},
-        "stream.pose.keep: 'durable' comes with a later release; allowed now: latest, fifo",
-    ),
-    (
         {'stream.pose.keep': 'lastest'},
-        "stream.pose.keep: 'lastest' is none of its values; allowed: latest, fifo; "
+        "stream.pose.keep: 'lastest' is none of its values; allowed: latest, fifo, durable; "
         'did you mean latest?',
     ),
     (
@@ -308,8 +305,6 @@ REFUSALS: list[tuple[dict[str, object], str]] = [
     ({'stream.pose.reducer': 'x'}, f'stream.pose.reducer: {LATER}'),
     ({'stream.pose.on_demand': True}, 'stream.pose.on_demand: is true, but demand.allow names '
      'nobody who may ask for it'),
-    ({'stream.pose.ttl_s': 604800}, f'stream.pose.ttl_s: {LATER}'),
-    ({'stream.pose.confirm': 'broker'}, f'stream.pose.confirm: {LATER}'),
     ({'x\ny': 1}, 'x\\ny: unknown key'),
 ]
 
@@ -389,6 +384,8 @@ RUN_TIME = {
     'health_period_s', 'announce_period_s',
     'max_hz', 'decimation',
     'max_age_s', 'max_delay_s', 'max_samples', 'max_bytes', 'priority', 'weight',
+    'spool.max_bytes', 'spool.max_writes_mb_per_day',
+    'ttl_s', 'when_full', 'backlog_order', 'spool_bytes',
 }  # fmt: skip
 
 
@@ -455,14 +452,26 @@ def values_of(field: Field) -> st.SearchStrategy[object]:
 
 EXCLUSIVE = ('mqtt.password_env', 'mqtt.tls.', 'streams', 'link.monthly', 'link.max_bytes')
 # Keys of a stream that depend on others.
-DEPENDENT = ('topics', 'key', 'ladder', 'on_demand', 'idle_hz')
+DEPENDENT = ('topics', 'keep', 'key', 'max_age_s', 'ladder', 'on_demand', 'idle_hz')
+NEED_DURABLE = ('ttl_s', 'confirm', 'confirm_by', 'when_full', 'backlog_order', 'spool_bytes')
 GOOD = st.fixed_dictionaries(
     {'robot_id': values_of(FIELDS[0])},
     optional={f.key: values_of(f) for f in FIELDS[1:] if not f.key.startswith(EXCLUSIVE)},
 )
+BY_KEY = {f.key: f for f in STREAM_FIELDS}
+FREE = {k: values_of(f) for k, f in BY_KEY.items() if k not in (*DEPENDENT, *NEED_DURABLE)}
+DURABLE = {k: values_of(BY_KEY[k]) for k in ('ttl_s', 'when_full', 'backlog_order')}
+# The least that spool.max_bytes may be has room for these.
+DURABLE['spool_bytes'] = st.just(0) | st.integers(64 * 1024, 1024 * 1024)
 GOOD_STREAM = st.fixed_dictionaries(
     {'topics': st.just(['/odom'])},
-    optional={f.key: values_of(f) for f in STREAM_FIELDS if f.key not in DEPENDENT},
+    optional={
+        **FREE,
+        'keep': st.sampled_from(('latest', 'fifo')),
+        'max_age_s': values_of(BY_KEY['max_age_s']),
+    },
+) | st.fixed_dictionaries(
+    {'topics': st.just(['/odom']), 'keep': st.just('durable')}, optional={**FREE, **DURABLE}
 )
 
 
