@@ -318,4 +318,7 @@ def test_drop_reasons_keep_their_numbers() -> None:
         'ABANDONED': 20,
         'REFUSED': 21,
         'SHUTDOWN': 22,
+        'NOT_COMMITTED': 23,
+        'SPOOL_FULL': 24,
+        'DAMAGED': 25,
     }
