@@ -261,7 +261,7 @@ class Bridge:
         if rates_changed and self.on_demand_changed is not None:
             self.on_demand_changed()
         if isinstance(step, Shipment):
-            self._link.publish(step.message, step, step.expiry_s)
+            self._link.publish(step.message, step, step.expiry_s, step.again)
         elif isinstance(step, Encoding):
             self._encode(step)
 
@@ -272,7 +272,7 @@ class Bridge:
         except Exception as error:
             with self._wake:
                 self._pump.failed(encoding)
-            names = ', '.join(route.topic for route, _ in encoding.entries)
+            names = ', '.join(part.route.topic for part in encoding.entries)
             self._log('error', f'{names}: batch abandoned: {error!r}')
             return
         with self._wake:

@@ -130,13 +130,16 @@ class Link:
         """Connect, and keep connecting."""
         self._session.start()
 
-    def publish(self, message: Message, token: object, expiry_s: float | None) -> None:
+    def publish(
+        self, message: Message, token: object, expiry_s: float | None, again: bool
+    ) -> None:
         """
         Hand a message over at QoS 1.
 
         :param message: the message
         :param token: comes back with the event that says what became of it
         :param expiry_s: give it up after this long, if not None
+        :param again: whether to send it again on the next connection if this one ends
         """
         outgoing = Outgoing(
             topic=message.topic,
@@ -144,6 +147,7 @@ class Link:
             retain=message.retain and self._session.limits.retain_available,
             token=token,
             expiry_s=expiry_s,
+            again=again,
         )
         try:
             self._session.publish(outgoing)

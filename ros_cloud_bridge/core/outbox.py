@@ -17,6 +17,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.route import Route
@@ -29,12 +30,34 @@ BATCH_SAMPLES = 8192
 BATCH_ROUTES = 1024
 
 
+class Part(NamedTuple):
+    """What of a batch is a route's: how many samples, and the first and last of their numbers."""
+
+    route: Route
+    samples: int
+    span: tuple[int, int] = (1, 0)
+
+    def settle(self, reason: Drop | None) -> None:
+        """
+        Say what became of the samples.
+
+        :param reason: why they were dropped; None when they were delivered
+        """
+        self.route.settle(self.samples, reason, self.span)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """Samples that a route gave for a batch."""
+    """Samples that a route gave for a batch, at least one."""
 
     route: Route
     samples: list[Queued]
+
+    @property
+    def part(self) -> Part:
+        """What is left to know of them once they are encoded."""
+        samples = self.samples
+        return Part(self.route, len(samples), (samples[0].sequence, samples[-1].sequence))
 
 
 class Outbox:
@@ -151,6 +174,9 @@ class Outbox:
         riders = []
         for route in self._routes.values():
             if route is lead or route.stream.priority is not lead.stream.priority:
+                continue
+            # What is promised is sent again by rules of its own.
+            if route.durable is not lead.durable:
                 continue
             due = route.due_at()
             if due is None or route.number in busy:

@@ -49,6 +49,8 @@ class Route:
     :param gated: whether the subscription itself keeps the rate, so that the route need not
     """
 
+    durable = False
+
     def __init__(
         self, number: int, stream: StreamConfig, topic: str, type_name: str, gated: bool = False
     ) -> None:
@@ -206,7 +208,7 @@ class Route:
         """
         stream = self._stream
         busy_s = 2 * stream.max_delay_s + _BUSY_S
-        if stream.keep is Keep.FIFO or not self._queue:
+        if stream.keep is not Keep.LATEST or not self._queue:
             return
         if now - self._queue[0].offered_at <= busy_s:
             return
@@ -359,12 +361,15 @@ class Route:
         counts[Drop.SUPERSEDED] -= sum(counts.values()) - (sequence - self._taken)
         self._dropped_before_taken = counts
 
-    def settle(self, count: int, reason: Drop | None = None) -> None:
+    def settle(
+        self, count: int, reason: Drop | None = None, span: tuple[int, int] = (1, 0)
+    ) -> None:
         """
         Say what became of samples that were in flight.
 
         :param count: how many
         :param reason: why they were dropped; None when they were delivered
+        :param span: sequence number of the first and of the last, where that matters
         """
         self.in_flight -= count
         if reason is None:

@@ -21,7 +21,8 @@ from ros_cloud_bridge.mqtt.limits import SessionLimits
 
 # Time does not mend these: not authorized, topic name invalid, packet too large, quota exceeded,
 # payload format invalid (MQTT 5, 3.4.2.1).
-PERMANENT_REFUSALS = frozenset({0x87, 0x90, 0x95, 0x97, 0x99})
+NO_MATCHING_SUBSCRIBERS = 0x10
+PERMANENT_REFUSALS = frozenset({0x87, 0x90, 0x95, 0x99})
 
 
 class SessionFull(LocalFault):
@@ -44,7 +45,8 @@ class Outgoing:
     One message to publish.
 
     ``token`` comes back with the event that says what became of it. ``expiry_s`` counts from the
-    hand-over; a message that outlives it here is discarded, and the broker is told the rest.
+    hand-over; a message that outlives it here is discarded, and the broker is told the rest. One
+    that is not to go ``again`` is discarded as the connection ends without an answer.
     """
 
     topic: str
@@ -54,6 +56,7 @@ class Outgoing:
     token: object = None
     expiry_s: float | None = None
     content_type: str = ''
+    again: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +131,15 @@ class Acknowledged:
         """Whether to send it again would end the same way."""
         return self.code in PERMANENT_REFUSALS
 
+    @property
+    def for_nobody(self) -> bool:
+        """Whether the broker took the message and had nobody to give it to."""
+        return self.code == NO_MATCHING_SUBSCRIBERS
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Discarded:
-    """The session gave a message up: a QoS 0 one as the connection ended, or an expired one."""
+    """The session gave a message up: it expired, or it was not to go again after a reconnect."""
 
     token: object
     reason: str

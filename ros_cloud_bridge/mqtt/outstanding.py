@@ -38,6 +38,11 @@ class Entry:
     resent: bool = False
 
     @property
+    def goes_again(self) -> bool:
+        """Whether the next connection is to send it again."""
+        return _goes_again(self.outgoing)
+
+    @property
     def size(self) -> int:
         """Bytes that it counts against the byte limit."""
         return len(self.outgoing.payload) + len(self.outgoing.topic)
@@ -84,14 +89,15 @@ class Outstanding:
         Take a message over.
 
         :param outgoing: the message
-        :param connected: whether there is a connection, without which QoS 0 is not taken
+        :param connected: whether there is a connection, without which is not taken what another
+            one would not send again
         :raises SessionFull: when it has no room, or after ``close``
         """
         with self._lock:
             if self._closed:
                 raise SessionFull('the session is stopping')
-            if outgoing.qos == 0 and not connected:
-                raise SessionFull('QoS 0 is taken only while connected')
+            if not connected and not _goes_again(outgoing):
+                raise SessionFull('what is not to go again is taken only while connected')
             if not self._room(len(outgoing.payload)):
                 raise SessionFull(f'{self._count()} messages, {self._bytes} bytes in flight')
             self._append(outgoing)
@@ -165,15 +171,15 @@ class Outstanding:
         """
         Let everything that was on its way wait again, in its order and before the rest.
 
-        :returns: QoS 0 messages, which nobody will answer for: forgotten
+        :returns: those that are not to go again, with QoS 0 in any case: forgotten
         """
         with self._lock:
             entries = [*self._sent.values(), *self._waiting]
             for entry in self._sent.values():
                 entry.sent_at, entry.resent = None, True
             self._sent.clear()
-            lost = [entry for entry in entries if entry.outgoing.qos == 0]
-            self._waiting = deque(entry for entry in entries if entry.outgoing.qos > 0)
+            lost = [entry for entry in entries if not entry.goes_again]
+            self._waiting = deque(entry for entry in entries if entry.goes_again)
             self._bytes -= sum(entry.size for entry in lost)
             return lost
 
@@ -222,3 +228,8 @@ class Outstanding:
         entry = Entry(outgoing, due)
         self._waiting.append(entry)
         self._bytes += entry.size
+
+
+def _goes_again(outgoing: Outgoing) -> bool:
+    # MQTT 5, 4.4: only what the broker answers for can be sent again.
+    return outgoing.qos > 0 and outgoing.again

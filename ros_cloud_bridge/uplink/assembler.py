@@ -16,7 +16,7 @@
 
 from collections.abc import Sequence
 
-from ros_cloud_bridge.core.outbox import Taken
+from ros_cloud_bridge.core.outbox import Part, Taken
 from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.parcels import Fragments, Message, Parcel, Prepared
@@ -75,7 +75,7 @@ class Assembler:
             number=number,
             priority=priority,
             contents=Fragments(topic, payload, self._boot, number),
-            entries=[(part.route, len(part.samples)) for part in taken],
+            entries=[part.part for part in taken],
             shares=shares,
             on_abandon=Message(topic=topic, payload=abandoned(self._boot, number)),
             expires_at=_expires_at(taken),
@@ -120,7 +120,7 @@ class Assembler:
             number=number,
             priority=route.stream.priority,
             contents=Prepared(messages),
-            entries=[(route, covered)] if covered else [],
+            entries=[Part(route, covered)] if covered else [],
             shares=shares,
             on_abandon=Message(
                 topic=self._topics.latched(route.topic), payload=abandoned(self._boot, number)

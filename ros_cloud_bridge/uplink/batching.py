@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from ros_cloud_bridge.core.admission import Admission
 from ros_cloud_bridge.core.latched_turns import LatchedTurns
-from ros_cloud_bridge.core.outbox import BATCH_BYTES, Outbox, Taken
+from ros_cloud_bridge.core.outbox import BATCH_BYTES, Outbox, Part, Taken
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.assembler import Assembler
 from ros_cloud_bridge.uplink.hopeless import HopelessCases
@@ -41,7 +41,7 @@ _LATCHED_FRAGMENTS = 64
 class Encoding:
     """A batch to encode, which needs no lock: ``assemble`` makes the parcel."""
 
-    entries: Sequence[tuple[Route, int]]
+    entries: Sequence[Part]
     assemble: Callable[[], Parcel]
 
 
@@ -115,7 +115,7 @@ class BatchMaker:
         )
         priority = lead.stream.priority
         return Encoding(
-            entries=[(part.route, len(part.samples)) for part in taken],
+            entries=[part.part for part in taken],
             assemble=lambda: self._assemble(priority, taken, now),
         )
 
@@ -138,7 +138,7 @@ class BatchMaker:
         if most:
             limit = min(limit, most)
         return Encoding(
-            entries=[(route, covered)],
+            entries=[Part(route, covered)],
             assemble=lambda: self.assembler.latched(
                 route, values, covered, now, self._wall_ns(), limit
             ),

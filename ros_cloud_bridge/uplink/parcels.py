@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ros_cloud_bridge.core.outbox import Part
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.values import Drop, Priority
 from ros_cloud_bridge.wire.fragments import Cutter
@@ -116,7 +117,7 @@ class Parcel:
     number: int
     priority: Priority
     contents: Contents
-    entries: list[tuple[Route, int]]
+    entries: list[Part]
     shares: list[tuple[Route, float]]
     on_abandon: Message
     expires_at: float | None = None
@@ -126,6 +127,11 @@ class Parcel:
     began_at: float | None = None
     drop: Drop | None = None
     settled: bool = False
+
+    @property
+    def durable(self) -> bool:
+        """Whether its samples are in the spool, from where they go again if need be."""
+        return any(part.route.durable for part in self.entries)
 
     @property
     def lead(self) -> Route:
@@ -178,5 +184,5 @@ class Parcel:
     def _settle_if_over(self) -> None:
         if self.done and not self.unanswered and not self.settled:
             self.settled = True
-            for route, count in self.entries:
-                route.settle(count, self.drop)
+            for part in self.entries:
+                part.settle(self.drop)

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 from ros_cloud_bridge.core.admission import Admission, CarrierLimits, Limit
 from ros_cloud_bridge.core.budget import MonthlyBudget
+from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.ladder import Change, LinkLoad
 from ros_cloud_bridge.core.outbox import Outbox
 from ros_cloud_bridge.core.pacing.flight import Packet
@@ -35,6 +36,7 @@ from ros_cloud_bridge.core.rate import TokenBucket
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.announcer import Announcer
 from ros_cloud_bridge.uplink.assembler import Assembler
+from ros_cloud_bridge.uplink.backlog import Backlog, Outcome, Shipped
 from ros_cloud_bridge.uplink.batching import BatchMaker, Encoding
 from ros_cloud_bridge.uplink.health import HealthReporter
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
@@ -44,6 +46,7 @@ from ros_cloud_bridge.uplink.steering import Steering
 from ros_cloud_bridge.values import (
     BridgeConfig,
     Drop,
+    Keep,
     Lease,
     Received,
     StreamConfig,
@@ -74,6 +77,12 @@ class Shipment:
     parcel: Parcel | None
     expiry_s: float | None
     packet: Packet
+    backlog: Shipped | None = None
+
+    @property
+    def again(self) -> bool:
+        """Whether the session shall send it again after a reconnect; the spool does so itself."""
+        return self.backlog is None and (self.parcel is None or not self.parcel.durable)
 
     @property
     def size(self) -> int:
@@ -118,6 +127,7 @@ class Pump:
         self.admission = Admission(config.link, pacer, budget, config.mqtt.tls is not None)
         assembler = Assembler(topics, boot, config.announce_period_s)
         self.batches = BatchMaker(assembler, self.outbox, self.admission, wall_ns)
+        self.backlog = Backlog(topics.backlog)
         self.health = HealthReporter(self, now)
         self.changes: deque[Change] = deque()
         self.rates_changed = False
@@ -162,11 +172,15 @@ class Pump:
         :param now: monotonic seconds
         :returns: the route; the same as before for a topic that comes back
         """
-        for route in self.outbox.routes:
-            known = (route.stream.name, route.topic, route.type_name)
-            if known == (stream.name, topic, type_name):
-                return route
-        route = Route(len(self.outbox.routes) + 1, stream, topic, type_name, gated)
+        for known in self.outbox.routes:
+            if (known.stream.name, known.topic, known.type_name) == (stream.name, topic, type_name):
+                return known
+        number = len(self.outbox.routes) + 1
+        route: Route
+        if stream.keep is Keep.DURABLE:
+            route = DurableRoute(number, stream, topic, type_name)
+        else:
+            route = Route(number, stream, topic, type_name, gated)
         route.schema_id = schema.id if schema is not None else ''
         self.outbox.add(route)
         self.steering.limit([route], now)
@@ -205,7 +219,7 @@ class Pump:
         :param now: monotonic seconds
         """
         self.portrait.config = config
-        streams = {stream.name: stream for stream in config.streams}
+        streams = {stream.name: stream for stream in all_streams(config)}
         for route in self.outbox.routes:
             route.stream = streams[route.stream.name]
         self.batches.assembler.announce_period_s = config.announce_period_s
@@ -249,6 +263,10 @@ class Pump:
         """Send nothing until the next connection."""
         self._connected = False
         self.admission.disconnected()
+        # When there is a connection again it is no news any more: it is read from the spool.
+        for parcel in self.schedule.durable():
+            self._abandon(parcel, Drop.ABANDONED)
+        self.backlog.give_up()
 
     def next(self, now: float) -> Shipment | Encoding | float | None:
         """
@@ -295,7 +313,11 @@ class Pump:
             latched = self.batches.ready_latched(now)
             ready = self.batches.ready(now)
             ready += [route for route in latched.values() if route not in ready]
-        chosen = self.schedule.pick(ready, self._announcing(now), now)
+        announcing = self._announcing(now)
+        live = bool(ready) or announcing or self.schedule.underway
+        if self.flowing and self.backlog.waits and self.backlog.turn(live):
+            return self._ship_backlog(now)
+        chosen = self.schedule.pick(ready, announcing, now)
         if isinstance(chosen, Parcel):
             return self._ship_parcel(chosen, now)
         if isinstance(chosen, Route):
@@ -317,6 +339,8 @@ class Pump:
         :param parcel: as its ``Encoding`` made it
         """
         self.schedule.add(parcel)
+        if parcel.durable and not self._connected:
+            self._abandon(parcel, Drop.ABANDONED)
 
     def failed(self, encoding: Encoding) -> None:
         """
@@ -325,8 +349,8 @@ class Pump:
         :param encoding: the batch
         """
         self.batches.assembler.describe_again()
-        for route, count in encoding.entries:
-            route.settle(count, Drop.ABANDONED)
+        for part in encoding.entries:
+            part.settle(Drop.ABANDONED)
 
     def answered(
         self,
@@ -334,12 +358,16 @@ class Pump:
         drop: Drop | None,
         at: float | None = None,
         sent_at: float | None = None,
+        *,
+        later: bool = False,
     ) -> None:
         """
         Note what became of a message.
 
         :param shipment: the message
         :param drop: why it was lost, or None when the broker has it
+        :param later: whether durable samples shall be tried again: nobody listens, or the broker
+            refuses for now
         :param at: monotonic seconds when the broker answered; None when it never did
         :param sent_at: when the message really left; None for when it was handed over
         """
@@ -354,16 +382,25 @@ class Pump:
         if drop is not None:
             # Its descriptors may not have arrived either.
             self.batches.assembler.describe_again()
-        parcel = shipment.parcel
-        if parcel is None:
-            return
+        notice = None
+        if shipment.backlog is not None:
+            notice = self.backlog.answered(shipment.backlog, _outcome(drop, later))
+        elif shipment.parcel is not None:
+            notice = self._answered_parcel(shipment.parcel, drop, later)
+        if notice is not None:
+            self._notices.append(notice)
+
+    def _answered_parcel(
+        self, parcel: Parcel, drop: Drop | None, later: bool
+    ) -> Message | None:
+        if later and parcel.durable:
+            drop = Drop.ABANDONED
         notice = parcel.answered(drop)
         if parcel.done:
             self.schedule.remove(parcel)
         if parcel.settled and parcel.drop is None:
             self.batches.arrived(parcel)
-        if notice is not None:
-            self._notices.append(notice)
+        return notice
 
     def give_up(self, reason: Drop) -> int:
         """
@@ -430,7 +467,9 @@ class Pump:
         if message is None:
             message = self.health.message(now)
             expiry_s = 3 * self.config.health_period_s
-        self.schedule.charge_announcement(link_cost(len(message.payload) + len(message.topic)))
+        size = link_cost(len(message.payload) + len(message.topic))
+        self.schedule.charge_announcement(size)
+        self.backlog.charge_live(size)
         return self._ship(message, None, expiry_s, now)
 
     def _repeat(self, now: float) -> None:
@@ -447,6 +486,7 @@ class Pump:
             self.schedule.remove(parcel)
         size = link_cost(len(message.payload) + len(message.topic))
         self.schedule.charge(parcel, size, now)
+        self.backlog.charge_live(size)
         expires_at = parcel.expires_at
         return self._ship(message, parcel, None if expires_at is None else expires_at - now, now)
 
@@ -461,6 +501,13 @@ class Pump:
         self.sent_messages += 1
         return shipment
 
+    def _ship_backlog(self, now: float) -> Shipment:
+        shipped, message = self.backlog.next(self.admission.fragment_bytes)
+        shipment = self._ship(message, None, None, now)
+        shipment.backlog = shipped
+        self.backlog.charge(link_cost(shipment.size))
+        return shipment
+
     def _abandon(self, parcel: Parcel, reason: Drop) -> None:
         notice = parcel.give_up(reason)
         self.schedule.remove(parcel)
@@ -473,3 +520,21 @@ class Pump:
         if due is not None and self.flowing:
             dues.append(due)
         return max(_SHORTEST_WAIT_S, min(dues) - now)
+
+
+def all_streams(config: BridgeConfig) -> tuple[StreamConfig, ...]:
+    """
+    List the streams, those of black boxes last.
+
+    :param config: checked configuration
+    :returns: their policies
+    """
+    return (*config.streams, *(box.stream for box in config.black_boxes))
+
+
+def _outcome(drop: Drop | None, later: bool) -> Outcome:
+    if later:
+        return Outcome.LATER
+    if drop is None:
+        return Outcome.ACCEPTED
+    return Outcome.REFUSED if drop is Drop.REFUSED else Outcome.LOST

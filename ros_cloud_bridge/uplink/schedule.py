@@ -66,6 +66,11 @@ class Schedule:
         """Numbers of the routes with a batch underway."""
         return frozenset(self._busy)
 
+    @property
+    def underway(self) -> bool:
+        """Whether a batch is underway."""
+        return bool(self._underway)
+
     def add(self, parcel: Parcel) -> None:
         """
         Take up a batch.
@@ -179,6 +184,14 @@ class Schedule:
         """
         self._classes.charge(ANNOUNCEMENTS, size, ANNOUNCEMENT_WEIGHT)
 
+    def durable(self) -> list[Parcel]:
+        """
+        Find batches underway whose samples the spool holds.
+
+        :returns: the batches
+        """
+        return [parcel for parcel in self._underway.values() if parcel.durable]
+
     def expired(self, now: float) -> list[Parcel]:
         """
         Find batches underway that have become too old to go on with.
@@ -205,7 +218,9 @@ class Schedule:
         for parcel in parcels:
             parcel.unanswered = 0
             parcel.give_up(reason)
-        return sum(count for parcel in parcels for _, count in parcel.entries)
+        return sum(
+            part.samples for parcel in parcels if not parcel.durable for part in parcel.entries
+        )
 
 
 def _turn(share: FairShare, waiting: dict[int, Route | Parcel]) -> Route | Parcel:

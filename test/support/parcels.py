@@ -16,6 +16,7 @@
 
 from typing import Any
 
+from ros_cloud_bridge.core.outbox import Part
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.parcels import Contents, Fragments, Message, Parcel, Prepared
 from ros_cloud_bridge.values import Keep, Priority, Received, StreamConfig
@@ -68,7 +69,7 @@ def make_parcel(
         number=1,
         priority=priority,
         contents=contents,
-        entries=[(route, route.in_flight) for route in routes],
+        entries=[Part(route, route.in_flight) for route in routes],
         shares=[(route, 1 / len(routes)) for route in routes],
         on_abandon=NOTICE,
         expires_at=expires_at,

@@ -192,7 +192,7 @@ class PumpRig:
         """Assert that every sample is accounted for, and every message."""
         flying: dict[int, int] = {}
         for parcel in self.parcels:
-            for route, count in [] if parcel.settled else parcel.entries:
+            for route, count, _ in [] if parcel.settled else parcel.entries:
                 flying[route.number] = flying.get(route.number, 0) + count
         for route in self.pump.outbox.routes:
             dropped = sum(count for reason, count in route.drops.items() if reason.sequenced)
