@@ -22,6 +22,7 @@ import threading
 import time
 
 from ros_cloud_bridge.core.presence import Presence, Verdict
+from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.journal import Journal
@@ -39,10 +40,12 @@ from ros_cloud_bridge.mqtt.events import (
 from ros_cloud_bridge.mqtt.events import (
     Received as MqttReceived,
 )
+from ros_cloud_bridge.spooling import needs_spool, Spooling
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.pump import Pump, Shipment
 from ros_cloud_bridge.values import BridgeConfig, Drop, Received, StreamConfig
 from ros_cloud_bridge.wire.announce import decode_json
+from ros_cloud_bridge.wire.confirm import decode_confirmation
 from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
 
@@ -51,6 +54,7 @@ _FAILED_S = 0.1
 # A message without an answer for so long holds a place in the broker's window for nothing. It may
 # be sent again on a new connection only (MQTT 5, 4.4).
 _UNANSWERED_S = 60.0
+_COMMIT_S = 5.0
 
 
 class Bridge:
@@ -81,7 +85,8 @@ class Bridge:
             now=now,
         )
         self._events: deque[SessionEvent] = deque()
-        self._wake = threading.Condition()
+        lock = threading.RLock()
+        self._wake = threading.Condition(lock)
         self._wake_at = 0.0
         self._flush_until: float | None = None
         self._ended = False
@@ -90,12 +95,26 @@ class Bridge:
         self._link = Link(
             config,
             will=self._pump.portrait.will,
-            subscriptions=(self._topics.state, self._topics.ask('+')),
+            subscriptions=self._subscriptions(config),
             on_event=self._on_event,
             segment_bytes=lambda: self._pump.admission.pacer.segment_bytes,
             log=log,
         )
+        self._spooling: Spooling | None = None
+        if needs_spool(config):
+            self._spooling = Spooling(
+                config,
+                boot=self._boot,
+                pump=self._pump,
+                work_came=threading.Condition(lock),
+                news=self._wake.notify,
+                log=log,
+            )
         self._thread = threading.Thread(target=self._run, name='pump', daemon=True)
+
+    def _subscriptions(self, config: BridgeConfig) -> tuple[str, ...]:
+        topics = self._topics.state, self._topics.ask('+')
+        return (*topics, self._topics.confirm('+')) if needs_spool(config) else topics
 
     @property
     def boot_id(self) -> str:
@@ -155,6 +174,8 @@ class Bridge:
             )
             if self._journal is not None:
                 route.on_accept = self._journal.accepted
+            if isinstance(route, DurableRoute) and self._spooling is not None:
+                self._spooling.opened(route, schema)
             self._wake.notify()
             return route
 
@@ -169,7 +190,10 @@ class Bridge:
         :param drops: what was lost or left out before them, by reason
         """
         with self._wake:
-            self._pump.offer(route, samples, drops, time.monotonic())
+            now = time.monotonic()
+            self._pump.offer(route, samples, drops, now)
+            if isinstance(route, DurableRoute) and self._spooling is not None:
+                self._spooling.offered(route, now)
             due = self._pump.outbox.next_due()
             if due is not None and due < self._wake_at:
                 self._wake.notify()
@@ -182,6 +206,8 @@ class Bridge:
             self._pump.portrait.active = self._pump.flowing = True
             self._wake.notify()
         if self._thread.ident is None:
+            if self._spooling is not None:
+                self._spooling.start()
             self._link.start()
             self._thread.start()
 
@@ -204,6 +230,8 @@ class Bridge:
             self._wake.notify()
         if self._thread.ident is not None:
             self._thread.join(flush_s + 5.0)
+        if self._spooling is not None:
+            self._spooling.commit_all(_COMMIT_S)
         with self._wake:
             unsent = self._pump.give_up(Drop.SHUTDOWN)
             farewell = [
@@ -212,6 +240,10 @@ class Bridge:
             ]
         unanswered = self._link.stop(farewell)
         self._meter.save()
+        if self._spooling is not None:
+            with self._wake:
+                self._handle_events(time.monotonic())
+            self._spooling.stop()
         if unsent:
             self._log('warning', f'stopped; {unsent} accepted samples were not sent')
         elif unanswered:
@@ -229,6 +261,8 @@ class Bridge:
             now = time.monotonic()
             self._meter.configure(config, now)
             self._pump.configure(config, now)
+            if self._spooling is not None:
+                self._spooling.configure(config)
             self._wake.notify()
 
     def _on_event(self, event: SessionEvent) -> None:
@@ -296,6 +330,8 @@ class Bridge:
     def _housekeep(self, now: float) -> None:
         self._meter.look(now)
         self._pump.health.tcp = self._link.tcp
+        if self._spooling is not None:
+            self._pump.health.spool = self._spooling.document
         if self._pump.portrait.connected and self._pump.unanswered_s(now) > _UNANSWERED_S:
             self._pump.portrait.connected = False
             self._link.cut(f'no acknowledgement within {_UNANSWERED_S:.0f} s')
@@ -315,9 +351,15 @@ class Bridge:
                 self._presence.connected(event.connection)
                 self._pump.portrait.connected = True
                 self._pump.connected(event.limits, self._presence.announced, now)
+                self._tell_spooling(True)
             elif isinstance(event, Disconnected | Refused | TakenOver):
                 self._pump.portrait.connected = False
                 self._pump.disconnected()
+                self._tell_spooling(False)
+
+    def _tell_spooling(self, connected: bool) -> None:
+        if self._spooling is not None:
+            self._spooling.connection(connected)
 
     def _settle(self, event: Acknowledged | Discarded) -> None:
         shipment = event.token
@@ -331,19 +373,33 @@ class Bridge:
         elif event.sent_at is None:
             self._pump.answered(shipment, Drop.REFUSED)
         else:
-            drop = Drop.REFUSED if event.refused else None
-            self._pump.answered(shipment, drop, event.answered_at, event.sent_at)
+            self._pump.answered(
+                shipment,
+                Drop.REFUSED if event.refused else None,
+                event.answered_at,
+                event.sent_at,
+                later=event.for_nobody or (event.refused and not event.permanent),
+            )
 
     def _handle_message(self, message: MqttReceived, now: float) -> None:
         try:
             if message.topic == self._topics.state:
                 self._judge_state(message, now)
             else:
-                self._answer(message.topic.rpartition('/')[2], message.payload, now)
+                rest, _, consumer = message.topic.rpartition('/')
+                if rest.endswith('/confirm'):
+                    self._confirm(consumer, message)
+                else:
+                    self._answer(consumer, message.payload, now)
         except ProtocolError as error:
             self._pump.health.bad_messages += 1
             if self._pump.health.bad_messages == 1:
                 self._log('warning', f'{message.topic}: {error} (said once)')
+
+    def _confirm(self, consumer: str, message: MqttReceived) -> None:
+        # A retained one is of a time that nobody knows.
+        if self._spooling is not None and message.payload and not message.retain:
+            self._spooling.confirmed(consumer, decode_confirmation(message.payload))
 
     def _judge_state(self, message: MqttReceived, now: float) -> None:
         if not message.payload:

@@ -273,3 +273,8 @@ class BridgeConfig:
     announce_period_s: float = 30.0
     streams: tuple[StreamConfig, ...] = ()
     black_boxes: tuple[BlackBoxConfig, ...] = ()
+
+    @property
+    def all_streams(self) -> tuple[StreamConfig, ...]:
+        """The streams, and behind them those of black boxes."""
+        return (*self.streams, *(box.stream for box in self.black_boxes))

@@ -28,6 +28,7 @@ from ros_cloud_bridge.core.budget import MonthlyBudget
 from ros_cloud_bridge.core.ladder import Change
 from ros_cloud_bridge.core.pacing.pacer import link_cost
 from ros_cloud_bridge.core.presence import Presence
+from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.simulation.journeys import Journey, NotingAssembler
 from ros_cloud_bridge.simulation.link import Connection, VirtualLink
@@ -226,6 +227,8 @@ class SimulatedBridge:
         """
         self._now = now
         self.pump.offer(route, samples, drops, now)
+        if isinstance(route, DurableRoute):
+            _commit(route)
         due = self.pump.outbox.next_due()
         if due is not None and due < self._wake_at:
             self._turn(now)
@@ -244,6 +247,7 @@ class SimulatedBridge:
             if route.received != route.accepted + before and not route.gated:
                 found.append(f'{route.topic}: {route.received} in, {route.accepted} + {before}')
             settled = route.delivered + after + len(route) + route.in_flight
+            settled += route.spooled if isinstance(route, DurableRoute) else 0
             if route.accepted != settled:
                 found.append(f'{route.topic}: {route.accepted} accepted, {settled} accounted for')
         return found
@@ -366,6 +370,17 @@ class SimulatedBridge:
         while self.pump.changes:
             self.steps.append((now, self.pump.changes.popleft()))
             self.pump.health.soon(now)
+
+
+def _commit(route: DurableRoute) -> None:
+    """Commit at once, to a disk that is not there: what is not sent live just stays there."""
+
+    def settled(first: int, last: int, reason: Drop | None) -> None:
+        if reason is None:
+            route.left_spool(last - first + 1, None)
+
+    route.on_settled = settled
+    route.was_committed(len(route.to_commit()))
 
 
 def _estimated(message: Message, expiry_s: float | None) -> Cost:

@@ -50,6 +50,7 @@ class HealthReporter:
         self.next_at = now + pump.config.health_period_s
         self.bad_messages = 0
         self.tcp: dict[str, object] | None = None
+        self.spool: dict[str, object] | None = None
 
     def due(self, now: float) -> bool:
         """
@@ -108,6 +109,7 @@ class HealthReporter:
             },
             'streams': pump.steering.streams_document(now),
             'demand': pump.steering.demand_document(now),
+            'spool': self.spool,
             'routes': [
                 route_document(route, now)
                 for route in (everything if routes is None else routes)

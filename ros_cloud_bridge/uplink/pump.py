@@ -121,7 +121,7 @@ class Pump:
         self.announcer = Announcer(
             topics, self.portrait.birth, self.portrait.info, config.announce_period_s
         )
-        self.schedule = Schedule(config.streams, now)
+        self.schedule = Schedule(config.all_streams, now)
         self.steering = Steering(config, now)
         pacer = Pacer(config.link.algorithm, self.schedule.guarantees.total)
         self.admission = Admission(config.link, pacer, budget, config.mqtt.tls is not None)
@@ -219,12 +219,12 @@ class Pump:
         :param now: monotonic seconds
         """
         self.portrait.config = config
-        streams = {stream.name: stream for stream in all_streams(config)}
+        streams = {stream.name: stream for stream in config.all_streams}
         for route in self.outbox.routes:
             route.stream = streams[route.stream.name]
         self.batches.assembler.announce_period_s = config.announce_period_s
         self.announcer.period_s = config.announce_period_s
-        self.schedule.guarantees.configure(config.streams)
+        self.schedule.guarantees.configure(config.all_streams)
         self.steering.configure(config)
         self.admission.configure(config.link, now)
         self._limit_routes(now)
@@ -520,16 +520,6 @@ class Pump:
         if due is not None and self.flowing:
             dues.append(due)
         return max(_SHORTEST_WAIT_S, min(dues) - now)
-
-
-def all_streams(config: BridgeConfig) -> tuple[StreamConfig, ...]:
-    """
-    List the streams, those of black boxes last.
-
-    :param config: checked configuration
-    :returns: their policies
-    """
-    return (*config.streams, *(box.stream for box in config.black_boxes))
 
 
 def _outcome(drop: Drop | None, later: bool) -> Outcome:

@@ -22,8 +22,9 @@ import json
 
 from ros_cloud_bridge import __version__
 from ros_cloud_bridge.core.admission import Admission
+from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.route import Route
-from ros_cloud_bridge.values import BridgeConfig, StreamConfig
+from ros_cloud_bridge.values import BridgeConfig, Keep, StreamConfig
 from ros_cloud_bridge.wire.batch import VERSION
 
 
@@ -61,7 +62,7 @@ def info_document(
         'bridge_version': __version__,
         'config_hash': config_hash(config),
         'clock': {'time_ns': wall_ns},
-        'streams': [_stream_document(stream) for stream in config.streams],
+        'streams': [_stream_document(stream) for stream in config.all_streams],
         'routes_total': len(routes),
         'routes': [
             {
@@ -88,6 +89,8 @@ def _stream_document(stream: StreamConfig) -> dict[str, object]:
         'max_age_s': stream.max_age_s,
         'on_demand': stream.on_demand,
         'idle_hz': stream.idle_hz,
+        'confirm': stream.confirm.value if stream.keep is Keep.DURABLE else '',
+        'confirm_by': stream.confirm_by,
     }
 
 
@@ -99,6 +102,13 @@ def route_document(route: Route, now: float) -> dict[str, object]:
     :param now: monotonic seconds
     :returns: JSON-able document; counts since boot
     """
+    durable = {}
+    if isinstance(route, DurableRoute):
+        durable = {
+            'committed': route.committed,
+            'spooled': route.spooled,
+            'not_yet_committed': route.not_yet_committed,
+        }
     return {
         'route': route.number,
         'stream': route.stream.name,
@@ -113,6 +123,7 @@ def route_document(route: Route, now: float) -> dict[str, object]:
         'bytes_accepted': route.bytes_accepted,
         'wire_bytes': route.wire_bytes,
         'dropped': {reason.name.lower(): count for reason, count in route.drops.items() if count},
+        **durable,
     }
 
 

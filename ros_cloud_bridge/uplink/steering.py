@@ -39,8 +39,8 @@ class Steering:
 
     def __init__(self, config: BridgeConfig, now: float) -> None:
         self._config = config
-        self._ladder = Ladder(config.streams)
-        self._demand = Demand(config.streams, config.demand)
+        self._ladder = Ladder(config.all_streams)
+        self._demand = Demand(config.all_streams, config.demand)
         self._seen: dict[int, tuple[int, int]] = {}
         self._looked_at = now
         self._next_look = now + PERIOD_S
@@ -53,8 +53,8 @@ class Steering:
         :param config: the new one
         """
         self._config = config
-        self._ladder.configure(config.streams)
-        self._demand.configure(config.streams, config.demand)
+        self._ladder.configure(config.all_streams)
+        self._demand.configure(config.all_streams, config.demand)
 
     def demanded_hz(self, stream: str, now: float) -> float | None:
         """
@@ -85,7 +85,7 @@ class Steering:
         :param now: monotonic seconds
         :returns: whether the demand of a stream has changed
         """
-        wanted = {s.name: self._demand.hz(s.name, now) for s in self._config.streams}
+        wanted = {s.name: self._demand.hz(s.name, now) for s in self._config.all_streams}
         for route in routes:
             name = route.stream.name
             route.limit(wanted.get(name), self._ladder.position(name).max_hz)
@@ -106,7 +106,7 @@ class Steering:
             return []
         elapsed = max(1e-3, now - self._looked_at)
         self._looked_at, self._next_look = now, now + PERIOD_S
-        loads = {s.name: [0.0, False] for s in self._config.streams}
+        loads = {s.name: [0.0, False] for s in self._config.all_streams}
         for route in routes:
             dropped = sum(route.drops[reason] for reason in _BY_LINK)
             accepted, dropped_before = self._seen.get(route.number, (0, 0))
@@ -142,7 +142,7 @@ class Steering:
         :returns: JSON-able documents
         """
         documents = []
-        for stream in self._config.streams:
+        for stream in self._config.all_streams:
             position = self._ladder.position(stream.name)
             demand = self._demand.hz(stream.name, now)
             documents.append(
