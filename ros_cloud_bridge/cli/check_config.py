@@ -23,7 +23,7 @@ from ros_cloud_bridge.core.config import find_problems, read_config
 from ros_cloud_bridge.core.config_docs import key_tables
 from ros_cloud_bridge.core.selection import compile_pattern, resolve, TopicSelector
 from ros_cloud_bridge.errors import ConfigError
-from ros_cloud_bridge.values import BridgeConfig, StreamConfig
+from ros_cloud_bridge.values import BlackBoxConfig, BridgeConfig, StreamConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,11 +114,16 @@ def _check_node(
 
 
 def _summary(config: BridgeConfig) -> str:
-    count = len(config.streams)
-    streams = f'{count} stream{"s" if count != 1 else ""}'
+    things = _count(len(config.streams), 'stream')
+    if config.black_boxes:
+        things += f', {_count(len(config.black_boxes), "black box", "black boxes")}'
     broker = f'{config.mqtt.host}:{config.mqtt.effective_port}'
     secured = ' with TLS' if config.mqtt.tls is not None else ''
-    return f'robot {config.robot_id}, {streams}, {config.mqtt.preset} at {broker}{secured}'
+    return f'robot {config.robot_id}, {things}, {config.mqtt.preset} at {broker}{secured}'
+
+
+def _count(count: int, one: str, many: str = '') -> str:
+    return f'{count} {one if count == 1 else many or f"{one}s"}'
 
 
 def _missing_files(config: BridgeConfig) -> Iterator[str]:
@@ -149,7 +154,20 @@ def _warnings(config: BridgeConfig, namespace: str) -> Iterator[str]:
                 f'{key}.max_age_s: {stream.max_age_s:g} s is less than max_delay_s '
                 f'({stream.max_delay_s:g} s): samples may expire while their batch fills'
             )
+    for box in config.black_boxes:
+        yield from _span_warnings(box, config.spool.max_bytes)
     yield from _security_warnings(config)
+
+
+def _span_warnings(box: BlackBoxConfig, spool_bytes: int) -> Iterator[str]:
+    key = f'black_box.{box.stream.name}'
+    own = box.stream.spool_bytes
+    where, room = (f'{key}.spool_bytes', own) if own else ('spool.max_bytes', spool_bytes)
+    if box.max_span_bytes > room:
+        yield (
+            f'{key}.max_span_bytes: {box.max_span_bytes} bytes are above {where} ({room} bytes): '
+            'of a long span a part may be lost for want of room'
+        )
 
 
 def _name_warnings(selector: TopicSelector, stream: StreamConfig, topic: str) -> Iterator[str]:

@@ -25,6 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ros_cloud_bridge.core.config_box_table import BLACK_BOX_ONLY
+from ros_cloud_bridge.core.config_build import build
 from ros_cloud_bridge.core.config_fields import MAX_ROOT_AND_ROBOT_BYTES
 from ros_cloud_bridge.core.config_promises import broken_promises
 from ros_cloud_bridge.core.config_reader import (
@@ -34,45 +36,25 @@ from ros_cloud_bridge.core.config_reader import (
     show,
     unknown_key,
 )
-from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
 from ros_cloud_bridge.core.config_table import (
+    BLACK_BOXES,
     BY_KEY,
     field_of,
     FIELDS,
     FOREIGN_KEYS,
     FOREIGN_SECTIONS,
+    Group,
+    group_of,
+    GROUPS,
     LATER_SECTIONS,
     LATER_STREAM_KEYS,
+    STREAMS,
 )
 from ros_cloud_bridge.errors import ConfigError
-from ros_cloud_bridge.values import (
-    Algorithm,
-    BacklogOrder,
-    BridgeConfig,
-    Confirm,
-    DemandConfig,
-    DiscoveryConfig,
-    Keep,
-    Key,
-    LinkConfig,
-    MqttConfig,
-    Priority,
-    SpoolConfig,
-    StreamConfig,
-    TlsConfig,
-    WhenFull,
-)
+from ros_cloud_bridge.values import BlackBoxConfig, BridgeConfig, Priority, StreamConfig, TlsConfig
 
 _SECRET_WORDS = ('password', 'passwd', 'passphrase', 'secret', 'token')
 _TLS = 'mqtt.tls.'
-# Keys of a stream whose text is the value of an enumeration.
-_CHOICES: dict[str, type[Enum]] = {
-    'keep': Keep,
-    'key': Key,
-    'confirm': Confirm,
-    'when_full': WhenFull,
-    'backlog_order': BacklogOrder,
-}
 
 
 def read_config(flat: Mapping[str, object]) -> BridgeConfig:
@@ -108,8 +90,10 @@ def flatten(config: BridgeConfig) -> dict[str, object]:
     """
     flat: dict[str, object] = {}
     for entry in FIELDS:
-        if entry.key == 'streams':
+        if entry.key == STREAMS.names_key:
             flat[entry.key] = tuple(stream.name for stream in config.streams)
+        elif entry.key == BLACK_BOXES.names_key:
+            flat[entry.key] = tuple(box.stream.name for box in config.black_boxes)
         elif entry.key == f'{_TLS}enabled':
             flat[entry.key] = config.mqtt.tls is not None
         elif entry.key.startswith(_TLS):
@@ -118,8 +102,12 @@ def flatten(config: BridgeConfig) -> dict[str, object]:
         else:
             flat[entry.key] = _attribute(config, entry.key)
     for stream in config.streams:
-        for entry in STREAM_FIELDS:
-            flat[f'stream.{stream.name}.{entry.key}'] = _attribute(stream, entry.key)
+        for key in STREAMS.by_key:
+            flat[f'{STREAMS.section}.{stream.name}.{key}'] = _attribute(stream, key)
+    for box in config.black_boxes:
+        for key in BLACK_BOXES.by_key:
+            owner: BlackBoxConfig | StreamConfig = box if key in BLACK_BOX_ONLY else box.stream
+            flat[f'{BLACK_BOXES.section}.{box.stream.name}.{key}'] = _attribute(owner, key)
     return flat
 
 
@@ -190,29 +178,32 @@ class _Reading:
     flat: Mapping[str, object]
     values: dict[str, object] = field(default_factory=dict)
     problems: list[ConfigError] = field(default_factory=list)
-    names: tuple[str, ...] = ()
-    described: tuple[str, ...] = ()
+    # By the section's name, as in 'stream'.
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    described: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.described = tuple(
-            dict.fromkeys(
-                key.split('.')[1]
-                for key in self.flat
-                if isinstance(key, str) and key.startswith('stream.')
-            )
-        )
-        self.names = self._stream_names()
+        for group in GROUPS:
+            self.described[group.section] = self._described(group)
+            self.names[group.section] = self._names(group)
         for key, value in self.flat.items():
             try:
                 self._take(key, value)
             except ConfigError as error:
                 self.problems.append(error)
-        self._check_streams()
+        for group in GROUPS:
+            self._check_group(group)
         self._check_whole()
 
-    def _stream_names(self) -> tuple[str, ...]:
+    def _described(self, group: Group) -> tuple[str, ...]:
+        prefix = f'{group.section}.'
+        keys = (key for key in self.flat if isinstance(key, str) and key.startswith(prefix))
+        return tuple(dict.fromkeys(key.split('.')[1] for key in keys))
+
+    def _names(self, group: Group) -> tuple[str, ...]:
+        key = group.names_key
         try:
-            names = check_value('streams', BY_KEY['streams'], self.flat.get('streams'))
+            names = check_value(key, BY_KEY[key], self.flat.get(key))
         except ConfigError:
             names = ()  # reported when the key itself is taken
         assert isinstance(names, tuple)
@@ -238,41 +229,48 @@ class _Reading:
             problem = f'secrets never stand in the configuration; use {use}'
             return ConfigError(one_line(key), problem)
         parts = key.split('.')
-        in_stream = parts[0] == 'stream'
-        if (in_stream and len(parts) < 3) or any(k.startswith(f'{key}.') for k in BY_KEY):
+        if (group_of(key) and len(parts) < 3) or any(k.startswith(f'{key}.') for k in BY_KEY):
             what = 'an empty section' if value is None else 'a section, not a value'
             return ConfigError(one_line(key), f'is {what}; write its keys below it')
-        return unknown_key(key, parts[1] if in_stream else '')
+        return unknown_key(key)
 
-    def _check_streams(self) -> None:
-        if not self.names:
-            if not any(problem.key == 'streams' for problem in self.problems):
-                example = ', '.join(map(one_line, self.described)) or 'pose, lidar'
-                self._add('streams', f'names no stream; must be a list, as in [{example}]')
+    def _check_group(self, group: Group) -> None:
+        names, described = self.names[group.section], self.described[group.section]
+        if self._has_problem(group.names_key):
             return
-        for name in dict.fromkeys(self.names):
-            if self.names.count(name) > 1:
-                self._add('streams', f'{show(name)} stands twice; each stream needs its own name')
-            self._check_stream(name)
-        for name in self.described:
-            if name not in self.names:
-                hint = nearest(name, self.names) or '; add it there'
-                key = one_line(f'stream.{name}')
-                self._add(key, f'described here, but streams does not name it{hint}')
+        if not names and group is STREAMS:
+            example = ', '.join(map(one_line, described)) or 'pose, lidar'
+            self._add(group.names_key, f'names no stream; must be a list, as in [{example}]')
+            return
+        for name in dict.fromkeys(names):
+            self._check_name(group, name)
+            self._check_described(group, name)
+        for name in described:
+            if name not in names:
+                hint = nearest(name, names) or '; add it there'
+                key = one_line(f'{group.section}.{name}')
+                self._add(key, f'described here, but {group.names_key} does not name it{hint}')
 
-    def _check_stream(self, name: str) -> None:
-        prefix = f'stream.{name}.'
-        if name not in self.described:
-            missing = (other for other in self.described if other not in self.names)
+    def _check_name(self, group: Group, name: str) -> None:
+        if self.names[group.section].count(name) > 1:
+            problem = f'stands twice; each {group.what} needs its own name'
+            self._add(group.names_key, f'{show(name)} {problem}')
+        if group is not STREAMS and name in self.names[STREAMS.section]:
+            # A black box's samples travel as a stream of its name.
+            problem = f'is the name of a stream; each {group.what} needs its own name'
+            self._add(group.names_key, f'{show(name)} {problem}')
+
+    def _check_described(self, group: Group, name: str) -> None:
+        prefix = f'{group.section}.{name}.'
+        described = self.described[group.section]
+        if name not in described:
+            missing = (other for other in described if other not in self.names[group.section])
             hint = nearest(name, missing) or f'; add {prefix}topics'
-            self._add('streams', f'{show(name)} is named but not described{hint}')
+            self._add(group.names_key, f'{show(name)} is named but not described{hint}')
             return
-        if not self.values.get(f'{prefix}topics') and not self._has_problem(f'{prefix}topics'):
-            self._add(f'{prefix}topics', 'names no topic; must be a list, as in [/odom, "/scan*"]')
-        key = self.values.get(f'{prefix}key', Key.ROUTE.value)
-        keep = self.values.get(f'{prefix}keep', Keep.LATEST.value)
-        if key != Key.ROUTE.value and keep != Keep.LATEST.value:
-            self._add(f'{prefix}key', f'{show(key)} needs keep: latest; keep is {keep}')
+        for key, problem in group.required.items():
+            if not self.values.get(f'{prefix}{key}') and not self._has_problem(f'{prefix}{key}'):
+                self._add(f'{prefix}{key}', problem)
 
     def _check_whole(self) -> None:
         robot_id = self.values.get('robot_id')
@@ -307,47 +305,7 @@ class _Reading:
 
     def config(self) -> BridgeConfig:
         """Build the configuration; only when there are no problems."""
-        mqtt = self._below('mqtt.', skip=_TLS)
-        return BridgeConfig(
-            **self._top(),  # type: ignore[arg-type]
-            mqtt=MqttConfig(**mqtt, tls=self._tls()),  # type: ignore[arg-type]
-            link=self._link(),
-            demand=DemandConfig(**self._below('demand.')),  # type: ignore[arg-type]
-            discovery=DiscoveryConfig(**self._below('discovery.')),  # type: ignore[arg-type]
-            spool=SpoolConfig(**self._below('spool.')),  # type: ignore[arg-type]
-            streams=tuple(self._stream(name) for name in self.names),
-        )
-
-    def _top(self) -> dict[str, object]:
-        return {k: v for k, v in self.values.items() if '.' not in k and k != 'streams'}
-
-    def _below(self, prefix: str, skip: str = '\0') -> dict[str, object]:
-        return {
-            key.removeprefix(prefix): value
-            for key, value in self.values.items()
-            if key.startswith(prefix) and not key.startswith(skip)
-        }
-
-    def _link(self) -> LinkConfig:
-        given = self._below('link.')
-        if 'algorithm' in given:
-            given['algorithm'] = Algorithm(given['algorithm'])
-        return LinkConfig(**given)  # type: ignore[arg-type]
-
-    def _tls(self) -> TlsConfig | None:
-        given = self._below(_TLS)
-        if not given.pop('enabled', bool(given)):
-            return None
-        return TlsConfig(**given)  # type: ignore[arg-type]
-
-    def _stream(self, name: str) -> StreamConfig:
-        given = self._below(f'stream.{name}.')
-        for leaf, choices in _CHOICES.items():
-            if leaf in given:
-                given[leaf] = choices(given[leaf])
-        if 'priority' in given:
-            given['priority'] = Priority[str(given['priority']).upper()]
-        return StreamConfig(name=name, **given)  # type: ignore[arg-type]
+        return build(self.values, self.names[STREAMS.section], self.names[BLACK_BOXES.section])
 
 
 def _refuse_later(key: str) -> None:

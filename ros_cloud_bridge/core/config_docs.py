@@ -15,8 +15,7 @@
 """The table of keys as Markdown, for docs/configuration.md and ``check-config --keys``."""
 
 from ros_cloud_bridge.core.config_fields import Field, Kind
-from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
-from ros_cloud_bridge.core.config_table import FIELDS
+from ros_cloud_bridge.core.config_table import FIELDS, GROUPS
 
 _HEAD = (
     '| key | type | default | allowed | changes at run time | meaning |',
@@ -28,19 +27,13 @@ def key_tables() -> str:
     """
     Write every key.
 
-    :returns: Markdown: a table of the bridge's keys and one of a stream's
+    :returns: Markdown: a table of the bridge's keys, one of a stream's and one of a black box's
     """
-    return '\n'.join(
-        (
-            *_HEAD,
-            *map(_row, FIELDS),
-            '',
-            'Below `stream.NAME.`, for each NAME in `streams`:',
-            '',
-            *_HEAD,
-            *map(_row, STREAM_FIELDS),
-        )
-    )
+    lines = [*_HEAD, *map(_row, FIELDS)]
+    for group in GROUPS:
+        below = f'Below `{group.section}.NAME.`, for each NAME in `{group.names_key}`:'
+        lines += ['', below, '', *_HEAD, *map(_row, group.by_key.values())]
+    return '\n'.join(lines)
 
 
 def _row(field: Field) -> str:

@@ -17,7 +17,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
+from ros_cloud_bridge.core.config_table import BLACK_BOXES, STREAMS
 from ros_cloud_bridge.core.ladder_steps import parse_step
 from ros_cloud_bridge.values import Confirm, Keep, SpoolConfig
 
@@ -26,25 +26,31 @@ _MONTH_S = 31 * 86400.0
 _MB = 1e6
 _DURABLE_KEYS = ('ttl_s', 'confirm', 'confirm_by', 'when_full', 'backlog_order', 'spool_bytes')
 # What stands at its default counts as not given: a run-time parameter is always declared.
-_DEFAULTS = {field.key: field.default for field in STREAM_FIELDS}
+_DEFAULTS = {field.key: field.default for field in STREAMS.by_key.values()}
 
 
 def broken_promises(
-    values: Mapping[str, object], names: Sequence[str], wrong: Collection[str]
+    values: Mapping[str, object], names: Mapping[str, Sequence[str]], wrong: Collection[str]
 ) -> Iterator[tuple[str, str]]:
     """
     Find what streams ask for and cannot get.
 
     :param values: checked values by full key; defaults left out
-    :param names: the streams
+    :param names: the streams' by ``stream``, the black boxes' by ``black_box``
     :param wrong: keys that were refused already; what depends on them is not judged
     :returns: key and problem of each
     """
-    yield from _guarantees(values, names)
-    for name in names:
-        yield from _ladder(values, f'stream.{name}.')
-        yield from _demand(values, f'stream.{name}.')
-        yield from _durable(values, f'stream.{name}.', wrong)
+    streams = names[STREAMS.section]
+    yield from _guarantees(values, streams)
+    for name in streams:
+        prefix = f'{STREAMS.section}.{name}.'
+        yield from _ladder(values, prefix)
+        yield from _demand(values, prefix)
+        yield from _keep(values, prefix, wrong)
+    for name in names[BLACK_BOXES.section]:
+        prefix = f'{BLACK_BOXES.section}.{name}.'
+        yield from _span(values, prefix)
+        yield from _confirmation(values, prefix, wrong)
 
 
 def _guarantees(
@@ -97,18 +103,26 @@ def _demand(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, st
         yield f'{prefix}idle_hz', f'{idle_hz:g} Hz is above max_hz, {max_hz:g} Hz'
 
 
-def _durable(
+def _keep(
     values: Mapping[str, object], prefix: str, wrong: Collection[str]
 ) -> Iterator[tuple[str, str]]:
     if f'{prefix}keep' in wrong:
         return
     keep = values.get(f'{prefix}keep', _DEFAULTS['keep'])
-    if keep != Keep.DURABLE.value:
-        for key in _DURABLE_KEYS:
-            value = values.get(f'{prefix}{key}', _DEFAULTS[key])
-            if value != _DEFAULTS[key]:
-                yield f'{prefix}{key}', f'{_shown(value)} needs keep: durable; keep is {keep}'
+    key = values.get(f'{prefix}key', _DEFAULTS['key'])
+    if key != _DEFAULTS['key'] and keep != Keep.LATEST.value:
+        yield f'{prefix}key', f"'{key}' needs keep: latest; keep is {keep}"
+    if keep == Keep.DURABLE.value:
+        yield from _durable(values, prefix)
+        yield from _confirmation(values, prefix, wrong)
         return
+    for leaf in _DURABLE_KEYS:
+        value = values.get(f'{prefix}{leaf}', _DEFAULTS[leaf])
+        if value != _DEFAULTS[leaf]:
+            yield f'{prefix}{leaf}', f'{_shown(value)} needs keep: durable; keep is {keep}'
+
+
+def _durable(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
     if max_age_s := _number(values, f'{prefix}max_age_s'):
         yield (
             f'{prefix}max_age_s',
@@ -119,7 +133,11 @@ def _durable(
             f'{prefix}on_demand',
             'is true, but keep is durable: what nobody leases would not be kept; give one of them',
         )
-    yield from _confirmation(values, prefix, wrong)
+
+
+def _span(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
+    if values.get(f'{prefix}before_s') == 0 and values.get(f'{prefix}after_s') == 0:
+        yield f'{prefix}after_s', 'is 0, and before_s too: a trigger would send nothing'
 
 
 def _confirmation(

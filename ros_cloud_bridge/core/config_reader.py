@@ -19,7 +19,7 @@ import difflib
 import math
 
 from ros_cloud_bridge.core.config_fields import Field, Kind
-from ros_cloud_bridge.core.config_table import BY_KEY, BY_STREAM_KEY
+from ros_cloud_bridge.core.config_table import BY_KEY, group_of, GROUPS
 from ros_cloud_bridge.errors import ConfigError
 
 MAX_TEXT = 1024
@@ -89,17 +89,18 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     return f'; did you mean {found[0]}?' if found else ''
 
 
-def unknown_key(key: str, stream: str = '') -> ConfigError:
+def unknown_key(key: str) -> ConfigError:
     """
     Refuse a key that is in no table; its value is not printed, it may be a secret.
 
     :param key: full key
-    :param stream: the stream that it stands below, if any
     :returns: the error
     """
-    section = f'stream.{stream}' if stream else key.rpartition('.')[0]
-    if stream:
-        siblings = tuple(BY_STREAM_KEY)
+    group = group_of(key)
+    section = key.rpartition('.')[0]
+    if group is not None:
+        section = '.'.join(key.split('.')[:2])
+        siblings = tuple(group.by_key)
     else:
         prefix = f'{section}.' if section else ''
         siblings = tuple(k.removeprefix(prefix) for k in BY_KEY if k.startswith(prefix))
@@ -113,8 +114,9 @@ def _elsewhere(key: str) -> str:
     for known in BY_KEY:
         if known.rpartition('.')[2] == leaf:
             return f'; did you mean {known}?'
-    if leaf in BY_STREAM_KEY:
-        return f'; did you mean stream.NAME.{leaf}?'
+    for group in GROUPS:
+        if leaf in group.by_key:
+            return f'; did you mean {group.section}.NAME.{leaf}?'
     return nearest(key, BY_KEY)
 
 

@@ -16,9 +16,14 @@
 The one table of configuration keys.
 
 Parsing, hints, run-time changes, ``check-config`` and docs/configuration.md all come from it;
-defaults come from :mod:`ros_cloud_bridge.values`. Keys of a stream stand below ``stream.NAME.``.
+defaults come from :mod:`ros_cloud_bridge.values`. Keys of a stream stand below ``stream.NAME.``,
+those of a black box below ``black_box.NAME.``.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ros_cloud_bridge.core.config_box_table import BLACK_BOX_FIELDS
 from ros_cloud_bridge.core.config_fields import (
     consumer_problem,
     Field,
@@ -225,6 +230,13 @@ FIELDS = (
         help='Names of the streams, each described below stream.NAME. The first whose topics '
         'match gets a topic. Required.',
     ),
+    Field(
+        key='black_boxes',
+        kind=Kind.LIST,
+        default=(),
+        problem=name_problem,
+        help='Names of the black boxes, each described below black_box.NAME.',
+    ),
 )
 
 # Keys of later releases, refused by name rather than as unknown.
@@ -236,7 +248,54 @@ FOREIGN_KEYS = ('use_sim_time', 'start_type_description_service', 'auto_start')
 FOREIGN_SECTIONS = ('qos_overrides',)
 
 BY_KEY = {field.key: field for field in FIELDS}
-BY_STREAM_KEY = {field.key: field for field in STREAM_FIELDS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """
+    Things of a kind that a list names and a section describes, as ``streams`` and ``stream.NAME``.
+
+    ``required`` says of keys that must not be empty what is wrong when they are.
+    """
+
+    names_key: str
+    section: str
+    what: str
+    by_key: Mapping[str, Field]
+    required: Mapping[str, str]
+
+
+_NO_TOPIC = 'names no topic; must be a list, as in [/odom, "/scan*"]'
+STREAMS = Group(
+    names_key='streams',
+    section='stream',
+    what='stream',
+    by_key={field.key: field for field in STREAM_FIELDS},
+    required={'topics': _NO_TOPIC},
+)
+BLACK_BOXES = Group(
+    names_key='black_boxes',
+    section='black_box',
+    what='black box',
+    by_key={field.key: field for field in BLACK_BOX_FIELDS},
+    required={
+        'topics': _NO_TOPIC,
+        'triggers': 'names no trigger; must be a list, as in '
+        '["/battery: percentage < 0.2", service]',
+    },
+)
+GROUPS = (STREAMS, BLACK_BOXES)
+
+
+def group_of(key: str) -> Group | None:
+    """
+    Find the group below whose section a key stands.
+
+    :param key: as in ``stream.pose.max_hz``
+    :returns: the group, or None when it stands in no such section
+    """
+    section = key.partition('.')[0]
+    return next((group for group in GROUPS if group.section == section), None)
 
 
 def field_of(key: str) -> Field | None:
@@ -246,6 +305,7 @@ def field_of(key: str) -> Field | None:
     :param key: as in ``mqtt.host`` or ``stream.pose.max_hz``
     :returns: its field, or None when there is none
     """
-    if key.startswith('stream.'):
-        return BY_STREAM_KEY.get(key.removeprefix('stream.').partition('.')[2])
-    return BY_KEY.get(key)
+    group = group_of(key)
+    if group is None:
+        return BY_KEY.get(key)
+    return group.by_key.get(key.removeprefix(f'{group.section}.').partition('.')[2])

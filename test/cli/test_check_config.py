@@ -24,6 +24,7 @@ from ros_cloud_bridge.cli.check_config import check_file
 from ros_cloud_bridge.cli.main import main
 from ros_cloud_bridge.cli.parameter_file import load_file, parse, ros_scalar
 from ros_cloud_bridge.core.config import flatten, read_config
+from ros_cloud_bridge.core.config_box_table import BLACK_BOX_FIELDS
 from ros_cloud_bridge.core.config_docs import key_tables
 from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
 from ros_cloud_bridge.core.config_table import FIELDS
@@ -81,12 +82,15 @@ def test_the_reference_shows_every_key_and_its_default() -> None:
     flat = load_file(PROJECT / 'config' / 'reference.yaml')
     expected = [field.key for field in FIELDS]
     expected += [f'stream.pose.{field.key}' for field in STREAM_FIELDS]
+    expected += [f'black_box.crash.{field.key}' for field in BLACK_BOX_FIELDS]
     assert set(expected) <= set(flat)
-    own = {'robot_id', 'streams', 'discovery.deny', 'demand.allow'}
+    own = {'robot_id', 'streams', 'black_boxes', 'discovery.deny', 'demand.allow'}
+    own |= {f'black_box.crash.{key}' for key in ('topics', 'deny', 'triggers')}
     own |= {f'stream.pose.{key}' for key in ('topics', 'deny', 'max_hz', 'priority', 'ladder')}
     written = flatten(read_config(flat))
     defaults = {field.key: field.default for field in FIELDS}
     defaults.update({f'stream.pose.{field.key}': field.default for field in STREAM_FIELDS})
+    defaults.update({f'black_box.crash.{field.key}': field.default for field in BLACK_BOX_FIELDS})
     assert {key: written[key] for key in expected if key not in own} == {
         key: value for key, value in defaults.items() if key not in own
     }
@@ -211,6 +215,35 @@ def test_what_is_doubtful_is_a_warning(tmp_path: Path) -> None:
         'set mqtt.tls.enabled',
         'ok: robot r, 2 streams, mosquitto at broker.example.com:8883',
     )
+
+
+BOX = BASE + (
+    '    black_boxes: [crash]\n'
+    '    spool: {max_bytes: 33554432}\n'
+    '    black_box:\n'
+    '      crash:\n'
+    '        topics: ["/imu*"]\n'
+    '        triggers: ["/imu: linear_acceleration.z > 30.0"]\n'
+)
+
+
+@pytest.mark.parametrize(
+    ('added', 'where'),
+    [
+        ('', 'spool.max_bytes (33554432 bytes)'),
+        ('        spool_bytes: 1048576\n', 'black_box.crash.spool_bytes (1048576 bytes)'),
+    ],
+)
+def test_a_span_without_enough_room_is_a_warning(tmp_path: Path, added: str, where: str) -> None:
+    lines, ok = check(tmp_path, BOX + added)
+    assert ok
+    assert lines == (
+        f'warning: black_box.crash.max_span_bytes: 67108864 bytes are above {where}: of a long '
+        'span a part may be lost for want of room',
+        'ok: robot amr-07, 1 stream, 1 black box, mosquitto at localhost:1883',
+    )
+    lines, ok = check(tmp_path, f'{BOX}{added}        max_span_bytes: 1048576\n')
+    assert (ok, len(lines)) == (True, 1)
 
 
 FLEET = BASE + (

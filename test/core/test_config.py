@@ -30,6 +30,7 @@ from ros_cloud_bridge.core.config import (
     read_config,
     refuse_read_only,
 )
+from ros_cloud_bridge.core.config_box_table import BLACK_BOX_FIELDS
 from ros_cloud_bridge.core.config_fields import Field, Kind
 from ros_cloud_bridge.core.config_mqtt_table import PRESETS
 from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
@@ -450,7 +451,9 @@ def values_of(field: Field) -> st.SearchStrategy[object]:
     return names if field.kind is Kind.TEXT else st.lists(names, max_size=3).map(tuple)
 
 
-EXCLUSIVE = ('mqtt.password_env', 'mqtt.tls.', 'streams', 'link.monthly', 'link.max_bytes')
+EXCLUSIVE = (
+    'mqtt.password_env', 'mqtt.tls.', 'streams', 'black_boxes', 'link.monthly', 'link.max_bytes',
+)  # fmt: skip
 # Keys of a stream that depend on others.
 DEPENDENT = ('topics', 'keep', 'key', 'max_age_s', 'ladder', 'on_demand', 'idle_hz')
 NEED_DURABLE = ('ttl_s', 'confirm', 'confirm_by', 'when_full', 'backlog_order', 'spool_bytes')
@@ -491,7 +494,8 @@ def test_what_is_read_can_be_written_and_read_again(
 KEYS = st.sampled_from(
     [field.key for field in FIELDS]
     + [f'stream.{name}.{field.key}' for name in ('pose', 'x') for field in STREAM_FIELDS]
-    + ['stream', 'stream.', 'stream..', 'stream.pose', 'mqtt', 'mqtt.tls', '.', '']
+    + [f'black_box.crash.{field.key}' for field in BLACK_BOX_FIELDS]
+    + ['black_box', 'stream', 'stream.', 'stream..', 'stream.pose', 'mqtt', 'mqtt.tls', '.', '']
 )
 ANY_VALUE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
@@ -520,4 +524,5 @@ def test_whatever_is_given_only_a_config_error_is_raised(
 def test_an_error_names_the_key_that_was_wrong(key: str, value: object) -> None:
     for problem in find_problems({**BASE, key: value}):
         related = {key, 'streams', 'stream.x', 'stream.', 'stream.pose.topics', 'root'}
+        related |= {'black_boxes', 'black_box.crash'}
         assert problem.key in related
