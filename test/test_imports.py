@@ -46,7 +46,8 @@ ROOMS = {
     'simulation': LEAVES | {'core', 'wire', 'uplink'},
     'link': LEAVES | {'mqtt', 'uplink'},
     'metering': LEAVES | {'core', 'store', 'link'},
-    'spooling': LEAVES | {'core', 'wire', 'store', 'uplink'},
+    'draining': LEAVES | {'core', 'wire', 'store', 'uplink'},
+    'spooling': LEAVES | {'core', 'wire', 'store', 'uplink', 'draining'},
     'bridge': LEAVES
     | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering', 'spooling'},
     'ros': LEAVES | {'core', 'wire', 'uplink', 'bridge', 'link', 'journal', 'host_lock'},
