@@ -19,6 +19,7 @@ from enum import Enum
 
 from ros_cloud_bridge.core.config_box_table import BLACK_BOX_ONLY
 from ros_cloud_bridge.core.config_table import BLACK_BOXES, GROUPS, STREAMS
+from ros_cloud_bridge.core.trigger import parse_trigger
 from ros_cloud_bridge.values import (
     Algorithm,
     BacklogOrder,
@@ -110,5 +111,9 @@ def _stream(values: Mapping[str, object], name: str) -> StreamConfig:
 def _black_box(values: Mapping[str, object], name: str) -> BlackBoxConfig:
     given = _below(values, f'{BLACK_BOXES.section}.{name}.')
     own = {key: given.pop(key) for key in BLACK_BOX_ONLY if key in given}
+    triggers = own.get('triggers', ())
+    assert isinstance(triggers, tuple)
+    # As they are compared: ' Service' is service.
+    own['triggers'] = tuple(parse_trigger(text).text for text in triggers)
     stream = StreamConfig(name=name, keep=Keep.DURABLE, **given)  # type: ignore[arg-type]
     return BlackBoxConfig(stream=stream, **own)  # type: ignore[arg-type]

@@ -115,6 +115,13 @@ def test_every_key_arrives_where_it_belongs() -> None:
     assert read_config(flatten(config)) == config
 
 
+def test_triggers_are_written_in_one_way() -> None:
+    flat = {**BASE, 'black_box.crash.triggers': [' Service', 'CRASH', ' /a: x > 1 ']}
+    config = read_config(flat)
+    assert config.black_boxes[0].triggers == ('service', 'crash', '/a: x > 1')
+    assert read_config(flatten(config)) == config
+
+
 def test_the_order_of_the_black_boxes_is_that_of_the_list() -> None:
     flat = {
         **BASE,
