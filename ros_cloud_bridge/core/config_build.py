@@ -80,9 +80,7 @@ def _top(values: Mapping[str, object]) -> dict[str, object]:
     return {k: v for k, v in values.items() if '.' not in k and k not in named}
 
 
-def _below(
-    values: Mapping[str, object], prefix: str, skip: str = '\0'
-) -> dict[str, object]:
+def _below(values: Mapping[str, object], prefix: str, skip: str = '\0') -> dict[str, object]:
     given = {
         key.removeprefix(prefix): value
         for key, value in values.items()

@@ -53,9 +53,7 @@ def broken_promises(
         yield from _confirmation(values, prefix, wrong)
 
 
-def _guarantees(
-    values: Mapping[str, object], names: Sequence[str]
-) -> Iterator[tuple[str, str]]:
+def _guarantees(values: Mapping[str, object], names: Sequence[str]) -> Iterator[tuple[str, str]]:
     promised = sum(_number(values, f'stream.{name}.min_bytes_per_s') for name in names)
     limit = _number(values, 'link.max_bytes_per_s')
     if limit and promised > limit:
