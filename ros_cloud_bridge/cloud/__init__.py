@@ -20,6 +20,7 @@ from ros_cloud_bridge.cloud.leasing import LeaseState
 from ros_cloud_bridge.cloud.losses import RouteLosses
 from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.cloud.seen import dump_seen, load_seen, Seen
 from ros_cloud_bridge.errors import BridgeError, ProtocolError, UnknownSchema
 
 __all__ = [
@@ -32,5 +33,8 @@ __all__ = [
     'RobotState',
     'RouteLosses',
     'Sample',
+    'Seen',
     'UnknownSchema',
+    'dump_seen',
+    'load_seen',
 ]

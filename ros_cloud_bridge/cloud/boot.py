@@ -15,11 +15,14 @@
 """What a decoder remembers of one boot of one robot's bridge."""
 
 from collections import deque, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ros_cloud_bridge.cloud.durable import DurableTracker
+from ros_cloud_bridge.cloud.intervals import Room
 from ros_cloud_bridge.cloud.losses import RouteLosses, RouteTracker
-from ros_cloud_bridge.cloud.ordering import Orderer
+from ros_cloud_bridge.cloud.ordering import DurableOrderer, Orderer
+from ros_cloud_bridge.cloud.seen import Seen
 from ros_cloud_bridge.wire.batch import Descriptor, Section
 
 _MAX_ROUTES = 4096
@@ -36,6 +39,7 @@ class Waiting:
     sent_time_ns: int
     section: Section
     latched: bool
+    historical: bool = False
 
     @property
     def size(self) -> int:
@@ -51,13 +55,16 @@ class Boot:
     """Routes, sequence numbers and waiting sections of one boot."""
 
     boot_id: str
+    room: Room
     routes: OrderedDict[int, Descriptor] = field(default_factory=OrderedDict)
     trackers: dict[int, RouteTracker] = field(default_factory=dict)
     waiting: deque[Waiting] = field(default_factory=deque)
-    orderers: dict[int, Orderer] = field(default_factory=dict)
+    orderers: dict[int, Orderer | DurableOrderer] = field(default_factory=dict)
     waiting_bytes: int = 0
+    # Streams whose routes are durable, as info says.
+    durable_streams: frozenset[str] = frozenset()
 
-    def describe(self, route: int, descriptor: Descriptor) -> Orderer | None:
+    def describe(self, route: int, descriptor: Descriptor) -> Orderer | DurableOrderer | None:
         """
         Note what a route number stands for; beyond a bound the oldest route is forgotten.
 
@@ -68,7 +75,9 @@ class Boot:
         orderer = None
         if route not in self.routes and len(self.routes) >= _MAX_ROUTES:
             gone, _ = self.routes.popitem(last=False)
-            self.trackers.pop(gone, None)
+            tracker = self.trackers.pop(gone, None)
+            if isinstance(tracker, DurableTracker):
+                tracker.release()
             orderer = self.orderers.pop(gone, None)
         self.routes[route] = descriptor
         return orderer
@@ -90,7 +99,69 @@ class Boot:
         :param route: number of a described route
         :returns: its tracker, made when new
         """
-        return self.trackers.setdefault(route, RouteTracker())
+        tracker = self.trackers.get(route)
+        if tracker is None:
+            if self.routes[route].stream in self.durable_streams:
+                return self.durable(route)
+            tracker = self.trackers[route] = RouteTracker()
+        return tracker
+
+    def durable(self, route: int) -> DurableTracker:
+        """
+        Give a durable route's tracker.
+
+        :param route: its number
+        :returns: its tracker, which takes the place of one that was not exact
+        """
+        tracker = self.trackers.get(route)
+        if not isinstance(tracker, DurableTracker):
+            tracker = self.trackers[route] = DurableTracker(self.room, tracker)
+        return tracker
+
+    @property
+    def size(self) -> int:
+        """How many routes it remembers, described or not."""
+        return max(len(self.routes), len(self.trackers))
+
+    @property
+    def full(self) -> bool:
+        """Whether a route that is not described cannot be remembered."""
+        return self.size >= _MAX_ROUTES
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something of a durable route can still come."""
+        return any(
+            isinstance(tracker, DurableTracker) and not (tracker.closed and tracker.complete)
+            for tracker in self.trackers.values()
+        )
+
+    def seen(self, robot_id: str) -> list[Seen]:
+        """
+        Sum up what was handed on of durable routes.
+
+        :param robot_id: the robot
+        :returns: one entry per route
+        """
+        result = []
+        for route, tracker in self.trackers.items():
+            if not isinstance(tracker, DurableTracker):
+                continue
+            orderer = self.orderers.get(route)
+            held = [] if orderer is None else [sample.sequence for sample in orderer.waiting]
+            result.append(
+                Seen(
+                    robot_id=robot_id,
+                    boot_id=self.boot_id,
+                    route=route,
+                    descriptor=self.routes.get(route),
+                    ranges=tuple(without(tracker.seen, sorted(held))),
+                    gaps=tracker.gaps,
+                    committed=tracker.committed,
+                    closed=tracker.closed,
+                )
+            )
+        return result
 
     def wait(self, waiting: Waiting) -> None:
         """
@@ -144,7 +215,10 @@ class Boot:
         """
         result = []
         for route, tracker in self.trackers.items():
-            descriptor = self.routes[route]
+            descriptor = self.routes.get(route)
+            if descriptor is None:
+                continue
+            durable = tracker if isinstance(tracker, DurableTracker) else None
             missing, unexplained = tracker.missing()
             result.append(
                 RouteLosses(
@@ -158,6 +232,32 @@ class Boot:
                     reported=tracker.reported(),
                     missing=missing,
                     unexplained=unexplained,
+                    durable=durable is not None,
+                    committed=None if durable is None else durable.committed,
+                    closed=durable is not None and durable.closed,
+                    complete=durable is not None and durable.complete,
+                    outstanding=0 if durable is None else durable.outstanding,
                 )
             )
         return result
+
+
+def without(
+    ranges: Iterable[tuple[int, int]], numbers: Sequence[int]
+) -> Iterator[tuple[int, int]]:
+    """
+    Take numbers out of ranges.
+
+    :param ranges: ascending and disjoint
+    :param numbers: ascending
+    :returns: what is left
+    """
+    place = 0
+    for first, last in ranges:
+        while place < len(numbers) and numbers[place] <= last:
+            if first < numbers[place]:
+                yield first, numbers[place] - 1
+            first = max(first, numbers[place] + 1)
+            place += 1
+        if first <= last:
+            yield first, last

@@ -14,30 +14,37 @@
 
 """Decode what bridges publish; every byte that comes in counts as hostile."""
 
-from collections.abc import Callable
-import re
+from collections.abc import Callable, Iterable
+import math
 import time
 from typing import Any
 
 from ros_cloud_bridge.cloud.boot import Boot, Waiting
-from ros_cloud_bridge.cloud.losses import RouteLosses
+from ros_cloud_bridge.cloud.documents import (
+    boot_of,
+    DOCUMENTS,
+    durable_streams,
+    health_entries,
+    info_routes,
+)
+from ros_cloud_bridge.cloud.durable import DurableTracker
+from ros_cloud_bridge.cloud.losses import RouteLosses, RouteTracker
 from ros_cloud_bridge.cloud.messages import MessageDecoder
-from ros_cloud_bridge.cloud.ordering import Orderer
-from ros_cloud_bridge.cloud.robot import Robot
+from ros_cloud_bridge.cloud.ordering import DEFAULT_WAIT_S, DurableOrderer, Orderer
+from ros_cloud_bridge.cloud.robot import DEFAULT_MAX_BOOTS, Robot
 from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.cloud.seen import Seen
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.wire.account import Account, decode_account
 from ros_cloud_bridge.wire.announce import Ask, decode_json, decode_schema
 from ros_cloud_bridge.wire.batch import decode_batch, decode_message, Descriptor, Kind
 from ros_cloud_bridge.wire.fragments import decode_fragment
-from ros_cloud_bridge.wire.limits import MAX_PAYLOAD, MAX_TEXT
+from ros_cloud_bridge.wire.limits import MAX_PAYLOAD
 from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic, TopicName
 
-_DOCUMENTS = ('state', 'info', 'health')
-_MAX_ROUTES_IN_INFO = 4096
+_BACKLOG = ('backlog',)
 _MAX_ASKED = 64
-_BOOT_ID = re.compile(r'[0-9a-f]{16}')
-_SCHEMA_ID = re.compile(r'([0-9a-f]{16})?')
-_INT64_MAX = (1 << 63) - 1
+_LOOK_S = 1.0
 
 
 class Decoder:
@@ -46,12 +53,24 @@ class Decoder:
 
     :param root: the fleet's topic root
     :param ordered: hand each route's samples on in the order of their sequence numbers, within
-        bounds; otherwise in the order of their arrival
+        bounds; otherwise in the order of their arrival. Samples of a durable route wait until
+        what lies before them has come or was told as a gap, also over backlog: with a stream whose
+        backlog goes newest first, that is until its oldest has come
     :param max_payload: larger MQTT payloads are refused, bytes
     :param quota: bytes that one robot may hold in incomplete batches, again in samples of routes
         not described yet, and again in samples that wait for earlier ones
     :param max_robots: most robots; further ones are refused
-    :param clock: monotonic seconds, for giving up incomplete batches
+    :param max_boots: most boots of a robot that are remembered; what comes of a forgotten one
+        could be handed on a second time. Those of which something durable is still to come are
+        forgotten last
+    :param consumer: the name that streams know this consumer by as ``confirm_by``: in order, their
+        samples begin with number 1; those of other routes with the first that comes
+    :param max_wait_s: how long samples of a durable route wait for earlier ones when in order;
+        ``math.inf`` to be stopped by the bounds in memory alone
+    :param clock: monotonic seconds, for giving up incomplete batches and waiting
+    :param on_account: takes a robot's id and what it says of its durable routes, once that counts
+    :param on_repeat: takes the robot's id, boot and route of durable samples that came again: the
+        robot has not heard that they are held
     """
 
     def __init__(
@@ -62,14 +81,25 @@ class Decoder:
         max_payload: int = MAX_PAYLOAD,
         quota: int = 128 * 1024 * 1024,
         max_robots: int = 4096,
+        max_boots: int = DEFAULT_MAX_BOOTS,
+        consumer: str = '',
+        max_wait_s: float = DEFAULT_WAIT_S,
         clock: Callable[[], float] = time.monotonic,
+        on_account: Callable[[str, Account], None] | None = None,
+        on_repeat: Callable[[str, str, int], None] | None = None,
     ) -> None:
         self._root = root
         self._ordered = ordered
         self._max_payload = max_payload
         self._quota = quota
         self._max_robots = max_robots
+        self._max_boots = max_boots
+        self._consumer = consumer
+        self._max_wait_s = max_wait_s
         self._clock = clock
+        self._next_look = -math.inf
+        self._on_account = on_account
+        self._on_repeat = on_repeat
         self._messages = MessageDecoder()
         self._robots: dict[str, Robot] = {}
 
@@ -88,6 +118,14 @@ class Decoder:
         :raises ProtocolError: when the message is malformed, hostile or of another version; the
             decoder stays usable
         """
+        samples = self._feed(topic, payload)
+        if self._ordered and (now := self._clock()) >= self._next_look:
+            self._next_look = now + _LOOK_S
+            for robot in self._robots.values():
+                samples += robot.overdue(now)
+        return samples
+
+    def _feed(self, topic: str, payload: bytes) -> list[Sample]:
         name = parse_topic(topic, self._root)
         if name is None:
             return []
@@ -104,7 +142,7 @@ class Decoder:
             if name.rest != (schema.id,):
                 raise ProtocolError('a schema stands under another id than its own')
             self._messages.add(schema)
-        elif name.kind in _DOCUMENTS:
+        elif name.kind in DOCUMENTS:
             return self._feed_document(name, decode_json(payload))
         return []
 
@@ -120,6 +158,37 @@ class Decoder:
             for boot in robot.boots.values()
             for entry in boot.losses(robot.robot_id)
         ]
+
+    def seen(self) -> list[Seen]:
+        """
+        Sum up what was handed on of durable routes, for :meth:`restore` after a restart.
+
+        Write it down once the samples that were handed on are: what it holds will not come again.
+
+        :returns: one entry per robot, boot and durable route
+        """
+        return [
+            entry
+            for robot in self._robots.values()
+            for boot in robot.boots.values()
+            for entry in boot.seen(robot.robot_id)
+        ]
+
+    def restore(self, seen: Iterable[Seen]) -> None:
+        """
+        Take in what an earlier decoder had handed on, so that it is not handed on again.
+
+        :param seen: what :meth:`seen` gave, the least recently used boots first
+        :raises ProtocolError: when there are more robots than the decoder takes
+        """
+        for entry in seen:
+            robot = self._robot(entry.robot_id)
+            boot = robot.boot(entry.boot_id)
+            if entry.descriptor is not None:
+                self._describe(robot, boot, entry.route, entry.descriptor)
+            tracker = boot.durable(entry.route)
+            tracker.restore(entry.ranges, entry.gaps, entry.committed)
+            tracker.closed |= entry.closed
 
     def flush(self) -> list[Sample]:
         """
@@ -149,7 +218,7 @@ class Decoder:
         if robot is None:
             if len(self._robots) >= self._max_robots:
                 raise ProtocolError(f'more than {self._max_robots} robots')
-            robot = self._robots[robot_id] = Robot(robot_id, self._quota)
+            robot = self._robots[robot_id] = Robot(robot_id, self._quota, self._max_boots)
         return robot
 
     def _feed_batch(self, name: TopicName, payload: bytes) -> list[Sample]:
@@ -167,22 +236,51 @@ class Decoder:
                 return []
             identity = message[2:4]
             message = decode_message(whole)
-            if message[1] != Kind.BATCH or message[2:4] != identity:
+            if message[1] not in (Kind.BATCH, Kind.ACCOUNT) or message[2:4] != identity:
                 raise ProtocolError('fragments hold something else than their batch')
+        latched = name.kind == 'latched'
+        historical = not latched and name.rest == _BACKLOG
+        if message[1] == Kind.ACCOUNT:
+            if not historical:
+                raise ProtocolError('accounts stand on b/backlog alone')
+            return self._feed_account(robot, decode_account(message))
         batch = decode_batch(message)
         boot = robot.boot(batch.boot.hex())
-        latched = name.kind == 'latched'
         samples = []
         for section in batch.sections:
             if section.descriptor is not None:
                 self._describe(robot, boot, section.route, section.descriptor)
                 # What came before it has its say on losses before it.
                 samples += self._described(robot, boot)
-            waiting = Waiting(sent_time_ns=batch.sent_time_ns, section=section, latched=latched)
+            waiting = Waiting(
+                sent_time_ns=batch.sent_time_ns,
+                section=section,
+                latched=latched,
+                historical=historical,
+            )
             if section.route in boot.routes:
                 samples += self._release(robot, boot, waiting)
             else:
                 robot.wait(boot, waiting)
+        return samples
+
+    def _feed_account(self, robot: Robot, account: Account) -> list[Sample]:
+        boot = robot.boot(account.boot.hex())
+        samples = []
+        for entry in account.routes:
+            if entry.descriptor is not None:
+                self._describe(robot, boot, entry.route, entry.descriptor)
+                samples += self._described(robot, boot)
+            elif entry.route not in boot.routes:
+                robot.wants_routes = True
+                if boot.full and entry.route not in boot.trackers:
+                    continue
+            tracker = boot.durable(entry.route)
+            tracker.tell(entry.committed, entry.closed, entry.gaps)
+            if entry.route in boot.orderers:
+                samples += self._order(robot, boot, entry.route, tracker, [])
+        if self._on_account is not None:
+            self._on_account(robot.robot_id, account)
         return samples
 
     def _describe(self, robot: Robot, boot: Boot, route: int, descriptor: Descriptor) -> None:
@@ -202,8 +300,12 @@ class Decoder:
     def _release(self, robot: Robot, boot: Boot, waiting: Waiting) -> list[Sample]:
         section = waiting.section
         descriptor = boot.routes[section.route]
+        if waiting.historical:
+            boot.durable(section.route)
         tracker = boot.tracker(section.route)
         fresh = tracker.take(section.sequences, section.totals, waiting.latched)
+        if not all(fresh) and self._on_repeat and isinstance(tracker, DurableTracker):
+            self._on_repeat(robot.robot_id, boot.boot_id, section.route)
         samples = [
             Sample(
                 robot_id=robot.robot_id,
@@ -215,7 +317,7 @@ class Decoder:
                 sent_time_ns=waiting.sent_time_ns,
                 sequence=sequence,
                 stream=descriptor.stream,
-                historical=False,
+                historical=waiting.historical,
                 latched=waiting.latched,
                 boot_id=boot.boot_id,
                 route=section.route,
@@ -228,65 +330,56 @@ class Decoder:
             )
             if new
         ]
+        return self._order(robot, boot, section.route, tracker, samples)
+
+    def _order(
+        self, robot: Robot, boot: Boot, route: int, tracker: RouteTracker, samples: list[Sample]
+    ) -> list[Sample]:
         if not self._ordered:
             return samples
-        orderer = boot.orderers.setdefault(section.route, Orderer())
-        return robot.order(orderer, samples, tracker.missing()[1])
+        if not isinstance(tracker, DurableTracker):
+            orderer = boot.orderers.get(route)
+            if not isinstance(orderer, Orderer):
+                orderer = boot.orderers[route] = Orderer()
+            unexplained = tracker.missing()[1]
+            return robot.order(orderer, lambda: orderer.push(samples, unexplained))
+        return self._order_durable(robot, boot, route, tracker, samples)
+
+    def _order_durable(
+        self, robot: Robot, boot: Boot, route: int, tracker: DurableTracker, samples: list[Sample]
+    ) -> list[Sample]:
+        orderer = boot.orderers.get(route)
+        if not isinstance(orderer, DurableOrderer):
+            descriptor = boot.routes.get(route)
+            confirmed_by = robot.confirmed_by.get(descriptor.stream if descriptor else '')
+            begin = tracker.begin
+            if self._consumer and confirmed_by == self._consumer:
+                begin = 0
+            if orderer is not None:
+                # It became durable, or is known as such now.
+                samples = [*robot.take_back(orderer), *samples]
+                begin = orderer.last if begin is None else begin
+            orderer = DurableOrderer(tracker.settled.covers, begin, self._max_wait_s)
+            boot.orderers[route] = orderer
+        now = self._clock()
+        return robot.order(orderer, lambda: orderer.push(samples, now))
 
     def _feed_document(self, name: TopicName, document: dict[str, Any]) -> list[Sample]:
-        boot_id = document.get('boot_id')
-        if not isinstance(boot_id, str) or not _BOOT_ID.fullmatch(boot_id):
-            raise ProtocolError(f'{name.kind} has a boot_id of 16 hexadecimal digits')
-        routes = document.get('routes', []) if name.kind == 'info' else []
-        if not isinstance(routes, list) or len(routes) > _MAX_ROUTES_IN_INFO:
-            raise ProtocolError(f'info has at most {_MAX_ROUTES_IN_INFO} routes')
-        described = [_route_entry(route) for route in routes]
+        boot_id = boot_of(name.kind, document)
+        routes = info_routes(document) if name.kind == 'info' else []
         robot = self._robot(name.robot_id)
         robot.documents[name.kind] = document
         if name.kind == 'health' and boot_id in robot.boots:
-            for number, dropped in _health_entries(document):
+            for number, dropped in health_entries(document):
                 robot.boots[boot_id].hear(number, dropped)
         if name.kind != 'info':
             return []
         boot = robot.boot(boot_id)
-        for route, descriptor in described:
+        robot.confirmed_by = durable_streams(document)
+        boot.durable_streams = frozenset(robot.confirmed_by)
+        for route, descriptor in routes:
             self._describe(robot, boot, route, descriptor)
+        for route in [*boot.trackers]:
+            if route in boot.routes and boot.routes[route].stream in boot.durable_streams:
+                boot.durable(route)
         return self._described(robot, boot)
-
-
-def _health_entries(document: dict[str, Any]) -> list[tuple[int, dict[str, int]]]:
-    routes = document.get('routes', [])
-    if not isinstance(routes, list) or len(routes) > _MAX_ROUTES_IN_INFO:
-        raise ProtocolError(f'health has at most {_MAX_ROUTES_IN_INFO} routes')
-    entries = []
-    for route in routes:
-        number = route.get('route') if isinstance(route, dict) else None
-        dropped = route.get('dropped', {}) if isinstance(route, dict) else None
-        if type(number) is not int or not isinstance(dropped, dict) or len(dropped) > 64:
-            raise ProtocolError('a route in health has its number and what was dropped')
-        if any(type(count) is not int or len(reason) > 64 for reason, count in dropped.items()):
-            raise ProtocolError('drops in health are counts by reason')
-        entries.append((number, dropped))
-    return entries
-
-
-def _route_entry(entry: object) -> tuple[int, Descriptor]:
-    if isinstance(entry, dict):
-        number = entry.get('route')
-        texts = [entry.get(key) for key in ('stream', 'topic', 'type', 'schema')]
-        if (
-            type(number) is int
-            and 0 <= number <= _INT64_MAX
-            and all(isinstance(text, str) and _is_text(text) for text in texts)
-            and _SCHEMA_ID.fullmatch(str(texts[3]))
-        ):
-            stream, topic, type_name, schema_id = map(str, texts)
-            return number, Descriptor(
-                stream=stream, topic=topic, type_name=type_name, schema_id=schema_id
-            )
-    raise ProtocolError('a route in info has route, stream, topic, type and schema')
-
-
-def _is_text(text: str) -> bool:
-    # JSON can name halves of surrogate pairs, on which whoever writes the text out would fail.
-    return len(text) <= MAX_TEXT and not any('\ud800' <= letter <= '\udfff' for letter in text)

@@ -15,7 +15,11 @@
 """Sets of sequence numbers as sorted, disjoint ranges."""
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+
+# Of one exact set; beyond it what cannot be noted is not taken in.
+MAX_EXACT_RANGES = 262_144
 
 
 class IntervalSet:
@@ -96,3 +100,120 @@ class IntervalSet:
             ends[0] = ends.pop(1)
             del starts[1]
         return True
+
+
+class Room:
+    """
+    How many ranges several exact sets may take together.
+
+    :param ranges: the limit
+    """
+
+    def __init__(self, ranges: int) -> None:
+        self.left = ranges
+
+
+class ExactSet:
+    """
+    A set of natural numbers that whole ranges are added to; nothing is ever taken for present.
+
+    :param room: shared with other sets
+    :param max_ranges: of this set
+    """
+
+    def __init__(self, room: Room, max_ranges: int = MAX_EXACT_RANGES) -> None:
+        self._starts = array('q')
+        self._ends = array('q')
+        self._room = room
+        self._max_ranges = max_ranges
+        self.total = 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(zip(self._starts, self._ends, strict=True))
+
+    def __contains__(self, number: int) -> bool:
+        return self.covers(number, number)
+
+    @property
+    def first(self) -> int | None:
+        """The least number, or None when the set is empty."""
+        return self._starts[0] if self._starts else None
+
+    @property
+    def last(self) -> int | None:
+        """The greatest number, or None when the set is empty."""
+        return self._ends[-1] if self._ends else None
+
+    def covers(self, first: int, last: int) -> bool:
+        """
+        Tell whether a whole range is in the set.
+
+        :param first: its first number
+        :param last: its last number; nothing is missing of a range that is empty
+        :returns: whether all of its numbers are in the set
+        """
+        place = bisect_right(self._starts, first) - 1
+        return last < first or (place >= 0 and last <= self._ends[place])
+
+    def count(self, first: int, last: int) -> int:
+        """
+        Count the numbers within a range.
+
+        :param first: its first number
+        :param last: its last number
+        :returns: how many of them are in the set
+        """
+        return sum(end - start + 1 for start, end in self._within(first, last))
+
+    def holes(self, first: int, last: int) -> list[tuple[int, int]]:
+        """
+        Find what of a range is not in the set.
+
+        :param first: its first number
+        :param last: its last number
+        :returns: ranges, ascending
+        """
+        holes = []
+        for start, end in self._within(first, last):
+            if first < start:
+                holes.append((first, start - 1))
+            first = end + 1
+        if first <= last:
+            holes.append((first, last))
+        return holes
+
+    def _within(self, first: int, last: int) -> Iterable[tuple[int, int]]:
+        low = bisect_left(self._ends, first)
+        high = bisect_right(self._starts, last)
+        for place in range(low, high):
+            yield max(first, self._starts[place]), min(last, self._ends[place])
+
+    def add(self, first: int, last: int) -> bool:
+        """
+        Add a range.
+
+        :param first: its first number
+        :param last: its last number, not below the first
+        :returns: whether there was room for it; without, the set is as before
+        """
+        starts, ends = self._starts, self._ends
+        # Ranges that touch become one.
+        low = bisect_left(ends, first - 1)
+        high = bisect_right(starts, last + 1)
+        growth = 1 - (high - low)
+        if growth > 0 and (self._room.left < 1 or len(starts) >= self._max_ranges):
+            return False
+        self._room.left -= growth
+        self.total += last - first + 1 - self.count(first, last)
+        if growth < 1:
+            first = min(first, starts[low])
+            last = max(last, ends[high - 1])
+        starts[low:high] = array('q', [first])
+        ends[low:high] = array('q', [last])
+        return True
+
+    def clear(self) -> None:
+        """Take everything out, and give the room back."""
+        self._room.left += len(self._starts)
+        self.total = 0
+        del self._starts[:], self._ends[:]

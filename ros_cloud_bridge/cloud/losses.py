@@ -20,6 +20,9 @@ from dataclasses import dataclass
 from ros_cloud_bridge.cloud.intervals import IntervalSet
 from ros_cloud_bridge.values import Drop
 
+_NAMES = {int(reason): reason.name.lower() for reason in Drop}
+_MAX_REASONS = 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteLosses:
@@ -30,6 +33,13 @@ class RouteLosses:
     between the first and the last sample that came in live which did not; ``unexplained`` are
     those of them that no reported drop accounts for (a batch on its way, or lost behind the
     bridge).
+
+    A ``durable`` route proves more: the robot says up to which number it has ``committed`` (None
+    while it has not said so) and, by range, which of them will never come. ``outstanding`` are
+    those up to it that have neither come nor been told of as a gap; at 0 the route is
+    ``complete``. ``closed`` says that the boot is over, so that it will stay so. Its ``missing``
+    are the numbers told as gaps that have not come, and its ``unexplained``: those without either
+    between the first that came and the last, or ``committed``.
     """
 
     robot_id: str
@@ -42,6 +52,11 @@ class RouteLosses:
     reported: Mapping[str, int]
     missing: int
     unexplained: int
+    durable: bool = False
+    committed: int | None = None
+    closed: bool = False
+    complete: bool = False
+    outstanding: int = 0
 
 
 class RouteTracker:
@@ -77,9 +92,7 @@ class RouteTracker:
         """
         first, last, missing = self._first, self._last, self._missing()
         fresh = [self._accept(sequence, latched) for sequence in sequences]
-        if totals is not None:
-            for reason, count in totals.items():
-                self._totals[reason] = max(count, self._totals.get(reason, 0))
+        self._hear_totals(totals or {})
         if self._first is None:
             return fresh
         revealed = self._missing() - missing
@@ -94,6 +107,11 @@ class RouteTracker:
         elif opened and self._baseline is not None:
             self._baseline = max(0, self._baseline - max(0, revealed))
         return fresh
+
+    def _hear_totals(self, totals: Mapping[int, int]) -> None:
+        for reason, count in totals.items():
+            if reason in self._totals or len(self._totals) < _MAX_REASONS:
+                self._totals[reason] = max(count, self._totals.get(reason, 0))
 
     def _accept(self, sequence: int, latched: bool) -> bool:
         new = self._seen.add(sequence)
@@ -122,10 +140,7 @@ class RouteTracker:
 
         :returns: count by reason; reasons of later versions appear by number
         """
-        names = {int(reason): reason.name.lower() for reason in Drop}
-        reported = {
-            names.get(reason, f'reason_{reason}'): count for reason, count in self._totals.items()
-        }
+        reported = {reason_name(reason): count for reason, count in self._totals.items()}
         for name, count in self._health.items():
             reported[name] = max(count, reported.get(name, 0))
         return reported
@@ -138,6 +153,16 @@ class RouteTracker:
         """
         self._health = dict(dropped)
 
+    def known(self) -> list[tuple[int, int]]:
+        """
+        Give the numbers that have surely come.
+
+        :returns: ranges
+        """
+        ranges = list(self._seen.ranges)
+        # Beyond its bound the lowest range has swallowed gaps.
+        return ranges[1:] if self._seen.closed else ranges
+
     def missing(self) -> tuple[int, int]:
         """
         Count the gaps.
@@ -148,6 +173,16 @@ class RouteTracker:
         if self._baseline is None:
             return missing, missing
         return missing, max(0, missing - (_sequenced(self._totals) - self._baseline))
+
+
+def reason_name(reason: int) -> str:
+    """
+    Name a reason.
+
+    :param reason: its number
+    :returns: its name; one of a later version is named by number
+    """
+    return _NAMES.get(reason, f'reason_{reason}')
 
 
 def _sequenced(totals: Mapping[int, int]) -> int:

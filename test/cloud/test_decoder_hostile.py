@@ -195,7 +195,7 @@ def test_many_empty_samples_that_wait_are_bounded() -> None:
 
 
 def test_boots_share_one_quota() -> None:
-    decoder = Decoder(quota=4 * MIB)
+    decoder = Decoder(quota=4 * MIB, max_boots=8)
     noise = bytes(range(256)) * 4000
     with memory(8 * MIB):
         for number in range(30):
