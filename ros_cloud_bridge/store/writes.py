@@ -1,0 +1,89 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The day's writes, so that a spool does not wear out a flash."""
+
+_DAY_S = 86400.0
+_MB = 1_000_000
+# Beyond the budget, what is settled is written so seldom.
+_SPARING_S = 60.0
+WAL_HEADER_BYTES = 32
+FRAME_HEADER_BYTES = 24
+
+
+class WriteBudget:
+    """
+    Counts the bytes written per day of the spool's clock.
+
+    Counted is what SQLite hands to the file system: the log's frames, the pages that are written
+    back from it, and the ballast. What the flash itself writes for that is more; a factor of two
+    to four is usual.
+
+    :param max_mb_per_day: megabytes (10^6 bytes); 0 for no limit
+    """
+
+    def __init__(self, max_mb_per_day: float) -> None:
+        self.max_mb_per_day = max_mb_per_day
+        self.day = 0
+        self.written = 0
+        self._sparing_until_s = 0.0
+
+    def add(self, size: int, now_s: float) -> None:
+        """
+        Count.
+
+        :param size: bytes
+        :param now_s: the spool's clock
+        """
+        self._turn(now_s)
+        self.written += size
+
+    def today(self, now_s: float) -> int:
+        """
+        Say what was written.
+
+        :param now_s: the spool's clock
+        :returns: bytes since the day began
+        """
+        self._turn(now_s)
+        return self.written
+
+    def exceeded(self, now_s: float) -> bool:
+        """
+        Say whether the day's budget is used up.
+
+        :param now_s: the spool's clock
+        :returns: whether no more samples are to be written
+        """
+        self._turn(now_s)
+        return 0 < self.max_mb_per_day * _MB <= self.written
+
+    def may_settle(self, now_s: float) -> bool:
+        """
+        Say whether what is settled may be written, and remember that it is.
+
+        :param now_s: the spool's clock
+        :returns: always, but beyond the budget once a minute
+        """
+        if not self.exceeded(now_s):
+            return True
+        if now_s < self._sparing_until_s:
+            return False
+        self._sparing_until_s = now_s + _SPARING_S
+        return True
+
+    def _turn(self, now_s: float) -> None:
+        day = int(now_s // _DAY_S)
+        if day != self.day:
+            self.day, self.written = day, 0
