@@ -14,9 +14,12 @@
 
 """The consumer side: decode what bridges send, without ROS."""
 
-from ros_cloud_bridge.cloud.consumer import Consumer, ConsumerCounts
+from ros_cloud_bridge.cloud.consumer import Consumer
+from ros_cloud_bridge.cloud.counts import ConsumerCounts
 from ros_cloud_bridge.cloud.decoder import Decoder
+from ros_cloud_bridge.cloud.identity import SampleId
 from ros_cloud_bridge.cloud.leasing import LeaseState
+from ros_cloud_bridge.cloud.ledger import Ledger, LedgerError
 from ros_cloud_bridge.cloud.losses import RouteLosses
 from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.sample import Sample
@@ -29,10 +32,13 @@ __all__ = [
     'ConsumerCounts',
     'Decoder',
     'LeaseState',
+    'Ledger',
+    'LedgerError',
     'ProtocolError',
     'RobotState',
     'RouteLosses',
     'Sample',
+    'SampleId',
     'Seen',
     'UnknownSchema',
     'dump_seen',

@@ -14,8 +14,8 @@
 
 """A consumer: subscribes to robots at a broker, decodes, asks for what is missing."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 import fnmatch
 import logging
 import re
@@ -26,9 +26,13 @@ from types import TracebackType
 
 from ros_cloud_bridge.cloud.asking import Asker
 from ros_cloud_bridge.cloud.checks import check_lease, check_name, check_robots, check_root
+from ros_cloud_bridge.cloud.confirmer import Confirmer
+from ros_cloud_bridge.cloud.counts import ConsumerCounts, Tally
 from ros_cloud_bridge.cloud.decoder import Decoder
+from ros_cloud_bridge.cloud.identity import Identified
 from ros_cloud_bridge.cloud.inbox import DEFAULT_MAX_BYTES, Inbox
 from ros_cloud_bridge.cloud.leasing import Leases, LeaseState
+from ros_cloud_bridge.cloud.ledger import Ledger
 from ros_cloud_bridge.cloud.presence import Presence, RobotState
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import ConfigError, ProtocolError
@@ -56,33 +60,6 @@ _SHOWN_TOPIC = 100
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConsumerCounts:
-    """
-    What a consumer has seen since its start.
-
-    ``bytes`` are MQTT payloads; ``overflow_messages`` came faster than they could be handled and
-    were dropped here; ``errors`` are messages that broke the protocol.
-    """
-
-    messages: int = 0
-    bytes: int = 0
-    samples: int = 0
-    errors: int = 0
-    overflow_messages: int = 0
-    overflow_bytes: int = 0
-    asks: int = 0
-
-
-@dataclass(slots=True)
-class _Tally:
-    messages: int = 0
-    bytes: int = 0
-    samples: int = 0
-    errors: int = 0
-    asks: int = 0
-
-
 class Consumer:
     """
     Receives the samples of the robots at a broker, without ROS.
@@ -100,6 +77,11 @@ class Consumer:
     :param on_state: takes the coming and going of robots
     :param on_link: takes the broker connection's ups and downs
     :param max_queued_bytes: received but not yet decoded; what comes beyond it is dropped
+    :param confirms: confirm the samples of durable streams that name this consumer as their
+        ``confirm_by``, once :meth:`confirm` says that they are durable; robots keep and repeat the
+        others. Needs ``name``, which then no two consumers may share
+    :param ledger: keeps what is confirmed over restarts, so that what a robot repeats is not
+        handed on twice; opened for ``name``, and closed by whoever opened it
     :raises ConfigError: names the key that cannot be used, before any connection
     """
 
@@ -115,10 +97,12 @@ class Consumer:
         on_state: Callable[[RobotState], None] | None = None,
         on_link: Callable[[SessionEvent], None] | None = None,
         max_queued_bytes: int = DEFAULT_MAX_BYTES,
+        confirms: bool = False,
+        ledger: Ledger | None = None,
     ) -> None:
         check_root(root)
         check_robots(robots)
-        if name:
+        if name or confirms:
             check_name(name)
         self._exact = None if is_glob(robots) else robots
         self._takes = re.compile(fnmatch.translate(robots)).fullmatch
@@ -126,10 +110,11 @@ class Consumer:
         self._on_sample = on_sample
         self._on_state = on_state
         self._on_link = on_link
-        self._decoder = Decoder(root=root, ordered=ordered)
+        self._confirmer = Confirmer(name, root, ledger) if confirms else None
+        self._decoder = _decoder(root, ordered, self._confirmer)
         self._presence = Presence()
         self._asker = Asker()
-        self._tally = _Tally()
+        self._tally = Tally()
         self._noted: set[str] = set()
         self._overflow_said = 0.0
         self._overflow_seen = 0
@@ -171,7 +156,7 @@ class Consumer:
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """
-        Give all leases back, leave the broker, handle what has already come, and end.
+        Give leases back, say what is confirmed, leave, handle what has already come, and end.
 
         :param timeout_s: for each of the two steps
         """
@@ -179,6 +164,8 @@ class Consumer:
             self._request(robot_id, Ask(leases=leases))
             for robot_id, leases in self._leases.give_back().items()
         ]
+        if self._confirmer is not None:
+            farewell += self._confirmer.last_words()
         # Without a connection nobody hears it, and the leases end by themselves.
         self._session.stop(timeout_s, farewell if self._session.connected else [])
         self._stopping.set()
@@ -220,6 +207,48 @@ class Consumer:
     def leases(self) -> tuple[LeaseState, ...]:
         """What has become of each lease that was not released."""
         return self._leases.states
+
+    def confirms(self, sample: Sample) -> bool:
+        """
+        Say whether a robot waits for a sample's confirmation.
+
+        :param sample: from the decoder
+        :returns: whether its stream names this consumer, or may do so as far as is known yet
+        """
+        return self._confirmer is not None and self._confirmer.confirmations.concerns(sample)
+
+    def confirm(
+        self, samples: Iterable[Identified], notes: Mapping[str, str] | None = None
+    ) -> None:
+        """
+        Confirm samples that are durable in the sink; the robots may then delete them.
+
+        They go into the ledger first, and to the robots within a second. May be called from any
+        thread. Those of streams that do not name this consumer are fine and say nothing.
+
+        :param samples: samples that were handed on, or their identities
+            (:class:`~ros_cloud_bridge.cloud.identity.SampleId`)
+        :param notes: texts of the sink's own, for the ledger in the same stroke
+        :raises LedgerError: when the ledger cannot be written; nothing is confirmed then
+        """
+        if self._confirmer is not None:
+            self._confirmer.confirmations.hold(samples, notes)
+
+    def decline(self, samples: Iterable[Identified]) -> None:
+        """
+        Say that samples did not get into the sink, so that they may be handed on again.
+
+        A sample on which the callback raises is declined as well.
+
+        :param samples: samples that were handed on, or their identities
+        """
+        if self._confirmer is not None:
+            self._confirmer.confirmations.decline(samples)
+
+    @property
+    def confirmed(self) -> int:
+        """How many samples have been confirmed since the start."""
+        return 0 if self._confirmer is None else self._confirmer.confirmations.confirmed
 
     @property
     def connected(self) -> bool:
@@ -277,6 +306,8 @@ class Consumer:
             if isinstance(event, Connected):
                 self._asker.reconnected()
                 self._leases.again()
+                if self._confirmer is not None:
+                    self._confirmer.confirmations.reconnected()
             if self._on_link is not None:
                 self._guarded(self._on_link, event)
             return
@@ -295,6 +326,9 @@ class Consumer:
         elif name is not None and name.kind == 'health' and event.payload:
             health = self._decoder.robots[name.robot_id].documents['health']
             self._leases.heard(name.robot_id, health, time.monotonic())
+        elif name is not None and name.kind == 'info' and event.payload and self._confirmer:
+            info = self._decoder.robots[name.robot_id].documents['info']
+            self._confirmer.confirmations.informed(name.robot_id, info)
         for sample in samples:
             self._hand_on(sample)
 
@@ -308,14 +342,19 @@ class Consumer:
             self._guarded(self._on_state, state)
 
     def _hand_on(self, sample: Sample) -> None:
+        if self._confirmer is not None and not self._confirmer.confirmations.take(sample):
+            return
         self._tally.samples += 1
-        self._guarded(self._on_sample, sample)
+        if not self._guarded(self._on_sample, sample):
+            self.decline((sample,))
 
-    def _guarded(self, callback: Callable[..., None], value: object) -> None:
+    def _guarded(self, callback: Callable[..., None], value: object) -> bool:
         try:
             callback(value)
         except Exception as error:  # the caller's code: not ours to end for
             self._note(f'callback {type(error).__name__}', error, trace=True)
+            return False
+        return True
 
     def _look_after(self, now: float) -> None:
         """Ask for what is missing, and say when messages were dropped."""
@@ -335,6 +374,16 @@ class Consumer:
         for robot_id in {**asks, **leases}:
             ask = replace(asks.get(robot_id, Ask()), leases=leases.get(robot_id, ()))
             self._ask(robot_id, ask)
+        if self._confirmer is not None:
+            self._confirm(self._confirmer, now)
+
+    def _confirm(self, confirmer: Confirmer, now: float) -> None:
+        for robot_id, outgoing in confirmer.due(self._presence, now):
+            try:
+                self._session.publish(outgoing)
+            except (SessionFull, ValueError) as error:
+                _log.debug('cannot confirm to %r now: %s', robot_id, error)
+                confirmer.confirmations.unsent(robot_id)
 
     def _uninformed(self) -> list[str]:
         robots = self._decoder.robots
@@ -390,6 +439,20 @@ def printable(text: str, limit: int = 400) -> str:
     """
     short = text if len(text) <= limit else text[: limit - 1] + '…'
     return ''.join(c if c.isprintable() else c.encode('unicode_escape').decode() for c in short)
+
+
+def _decoder(root: str, ordered: bool, confirmer: Confirmer | None) -> Decoder:
+    if confirmer is None:
+        return Decoder(root=root, ordered=ordered)
+    decoder = Decoder(
+        root=root,
+        ordered=ordered,
+        consumer=confirmer.name,
+        on_account=confirmer.account,
+        on_repeat=confirmer.repeated,
+    )
+    confirmer.attach(decoder)
+    return decoder
 
 
 def _kind_of(text: str) -> str:

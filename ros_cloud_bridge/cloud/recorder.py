@@ -19,12 +19,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 import itertools
 import json
+import os
 import re
 import threading
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from mcap.writer import CompressionType, Writer
 
+from ros_cloud_bridge.cloud.identity import SampleId
 from ros_cloud_bridge.cloud.losses import RouteLosses
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import UnknownSchema
@@ -71,6 +73,19 @@ class TopicTotals:
     without_schema: int = 0
 
 
+class Synced(NamedTuple):
+    """
+    What :meth:`Recorder.sync` has made durable.
+
+    ``samples`` are those written since the last call, ``size`` is the file's up to there, and
+    ``left_out`` are samples that will not be written.
+    """
+
+    samples: list[SampleId]
+    size: int
+    left_out: list[SampleId]
+
+
 @dataclass(slots=True)
 class _Channel:
     number: int
@@ -112,6 +127,8 @@ class Recorder:
         ``_2``, ``_3`` … behind it (each channel's metadata holds the ``robot_id`` as it is)
     :param is_latched: says whether a sample's topic is transient_local, for players to offer it so
     :param max_waiting_bytes: most bytes of samples that wait for their schema
+    :param confirms: remember which samples have been written, for :meth:`sync`, which has to be
+        called then
     """
 
     def __init__(
@@ -121,6 +138,7 @@ class Recorder:
         prefix: bool = False,
         is_latched: Callable[[Sample], bool] | None = None,
         max_waiting_bytes: int = _MAX_WAITING_BYTES,
+        confirms: bool = False,
     ) -> None:
         self._lock = threading.Lock()
         self._names = _Names(prefix)
@@ -134,6 +152,9 @@ class Recorder:
         self._unready: set[tuple[str, str, str, str]] = set()
         self._left_out: dict[tuple[str, str, str, str], int] = {}
         self._latched: set[tuple[str, str]] = set()
+        self._confirms = confirms
+        self._unsynced: list[SampleId] = []
+        self._declined: list[SampleId] = []
         self._stream = stream
         self._writer = Writer(stream, _CHUNK_BYTES, CompressionType.ZSTD)
         self._writer.start(profile='ros2', library=_LIBRARY)
@@ -164,6 +185,25 @@ class Recorder:
             if not self._closed:
                 self._retry()
                 self._writer.flush()
+
+    def sync(self) -> Synced:
+        """
+        Flush, and wait until the file is on the disk.
+
+        :returns: what is durable now
+        :raises OSError: when the file cannot be written; then nothing may be taken for durable any
+            more, for what a disk has failed to write once it may not try again
+        """
+        with self._lock:
+            if not self._closed:
+                self._retry()
+                self._writer.flush()
+            size = self._stream.tell()
+            written, self._unsynced = self._unsynced, []
+            declined, self._declined = self._declined, []
+        # Without the lock: what comes in meanwhile is written behind.
+        os.fsync(self._stream.fileno())
+        return Synced(written, size, declined)
 
     def close(self, losses: Iterable[RouteLosses] = ()) -> list[TopicTotals]:
         """
@@ -211,6 +251,8 @@ class Recorder:
         )
         channel.totals.samples += 1
         channel.totals.bytes += len(sample.cdr)
+        if self._confirms:
+            self._unsynced.append(SampleId.of(sample))
         return True
 
     def _make_channel(self, sample: Sample) -> _Channel:
@@ -259,6 +301,8 @@ class Recorder:
         self._waiting_bytes -= len(sample.cdr) + _WAITING_OVERHEAD
         key = _key(sample)
         self._left_out[key] = self._left_out.get(key, 0) + 1
+        if self._confirms:
+            self._declined.append(SampleId.of(sample))
 
     def _retry(self) -> None:
         self._unready.clear()

@@ -1,0 +1,246 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Give an MCAP file whose writer was killed the end that every reader wants."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+import io
+import os
+from pathlib import Path
+import struct
+from typing import Any, BinaryIO
+import zlib
+
+from mcap.data_stream import ReadDataStream, RecordBuilder
+from mcap.exceptions import McapError
+from mcap.opcode import Opcode
+from mcap.records import (
+    Channel,
+    Chunk,
+    ChunkIndex,
+    DataEnd,
+    Footer,
+    Message,
+    Metadata,
+    MetadataIndex,
+    Schema,
+    Statistics,
+    SummaryOffset,
+)
+from mcap.stream_reader import breakup_chunk
+
+from ros_cloud_bridge.errors import LocalFault
+
+_MAGIC = b'\x89MCAP0\r\n'
+_HEAD = struct.Struct('<BQ')
+_FOOTER_BYTES = _HEAD.size + 8 + 8 + 4
+_MAX_RECORD = 1024 * 1024 * 1024
+
+
+class MendError(LocalFault):
+    """A recording cannot be finished; it is as it was."""
+
+
+class _Part:
+    """A chunk and the indexes behind it; whole once each of its channels has one."""
+
+    def __init__(self, chunk: Any, offset: int, length: int) -> None:
+        self.chunk = chunk
+        self.offset = offset
+        self.length = length
+        self.records = breakup_chunk(chunk, validate_crc=True)
+        self.indexes: dict[int, int] = {}
+        self.index_length = 0
+        self._missing = {
+            record.channel_id for record in self.records if isinstance(record, Message)
+        }
+
+    def add_index(self, channel: int, offset: int, length: int) -> bool:
+        """Add an index; returns whether the part is whole now."""
+        self.indexes[channel] = offset
+        self.index_length += length
+        self._missing.discard(channel)
+        return not self._missing
+
+
+@dataclass(slots=True)
+class _Content:
+    """What a summary says, gathered from the records before it."""
+
+    schemas: dict[int, Any] = field(default_factory=dict)
+    channels: dict[int, Any] = field(default_factory=dict)
+    chunks: list[Any] = field(default_factory=list)
+    metadata: list[Any] = field(default_factory=list)
+    counts: Counter[int] = field(default_factory=Counter)
+    times: tuple[int, int] | None = None
+
+    def add(self, part: '_Part') -> None:
+        for record in part.records:
+            if isinstance(record, Schema):
+                self.schemas[record.id] = record
+            elif isinstance(record, Channel):
+                self.channels[record.id] = record
+            elif isinstance(record, Message):
+                self.counts[record.channel_id] += 1
+        start, end = part.chunk.message_start_time, part.chunk.message_end_time
+        before = self.times or (start, end)
+        self.times = (min(start, before[0]), max(end, before[1]))
+        self.chunks.append(
+            ChunkIndex(
+                chunk_length=part.length,
+                chunk_start_offset=part.offset,
+                compression=part.chunk.compression,
+                compressed_size=len(part.chunk.data),
+                message_end_time=end,
+                message_index_length=part.index_length,
+                message_index_offsets=part.indexes,
+                message_start_time=start,
+                uncompressed_size=part.chunk.uncompressed_size,
+            )
+        )
+
+    @property
+    def messages(self) -> int:
+        return sum(self.counts.values())
+
+    def summary(self) -> list[tuple[Opcode, list[Any]]]:
+        start, end = self.times or (0, 0)
+        statistics = Statistics(
+            attachment_count=0,
+            channel_count=len(self.channels),
+            channel_message_counts=dict(self.counts),
+            chunk_count=len(self.chunks),
+            message_count=self.messages,
+            message_end_time=end,
+            message_start_time=start,
+            metadata_count=len(self.metadata),
+            schema_count=len(self.schemas),
+        )
+        return [
+            (Opcode.SCHEMA, list(self.schemas.values())),
+            (Opcode.CHANNEL, list(self.channels.values())),
+            (Opcode.STATISTICS, [statistics]),
+            (Opcode.CHUNK_INDEX, self.chunks),
+            (Opcode.METADATA_INDEX, self.metadata),
+        ]
+
+
+def mend(path: Path, size: int | None = None) -> int | None:
+    """
+    Finish a recording in place, behind its last whole chunk.
+
+    :param path: a file of :class:`~ros_cloud_bridge.cloud.recorder.Recorder`
+    :param size: how much of it is to be kept; what is behind goes. Without, all that is whole
+    :returns: how many messages it holds; None when it had been finished before
+    :raises MendError: when it is no such file, is broken before ``size``, or cannot be written
+    """
+    try:
+        with path.open('r+b') as stream:
+            if _finished(stream):
+                return None
+            content, end = _scan(stream, size)
+            if size is not None and end != size:
+                raise MendError(f'{path}: is whole up to byte {end} only, of {size} confirmed')
+            if end == 0:
+                raise MendError(f'{path}: is no MCAP file')
+            _end(stream, content, end)
+            return content.messages
+    except OSError as error:
+        raise MendError(f'{path}: {error.strerror or error}') from error
+
+
+def _finished(stream: BinaryIO) -> bool:
+    length = stream.seek(0, os.SEEK_END)
+    if length < 2 * len(_MAGIC) + _FOOTER_BYTES:
+        return False
+    stream.seek(-len(_MAGIC) - _FOOTER_BYTES, os.SEEK_END)
+    tail = stream.read()
+    return tail.endswith(_MAGIC) and tail[0] == Opcode.FOOTER
+
+
+def _records(stream: BinaryIO, limit: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yield the whole records as (opcode, offset, content)."""
+    offset = stream.seek(len(_MAGIC))
+    while offset + _HEAD.size <= limit:
+        opcode, length = _HEAD.unpack(stream.read(_HEAD.size))
+        if length > min(_MAX_RECORD, limit - offset - _HEAD.size):
+            return
+        yield opcode, offset, stream.read(length)
+        offset += _HEAD.size + length
+
+
+def _scan(stream: BinaryIO, size: int | None) -> tuple[_Content, int]:
+    """Read what is whole; returns it and where it ends, 0 for what is no MCAP file."""
+    content = _Content()
+    limit = stream.seek(0, os.SEEK_END)
+    limit = limit if size is None else min(limit, size)
+    stream.seek(0)
+    if stream.read(len(_MAGIC)) != _MAGIC:
+        return content, 0
+    end = 0
+    part: _Part | None = None
+    for opcode, offset, body in _records(stream, limit):
+        length = _HEAD.size + len(body)
+        data = ReadDataStream(io.BytesIO(body))
+        if opcode == Opcode.CHUNK and part is None:
+            try:
+                part = _Part(Chunk.read(data), offset, length)
+            except (McapError, ValueError, struct.error):
+                break
+            continue
+        if opcode == Opcode.MESSAGE_INDEX and part is not None:
+            if not part.add_index(struct.unpack_from('<H', body)[0], offset, length):
+                continue
+            content.add(part)
+            part = None
+        elif part is not None or opcode not in (Opcode.HEADER, Opcode.METADATA):
+            break
+        elif opcode == Opcode.METADATA:
+            name = Metadata.read(data).name
+            content.metadata.append(MetadataIndex(offset=offset, length=length, name=name))
+        end = offset + length
+    return content, end
+
+
+def _end(stream: BinaryIO, content: _Content, end: int) -> None:
+    stream.truncate(end)
+    stream.seek(end)
+    builder = RecordBuilder()
+    DataEnd(0).write(builder)
+    start = end + builder.count
+    stream.write(builder.end())
+    summary, offsets = RecordBuilder(), []
+    for opcode, records in content.summary():
+        group = summary.count
+        for record in records:
+            record.write(summary)
+        length = summary.count - group
+        if length:
+            offsets.append(SummaryOffset(opcode, start + group, length))
+    offset_start = start + summary.count
+    for entry in offsets:
+        entry.write(summary)
+    text = summary.end()
+    head = _HEAD.pack(Opcode.FOOTER, 8 + 8 + 4) + struct.pack('<QQ', start, offset_start)
+    footer = RecordBuilder()
+    Footer(
+        summary_start=start,
+        summary_offset_start=offset_start,
+        summary_crc=zlib.crc32(head, zlib.crc32(text)),
+    ).write(footer)
+    stream.write(text + footer.end() + _MAGIC)
+    stream.flush()
+    os.fsync(stream.fileno())
