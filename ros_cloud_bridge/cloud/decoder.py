@@ -164,6 +164,7 @@ class Decoder:
         Sum up what was handed on of durable routes, for :meth:`restore` after a restart.
 
         Write it down once the samples that were handed on are: what it holds will not come again.
+        A route is known as durable once ``info``, backlog or an account has said so.
 
         :returns: one entry per robot, boot and durable route
         """

@@ -87,7 +87,7 @@ def load_seen(payload: bytes) -> list[Seen]:
         if document['version'] != _VERSION:
             raise ProtocolError(f'kept by another version than {_VERSION}')
         return [_entry(*fields) for fields in document['seen']]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise ProtocolError(f'not what a decoder kept: {error!r}') from error
 
 
