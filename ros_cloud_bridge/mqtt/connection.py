@@ -109,9 +109,8 @@ class Connection:
         code, server = self._connack
         if code != reasons.SUCCESS:
             return Ended(how=Ending.REFUSED, reason=reasons.describe(code), code=code)
-        if server.server_keep_alive_s is not None:
-            link.set_keepalive(server.server_keep_alive_s)
         self._limits = self._negotiate(server)
+        link.set_keepalive(self._limits.keepalive_s)
         self._aliases = TopicAliases(self._limits.topic_aliases)
         self._outstanding.set_limits(self._limits)
         return self._limits

@@ -52,6 +52,9 @@ from ros_cloud_bridge.mqtt.waker import Waker
 
 # How many packets one turn reads at most while TLS has more of them decrypted.
 MAX_READS_PER_TURN = 64
+# paho asks after a keepalive of silence and gives up after another one: with this share of it, a
+# connection that has gone silent is noticed within 1.5 keepalives, of which the answer has half.
+_PROBE_SHARE = 0.7
 
 _log = logging.getLogger(__name__)
 
@@ -243,11 +246,11 @@ class PahoLink:
 
     def set_keepalive(self, keepalive_s: int) -> None:
         """
-        Use the keepalive that the broker demands; paho 1.6 ignores it.
+        Probe the connection so that the broker never waits for longer than a keepalive.
 
-        :param keepalive_s: Server Keep Alive of the CONNACK
+        :param keepalive_s: that of CONNECT, or Server Keep Alive of CONNACK, which paho 1.6 ignores
         """
-        self._client._keepalive = keepalive_s
+        self._client._keepalive = keepalive_s * _PROBE_SHARE
 
     def disconnect(self) -> None:
         """Say DISCONNECT with reason 0x00, so that the broker drops the will; needs more turns."""
