@@ -155,6 +155,8 @@ class FaultProxy:
         self._pairs.add(pair)
         try:
             await pair.run(reader)
+        except asyncio.CancelledError:
+            pass  # we are closing, and the server of asyncio would print it
         finally:
             self._pairs.discard(pair)
             pair.reset()
