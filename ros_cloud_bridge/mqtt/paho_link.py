@@ -248,7 +248,7 @@ class PahoLink:
         """
         Probe the connection so that the broker never waits for longer than a keepalive.
 
-        :param keepalive_s: that of CONNECT, or Server Keep Alive of CONNACK, which paho 1.6 ignores
+        :param keepalive_s: ours, or Server Keep Alive of the CONNACK, which paho 1.6 ignores
         """
         self._client._keepalive = keepalive_s * _PROBE_SHARE
 
