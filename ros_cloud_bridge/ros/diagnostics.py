@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Tells link and streams on ``/diagnostics``."""
+"""Tells link, spool and streams on ``/diagnostics``."""
 
 from collections.abc import Callable
 import time

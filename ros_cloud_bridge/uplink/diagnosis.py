@@ -13,13 +13,13 @@
 # limitations under the License.
 
 """
-What link and streams are like, as the statuses of ROS diagnostics, from the document ``health``.
+What link, spool and streams are like, as statuses of ROS diagnostics, from ``health``.
 
 Nothing here knows ROS: levels and names are those of ``diagnostic_msgs/msg/DiagnosticStatus``, and
 names begin with the node's, as diagnostic_updater has them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -27,6 +27,8 @@ from typing import Any
 from ros_cloud_bridge.values import Drop
 
 _ERROR_AFTER_S = 10.0
+# A commit takes 50 ms; a disk that hangs says nothing of itself.
+_STALLED_AFTER_S = 5.0
 _AFTER_ACCEPTANCE = {reason.name.lower() for reason in Drop if reason.sequenced}
 # Of a stream's routes: summed up, and the largest.
 _SUMS = (
@@ -39,6 +41,15 @@ _SUMS = (
     'bytes_accepted',
     'wire_bytes',
 )
+# Of those that are durable, besides.
+_DURABLE_SUMS = ('committed', 'spooled', 'not_yet_committed')
+# What of a spool that does not take every commit becomes of durable samples.
+_FAULTS = {
+    'disk_full': 'disk full: durable streams make do with what fits',
+    'read_only': 'disk is read-only: durable samples are not committed',
+    'write_budget': "the day's writes are used up: durable samples are not committed",
+    'failed': 'failed: durable samples are not committed',
+}
 _STREAM_KEYS = ('priority', 'step', 'steps', 'now', 'max_hz', 'demand_hz')
 
 
@@ -73,6 +84,9 @@ class Diagnosis:
         self._boot = ''
         self._down_since: float | None = None
         self._dropped: dict[str, dict[str, int]] = {}
+        self._not_committed = 0
+        self._committed: int | None = None
+        self._committed_at = 0.0
 
     def of(self, document: Mapping[str, Any], now: float) -> list[Status]:
         """
@@ -80,15 +94,22 @@ class Diagnosis:
 
         :param document: ``health`` with all routes; what it lacks is not judged
         :param now: monotonic seconds
-        :returns: the link first, then each stream
+        :returns: the link first, then the spool if there is one, then each stream
         """
         if document.get('boot_id', '') != self._boot:
             self._boot = document.get('boot_id', '')
             self._dropped = {}
+            self._not_committed, self._committed = 0, None
         robot_id = str(document.get('robot_id', ''))
         streams = _streams(document)
         level, message = self._judge_link(document, streams, now)
         statuses = [self._status('link', robot_id, level, message, _link_values(document))]
+        spool = document.get('spool')
+        if spool:
+            routes = document.get('routes') or ()
+            level, message = self._judge_spool(spool, routes, now)
+            values = _spool_values(spool, routes)
+            statuses.append(self._status('spool', robot_id, level, message, values))
         for name, (stand, routes) in streams.items():
             dropped = _dropped(routes)
             level, message = self._judge_stream(name, stand, routes, dropped)
@@ -139,6 +160,40 @@ class Diagnosis:
         limit = link.get('limited_by')
         return Level.OK, f'connected, limited by {limit}' if limit else 'connected'
 
+    def _judge_spool(
+        self, spool: Mapping[str, Any], routes: Sequence[Mapping[str, Any]], now: float
+    ) -> tuple[Level, str]:
+        state = spool.get('state', '')
+        findings = []
+        if state not in ('', 'ok'):
+            level = Level.ERROR if state == 'failed' else Level.WARN
+            findings.append((level, _FAULTS.get(state, str(state))))
+        if stalled_s := self._stalled_s(routes, now):
+            findings.append((Level.WARN, f'nothing was committed for {stalled_s:.0f} s'))
+        lost = _not_committed(routes)
+        if lost > self._not_committed:
+            grown = lost - self._not_committed
+            findings.append((Level.WARN, f'not committed since the last report: {grown}'))
+        self._not_committed = lost
+        if spool.get('dead_letters'):
+            findings.append((Level.WARN, f'dead letters: {spool["dead_letters"]}'))
+        if spool.get('recovered'):
+            findings.append((Level.WARN, str(spool['recovered'])))
+        if findings:
+            return max(level for level, _ in findings), '; '.join(text for _, text in findings)
+        age_s = spool.get('oldest_age_s')
+        held = f'{spool.get("samples", 0)} samples spooled'
+        return Level.OK, held if age_s is None else f'{held}, the oldest for {age_s:.0f} s'
+
+    def _stalled_s(self, routes: Sequence[Mapping[str, Any]], now: float) -> float:
+        """Say for how long samples have waited and none was committed; 0 while it goes on."""
+        committed = sum(route.get('committed', 0) for route in routes)
+        waiting = any(route.get('not_yet_committed') for route in routes)
+        if not waiting or committed != self._committed:
+            self._committed, self._committed_at = committed, now
+        stalled_s = now - self._committed_at
+        return stalled_s if stalled_s > _STALLED_AFTER_S else 0.0
+
     def _judge_stream(
         self,
         name: str,
@@ -185,6 +240,22 @@ def _dropped(routes: list[Mapping[str, Any]]) -> dict[str, int]:
     return total
 
 
+def _not_committed(routes: Sequence[Mapping[str, Any]]) -> int:
+    return sum(route.get('dropped', {}).get('not_committed', 0) for route in routes)
+
+
+def _spool_values(
+    spool: Mapping[str, Any], routes: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    yield from _flat('', {key: value for key, value in spool.items() if key != 'streams'})
+    waiting = sum(route.get('not_yet_committed', 0) for route in routes)
+    yield 'not_yet_committed', _text(waiting)
+    yield 'not_committed', _text(_not_committed(routes))
+    for stream in spool.get('streams') or ():
+        rest = {key: value for key, value in stream.items() if key != 'stream'}
+        yield from _flat(f'stream.{stream.get("stream")}.', rest)
+
+
 def _link_values(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _flat('', document.get('link') or {})
     if 'uptime_s' in document:
@@ -206,6 +277,9 @@ def _stream_values(
     yield 'topics', _text(len(routes))
     for key in _SUMS:
         yield key, _text(sum(route.get(key, 0) for route in routes))
+    if any('committed' in route for route in routes):
+        for key in _DURABLE_SUMS:
+            yield key, _text(sum(route.get(key, 0) for route in routes))
     yield (
         'oldest_age_s',
         _text(max((route.get('oldest_age_s', 0.0) for route in routes), default=0)),

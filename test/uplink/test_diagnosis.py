@@ -184,3 +184,146 @@ def test_a_document_that_lacks_most_is_judged_all_the_same(diagnosis: Diagnosis)
     bare = {'routes': [{'route': 1, 'stream': 'pose'}], 'link': None, 'demand': None}
     statuses = diagnosis.of(bare, 1.0)
     assert [status.name for status in statuses] == ['uplink: link', 'uplink: stream pose']
+
+
+SPOOL = {
+    'state': 'ok',
+    'recovered': '',
+    'bytes': 81920,
+    'max_bytes': 1073741824,
+    'samples': 120,
+    'oldest_age_s': 61.5,
+    'written_bytes_today': 4096,
+    'dead_letters': 0,
+    'streams': [
+        {
+            'stream': 'events',
+            'samples': 120,
+            'bytes': 9000,
+            'oldest_age_s': 61.5,
+            'earlier_boots': 20,
+            'unconfirmed': 7,
+        }
+    ],
+}
+
+
+def durable(committed: int = 0, waiting: int = 0, lost: int = 0) -> list[dict[str, Any]]:
+    """Make two durable routes' entries; the second one's figures do not change."""
+    counts = {'committed': committed, 'spooled': 5, 'not_yet_committed': waiting}
+    steady = {'committed': 1, 'spooled': 2, 'not_yet_committed': 0}
+    return [
+        route('events', 1, dropped={'not_committed': lost} if lost else {}, **counts),
+        route('events', 2, **steady),
+    ]
+
+
+def spool_of(diagnosis: Diagnosis, now: float = 0.0, **keys: Any) -> Status:
+    """Judge a document with a spool."""
+    routes = keys.pop('routes', durable())
+    statuses = diagnosis.of(document(spool={**SPOOL, **keys}, routes=routes), now)
+    return named(statuses, 'uplink: spool')
+
+
+def test_a_spool_stands_behind_the_link_with_its_figures(diagnosis: Diagnosis) -> None:
+    routes = durable(committed=400, waiting=3, lost=9)
+    statuses = diagnosis.of(document(spool=SPOOL, routes=routes), 0.0)
+    assert [status.name for status in statuses][:2] == ['uplink: link', 'uplink: spool']
+    spool = spool_of(diagnosis, routes=routes)
+    assert (spool.level, spool.message) == (Level.OK, '120 samples spooled, the oldest for 62 s')
+    assert values_of(spool) == {
+        'state': 'ok',
+        'recovered': '',
+        'bytes': '81920',
+        'max_bytes': '1073741824',
+        'samples': '120',
+        'oldest_age_s': '61.5',
+        'written_bytes_today': '4096',
+        'dead_letters': '0',
+        'not_yet_committed': '3',
+        'not_committed': '9',
+        'stream.events.samples': '120',
+        'stream.events.bytes': '9000',
+        'stream.events.oldest_age_s': '61.5',
+        'stream.events.earlier_boots': '20',
+        'stream.events.unconfirmed': '7',
+    }
+    values = values_of(named(statuses, 'uplink: stream events'))
+    assert (values['committed'], values['spooled'], values['not_yet_committed']) == (
+        '401',
+        '7',
+        '3',
+    )
+
+
+def test_an_empty_spool_is_fine_and_none_is_not_told_of(diagnosis: Diagnosis) -> None:
+    spool = spool_of(diagnosis, samples=0, oldest_age_s=None)
+    assert (spool.level, spool.message) == (Level.OK, '0 samples spooled')
+    for keys in ({}, {'spool': None}):
+        statuses = diagnosis.of(document(**keys), 0.0)
+        assert [status.name for status in statuses] == ['uplink: link', 'uplink: stream pose']
+    assert 'committed' not in values_of(statuses[1])
+
+
+@pytest.mark.parametrize(
+    ('keys', 'level', 'message'),
+    [
+        (
+            {'state': 'disk_full'},
+            Level.WARN,
+            'disk full: durable streams make do with what fits',
+        ),
+        (
+            {'state': 'read_only'},
+            Level.WARN,
+            'disk is read-only: durable samples are not committed',
+        ),
+        (
+            {'state': 'write_budget'},
+            Level.WARN,
+            "the day's writes are used up: durable samples are not committed",
+        ),
+        ({'state': 'failed'}, Level.ERROR, 'failed: durable samples are not committed'),
+        ({'state': 'of a later version'}, Level.WARN, 'of a later version'),
+        ({'dead_letters': 3}, Level.WARN, 'dead letters: 3'),
+        ({'recovered': '2 rows damaged'}, Level.WARN, '2 rows damaged'),
+        (
+            {'state': 'failed', 'dead_letters': 3},
+            Level.ERROR,
+            'failed: durable samples are not committed; dead letters: 3',
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_spool(
+    diagnosis: Diagnosis, keys: dict[str, Any], level: Level, message: str
+) -> None:
+    spool = spool_of(diagnosis, **keys)
+    assert (spool.level, spool.message) == (level, message)
+
+
+def test_what_was_not_committed_counts_from_report_to_report(diagnosis: Diagnosis) -> None:
+    told = [spool_of(diagnosis, routes=durable(lost=lost)) for lost in (0, 4, 4, 9)]
+    assert [status.level for status in told] == [Level.OK, Level.WARN, Level.OK, Level.WARN]
+    assert told[1].message == 'not committed since the last report: 4'
+    assert told[3].message == 'not committed since the last report: 5'
+    # A new boot counts from nothing.
+    statuses = diagnosis.of(document(spool=SPOOL, routes=durable(lost=2), boot_id='b'), 9.0)
+    assert named(statuses, 'uplink: spool').message == 'not committed since the last report: 2'
+
+
+def test_a_disk_that_hangs_shows_by_what_waits(diagnosis: Diagnosis) -> None:
+    def message(now: float, committed: int, waiting: int) -> str:
+        spool = spool_of(diagnosis, now, routes=durable(committed, waiting))
+        assert (spool.level is Level.WARN) == ('nothing was committed' in spool.message)
+        return spool.message
+
+    # The first report stands for itself, however long the machine has been up.
+    assert message(1000.0, 10, 3) == '120 samples spooled, the oldest for 62 s'
+    assert 'nothing' not in message(1004.0, 10, 30)
+    assert message(1006.0, 10, 60) == 'nothing was committed for 6 s'
+    # It goes on, though something always waits for the next commit.
+    for second in range(7, 20):
+        assert 'nothing' not in message(1000.0 + second, 10 + second, 3)
+    # Nothing waits, so nothing has to be committed.
+    assert 'nothing' not in message(1100.0, 30, 0)
+    assert 'nothing' not in message(1101.0, 30, 1)
