@@ -116,7 +116,7 @@ class BacklogReader:
     def __init__(self, spool: Spool, wall_ns: Callable[[], int]) -> None:
         self._spool = spool
         self._wall_ns = wall_ns
-        self._progress: dict[int, _Progress] = {}
+        self._progress: dict[tuple[bytes, int], _Progress] = {}
         self._retries: dict[str, _Retry] = {}
         self._consumers: dict[str, _Consumer] = {}
         self._turns = FairShare()
@@ -166,11 +166,11 @@ class BacklogReader:
                 self._send_again(lane)
         self._consumers[consumer] = _Consumer(confirmation.instance, now)
         lanes = {(lane.boot, lane.route): lane for lane in own}
-        departures = []
+        departures: list[Departure] = []
         for held in confirmation.held:
-            lane = lanes.get((held.boot, held.route))
-            if lane is not None:
-                departures += self._confirmed(lane, held.ranges, now)
+            confirmed = lanes.get((held.boot, held.route))
+            if confirmed is not None:
+                departures += self._confirmed(confirmed, held.ranges, now)
         return departures
 
     def _confirmed(
@@ -461,7 +461,7 @@ class BacklogReader:
         progress = self._of(lane)
         if lane.closed and not lane.samples and progress.accounted and not self._spool.gaps(lane):
             self._spool.forget(lane)
-            self._progress.pop(lane.key, None)
+            self._progress.pop((lane.boot, lane.route), None)
 
     def _send_again(self, lane: Lane) -> None:
         progress = self._of(lane)
@@ -469,7 +469,7 @@ class BacklogReader:
         progress.accounted, progress.told_to = False, -1
 
     def _of(self, lane: Lane) -> _Progress:
-        return self._progress.setdefault(lane.key, _Progress())
+        return self._progress.setdefault((lane.boot, lane.route), _Progress())
 
 
 def _addressee(lane: Lane) -> str | None:

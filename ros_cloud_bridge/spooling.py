@@ -321,6 +321,9 @@ class Spooling:
                 entries = route.to_commit()
                 if entries:
                     work.commits.append((route, entries))
+        for route in self._routes.values():
+            # Without a connection nobody else looks after them.
+            route.expire(now)
         work.live_from = {number: route.live_from for number, route in self._routes.items()}
         if not self._ending:
             work.wish = self._wish(now)
@@ -358,7 +361,7 @@ class Spooling:
 
     def _follow(self, config: BridgeConfig) -> None:
         self._config = config
-        self._spool.configure(config.spool)
+        self._spool.set_config(config.spool)
         for stream in config.all_streams:
             if stream.keep is Keep.DURABLE:
                 self._spool.set_policy(stream.name, LanePolicy.of(stream))

@@ -135,7 +135,8 @@ class DurableRoute(Route):
 
         :param now: monotonic seconds
         """
-        while self._queue and now - self._queue[0].offered_at > FRESH_S:
+        fresh_s = min(FRESH_S, self._stream.ttl_s or FRESH_S)
+        while self._queue and now - self._queue[0].offered_at > fresh_s:
             if self._queue[0].sequence > self._decided:
                 break
             self._release(self._queue.popleft())
