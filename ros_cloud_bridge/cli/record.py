@@ -35,7 +35,10 @@ from ros_cloud_bridge.cli.consuming import (
 )
 from ros_cloud_bridge.cli.leasing import add_lease_arguments, Leasing
 from ros_cloud_bridge.cli.mqtt_options import add_mqtt_arguments, mqtt_config
+from ros_cloud_bridge.cli.record_confirming import add_confirm_arguments, Confirming
 from ros_cloud_bridge.cloud.consumer import Consumer, is_glob, printable
+from ros_cloud_bridge.cloud.ledger import LedgerError
+from ros_cloud_bridge.cloud.mending import mend, MendError
 from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.recorder import Recorder, TopicTotals
 from ros_cloud_bridge.cloud.sample import Sample
@@ -50,8 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     :param parser: the subcommand's parser
     """
-    parser.add_argument(
-        '-o', '--output', required=True, type=Path, metavar='FILE.mcap', help='file to write'
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('-o', '--output', type=Path, metavar='FILE.mcap', help='file to write')
+    what.add_argument(
+        '--repair',
+        type=Path,
+        metavar='FILE.mcap',
+        help='give the file of a recorder that was killed its end, in place, and record nothing',
     )
     parser.add_argument('--force', action='store_true', help='replace the file if it exists')
     add_selection_arguments(parser)
@@ -63,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'prefix is taken already gets _2, _3, … behind it',
     )
     add_lease_arguments(parser)
+    add_confirm_arguments(parser)
     add_mqtt_arguments(parser)
 
 
@@ -75,14 +84,17 @@ def run(args: argparse.Namespace) -> int:
         connected
     :raises ConfigError: when an argument cannot be used
     """
+    if args.repair is not None:
+        return _repair(args.repair)
     config = mqtt_config(args)
     wanted = topic_filter(args)
     link = LinkReporter(config)
     leasing = Leasing(args)
     log_to_stderr()
+    confirming = Confirming(args) if args.confirm else None
     # From before the file exists on: whoever stops us gets a finished one.
     with stop_on_signals() as stop:
-        writing = _Writing(wanted, args.count, stop, leasing)
+        writing = _Writing(wanted, args.count, stop, leasing, confirming)
         consumer = Consumer(
             config,
             writing.sample,
@@ -91,26 +103,38 @@ def run(args: argparse.Namespace) -> int:
             name=args.name,
             on_state=writing.state,
             on_link=link,
+            confirms=args.confirm,
+            ledger=confirming.ledger if confirming is not None else None,
         )
+        if confirming is not None:
+            confirming.mend()
         with writing, _create(args) as stream:
             recorder = Recorder(
-                stream, prefix=_prefixed(args), is_latched=partial(_is_latched, consumer)
+                stream,
+                prefix=_prefixed(args),
+                is_latched=partial(_is_latched, consumer),
+                confirms=args.confirm,
             )
-            writing.recorder = recorder
             leasing.begin(consumer)
+            writing.begin(consumer, recorder)
             with consumer:
                 wait(stop, args.seconds, writing.each_turn)
+                writing.finish()
             recorder.close(consumer.decoder.losses())
+            writing.end()
     _print_table(recorder.close())
     report_losses(consumer, wanted)
+    if confirming is not None:
+        confirming.report(consumer.decoder.losses(), writing.historical)
+        confirming.ledger.close()
     if writing.failed is not None:
-        say(f'{args.output}: {writing.failed.strerror or writing.failed}')
+        say(f'{args.output}: {_reason(writing.failed)}')
         return 1
     return link.exit_status()
 
 
 class _Writing:
-    """Hands samples to the recorder; as a context manager it keeps the file's first error."""
+    """Hands samples to the recorder; as a context manager it keeps the first error of the disk."""
 
     def __init__(
         self,
@@ -118,35 +142,61 @@ class _Writing:
         count: int | None,
         stop: threading.Event,
         leasing: Leasing,
+        confirming: Confirming | None,
     ) -> None:
-        self.recorder: Recorder | None = None
+        self._consumer: Consumer | None = None
+        self._recorder: Recorder | None = None
         self._wanted = wanted
         self._left = count
         self._stop = stop
         self._leasing = leasing
+        self._confirming = confirming
         self._next_flush = time.monotonic() + _FLUSH_S
-        self.failed: OSError | None = None
+        self.failed: OSError | LedgerError | None = None
+        self.historical = 0
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if not isinstance(error, OSError):
+        if not isinstance(error, (OSError, LedgerError)):
             return False
         self.failed = self.failed or error
         self._stop.set()
         return True
 
+    def begin(self, consumer: Consumer, recorder: Recorder) -> None:
+        self._consumer, self._recorder = consumer, recorder
+        if self._confirming is not None:
+            self._confirming.begin(consumer, recorder)
+
     def sample(self, sample: Sample) -> None:
         # After --seconds, a signal or --count, what has come in meanwhile counts no more.
-        if self._stop.is_set() or self.recorder is None or not self._wanted(sample.topic):
+        if self._stop.is_set() or self._recorder is None or self._consumer is None:
+            return
+        # A robot would keep for ever what it waits to have confirmed.
+        if not self._wanted(sample.topic) and not self._consumer.confirms(sample):
             return
         with self:
-            self.recorder.add(sample)
+            self._recorder.add(sample)
+            self.historical += sample.historical
         if self._left is not None:
             self._left -= 1
             if self._left == 0:
                 self._stop.set()
+
+    def finish(self) -> None:
+        """Confirm the last ones while there is a connection."""
+        # What comes from here on is not recorded, and comes again.
+        self._stop.set()
+        if self._confirming is not None and self.failed is None:
+            with self:
+                self._confirming.commit()
+
+    def end(self) -> None:
+        """Note that the file is finished."""
+        if self._confirming is not None and self.failed is None:
+            self._confirming.end()
 
     def state(self, state: RobotState) -> None:
         self._leasing.state(state)
@@ -155,10 +205,29 @@ class _Writing:
     def each_turn(self) -> None:
         self._leasing.tell()
         now = time.monotonic()
-        if now >= self._next_flush and self.recorder is not None:
-            self._next_flush = now + _FLUSH_S
-            with self:
-                self.recorder.flush()
+        if now < self._next_flush or self._recorder is None or self.failed is not None:
+            return
+        self._next_flush = now + _FLUSH_S
+        with self:
+            if self._confirming is not None:
+                self._confirming.commit()
+            else:
+                self._recorder.flush()
+
+
+def _repair(path: Path) -> int:
+    try:
+        messages = mend(path)
+    except MendError as error:
+        say(str(error))
+        return 1
+    said = 'was finished already' if messages is None else f'finished, with {messages} samples'
+    say(f'{path}: {said}')
+    return 0
+
+
+def _reason(error: OSError | LedgerError) -> str:
+    return getattr(error, 'strerror', None) or str(error)
 
 
 def _prefixed(args: argparse.Namespace) -> bool:

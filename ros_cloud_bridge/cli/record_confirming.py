@@ -1,0 +1,163 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""``record --confirm``: samples are confirmed once the file that holds them is on the disk."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from ros_cloud_bridge.cli.consuming import say
+from ros_cloud_bridge.cloud.checks import check_name
+from ros_cloud_bridge.cloud.consumer import Consumer, printable
+from ros_cloud_bridge.cloud.ledger import Ledger
+from ros_cloud_bridge.cloud.losses import RouteLosses
+from ros_cloud_bridge.cloud.mending import mend, MendError
+from ros_cloud_bridge.cloud.recorder import Recorder
+from ros_cloud_bridge.errors import ConfigError
+
+_NOTE = 'recording'
+_MOST_TOLD = 20
+
+
+def add_confirm_arguments(parser: argparse.ArgumentParser) -> None:
+    """
+    Add whether to confirm, and where is noted what was.
+
+    :param parser: the subcommand's parser
+    """
+    parser.add_argument(
+        '--confirm',
+        action='store_true',
+        help='confirm the samples of durable streams whose confirm_by is --name, once they are on '
+        'the disk; robots keep them until then. All topics of such streams are recorded, whatever '
+        '--topic says',
+    )
+    parser.add_argument(
+        '--ledger',
+        type=Path,
+        metavar='FILE',
+        help='where --confirm notes what is confirmed (FILE.mcap.ledger); recordings that follow '
+        'each other under one name share it, so that nothing is recorded twice',
+    )
+
+
+class Confirming:
+    """
+    Confirms what a recorder has made durable.
+
+    :param args: parsed arguments
+    :raises ConfigError: when they do not go together
+    :raises LedgerError: when the ledger cannot be used
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        if not args.name:
+            raise ConfigError('name', 'is needed for --confirm: the streams name it in confirm_by')
+        check_name(args.name)
+        self._path: Path = args.output.absolute()
+        path = args.ledger or args.output.with_name(f'{args.output.name}.ledger')
+        self.ledger = Ledger(path, args.name)
+        if self.ledger.recovered:
+            say(self.ledger.recovered)
+        self._consumer: Consumer | None = None
+        self._recorder: Recorder | None = None
+
+    def mend(self) -> None:
+        """Finish the file of a recorder that was killed: what it had not confirmed comes again."""
+        note = self.ledger.note(_NOTE)
+        if not note:
+            return
+        try:
+            known = json.loads(note)
+            path, size = Path(known['path']), int(known['size'])
+        except (ValueError, TypeError, KeyError):
+            say(f'{self.ledger.path}: its note of the last recording cannot be read')
+            return
+        try:
+            messages = mend(path, size)
+        except MendError as error:
+            say(f'{error}: the recording before this one is not finished')
+            return
+        if messages is not None:
+            say(f'{path}: finished, with {messages} samples; its recorder had not come to that')
+
+    def begin(self, consumer: Consumer, recorder: Recorder) -> None:
+        """
+        Note which file is being written, before anything in it is confirmed.
+
+        :param consumer: not started yet
+        :param recorder: nothing recorded yet
+        :raises OSError: when the file cannot be written
+        :raises LedgerError: when the ledger cannot be written
+        """
+        self._consumer, self._recorder = consumer, recorder
+        _sync_directory(self._path.parent)
+        self.commit()
+
+    def commit(self) -> None:
+        """
+        Make durable what has been recorded, then confirm it.
+
+        :raises OSError: when the file cannot be written
+        :raises LedgerError: when the ledger cannot be written
+        """
+        assert self._consumer is not None and self._recorder is not None
+        synced = self._recorder.sync()
+        note = json.dumps({'path': str(self._path), 'size': synced.size})
+        self._consumer.confirm(synced.samples, {_NOTE: note})
+        self._consumer.decline(synced.left_out)
+
+    def end(self) -> None:
+        """
+        Note that the file is finished.
+
+        :raises OSError: when it cannot be written to the disk
+        :raises LedgerError: when the ledger cannot be written
+        """
+        assert self._recorder is not None
+        self._recorder.sync()
+        self.ledger.commit((), {_NOTE: ''})
+
+    def report(self, losses: list[RouteLosses], historical: int) -> None:
+        """
+        Say what was confirmed, and of which routes everything is there.
+
+        :param losses: of all routes
+        :param historical: recorded samples that came as backlog
+        """
+        assert self._consumer is not None
+        durable = [entry for entry in losses if entry.durable]
+        lacking = [entry for entry in durable if not entry.complete]
+        say(
+            f'{self._consumer.confirmed} samples confirmed; {historical} recorded samples were '
+            f'historical; {len(durable) - len(lacking)} durable routes complete, '
+            f'{len(lacking)} not'
+        )
+        for entry in lacking[:_MOST_TOLD]:
+            where = f'{entry.robot_id} {entry.topic} (boot {entry.boot_id})'
+            lack = f'{entry.outstanding} of {entry.committed} committed samples have not come'
+            if entry.committed is None:
+                lack = 'the robot has not said how many samples there are'
+            say(printable(f'{where}: {lack}'))
+
+
+def _sync_directory(path: Path) -> None:
+    # Else a power cut could leave a confirmed sample in a file without a name.
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
