@@ -57,9 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     :param parser: the subcommand's parser
     """
     parser.description = (
-        'Show links, streams, rates, ages and drops of robots, live; q or Ctrl-C ends. Rates and '
-        'ages are those of what arrives here, over the last 10 s; all else is what robots say in '
-        "'health', every health_period_s of theirs."
+        'Show links, streams, rates, ages, drops and backlogs of robots, live; q or Ctrl-C ends. '
+        'Rates and ages are those of what arrives here, over the last 10 s; all else is what '
+        "robots say in 'health', every health_period_s of theirs."
     )
     parser.add_argument(
         '--robot', default='*', metavar='GLOB', help='robot id or glob over robot ids (all)'
@@ -303,6 +303,9 @@ def _document(view: RobotView) -> dict[str, Any]:
     for stream, shown in zip(view.streams, document['streams'], strict=True):
         for route, entry in zip(stream.routes, shown['routes'], strict=True):
             entry['clock_differs'] = route.clock_differs
+    if view.spool is not None:
+        for backlog, entry in zip(view.spool.streams, document['spool']['streams'], strict=True):
+            entry['closes_in_s'] = backlog.closes_in_s
     return document
 
 

@@ -23,12 +23,15 @@ from rich.table import Table
 from rich.text import Text
 
 from ros_cloud_bridge.cli.top_units import amount, byte_count, rate, seconds
+from ros_cloud_bridge.cloud.backlogs import BacklogView
 from ros_cloud_bridge.cloud.consumer import printable
 from ros_cloud_bridge.cloud.overview import AFTER_ACCEPTANCE, RobotView, RouteView, StreamView
 
 _BAD = 5
 _SHOWN_ENTRIES = 3
 _SHOWN_REASONS = 6
+# Of backlogs, where there is room, and where there is little.
+_SHOWN_BACKLOGS = (8, 3)
 _HOLE = '-'
 
 
@@ -73,7 +76,10 @@ def robot_detail(
     :param streams: how many streams at most; None for all
     :returns: a renderable
     """
-    lines = [_presence(view), *_link(view), *_budget(view), *_wishes(view)]
+    lines = [_presence(view), *_link(view), *_budget(view), *_spool(view), *_wishes(view)]
+    backlogs = [_backlog(stream) for stream in view.spool.streams] if view.spool else []
+    shown = _SHOWN_BACKLOGS[0 if topics else 1]
+    lines += _entries('backlog', (text for text in backlogs if text), shown)
     lines += _entries('not bridged', (f'{key}: {text}' for key, text in view.problems.items()))
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, expand=True)
     table.add_column('stream / topic', ratio=6, overflow='fold')
@@ -193,6 +199,60 @@ def _budget(view: RobotView) -> list[Text]:
     return [_labelled('budget', text, 'red' if view.link.exhausted else '')]
 
 
+def _spool(view: RobotView) -> list[Text]:
+    spool = view.spool
+    if spool is None or not (spool.state or spool.figures):
+        return []
+    figures = spool.figures
+    parts = [] if spool.state in ('', 'ok') else [_clean(spool.state, 40)]
+    if 'samples' in figures:
+        parts.append(f'{amount(figures["samples"])} samples')
+    if 'bytes' in figures:
+        bound = f' of {byte_count(figures["max_bytes"])}' if 'max_bytes' in figures else ''
+        parts.append(f'{byte_count(figures["bytes"])}{bound} on disk')
+    if 'oldest_age_s' in figures:
+        parts.append(f'oldest {seconds(figures["oldest_age_s"])}')
+    parts += _change(spool.samples_per_s)
+    unconfirmed = sum(stream.unconfirmed for stream in spool.streams)
+    if unconfirmed:
+        parts.append(f'unconfirmed {amount(unconfirmed)}')
+    if figures.get('dead_letters'):
+        parts.append(f'dead letters {amount(figures["dead_letters"])}')
+    if 'written_bytes_today' in figures:
+        parts.append(f'written today {byte_count(figures["written_bytes_today"])}')
+    return [_labelled('spool', ', '.join(parts), '' if spool.state in ('', 'ok') else 'red')]
+
+
+def _backlog(stream: BacklogView) -> str:
+    """Word what of a stream waits on the robot's disk and what of it comes in; '' for nothing."""
+    coming = stream.arriving is not None and stream.arriving.hz > 0.0
+    if not stream.samples and not coming:
+        return ''
+    text = f'{_clean(stream.stream, 64)} {amount(stream.samples)}'
+    if stream.samples:
+        text += f' samples ({byte_count(stream.bytes)}), oldest {seconds(stream.oldest_age_s)}'
+    parts = [text]
+    if stream.earlier_boots:
+        parts.append(f'of earlier boots {amount(stream.earlier_boots)}')
+    if stream.unconfirmed:
+        parts.append(f'unconfirmed {amount(stream.unconfirmed)}')
+    parts += _change(stream.samples_per_s)
+    if coming and stream.arriving is not None:
+        age_s = stream.arriving.age_p50_s
+        aged = '' if age_s is None or age_s < 0.0 else f' of {seconds(age_s)} ago'
+        parts.append(f'arriving {rate(stream.arriving.hz)}/s{aged}')
+    if stream.samples and stream.closes_in_s is not None:
+        parts.append(f'gap closes in {seconds(stream.closes_in_s)}')
+    return ', '.join(parts)
+
+
+def _change(samples_per_s: float | None) -> list[str]:
+    if not samples_per_s:
+        return []
+    word = 'growing' if samples_per_s > 0.0 else 'shrinking'
+    return [f'{word} by {rate(abs(samples_per_s))}/s']
+
+
 def _wishes(view: RobotView) -> list[Text]:
     leases = (
         f'{lease.stream} {_leased(lease.hz)} for {lease.consumer}, ends in '
@@ -208,11 +268,11 @@ def _leased(hz: float | None) -> str:
     return 'at full rate' if hz == 0.0 else f'{_HOLE if hz is None else rate(hz)} Hz'
 
 
-def _entries(label: str, entries: Iterable[str]) -> list[Text]:
+def _entries(label: str, entries: Iterable[str], most: int = _SHOWN_ENTRIES) -> list[Text]:
     texts = list(entries)
-    shown = [_labelled(label, _clean(text, 160)) for text in texts[:_SHOWN_ENTRIES]]
-    if len(texts) > _SHOWN_ENTRIES:
-        shown.append(_labelled(label, f'... and {len(texts) - _SHOWN_ENTRIES} more', 'dim'))
+    shown = [_labelled(label, _clean(text, 240)) for text in texts[:most]]
+    if len(texts) > most:
+        shown.append(_labelled(label, f'... and {len(texts) - most} more', 'dim'))
     return shown
 
 

@@ -17,7 +17,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ros_cloud_bridge.cloud.health import Health, RouteFigures
+from ros_cloud_bridge.cloud.health import Health, RouteFigures, Spool
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.cloud.traffic import Traffic
 
@@ -39,6 +39,16 @@ class _Difference:
         return now - self.told_s <= max(_STALE_S, 3.0 * self.span_s)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trend:
+    """How many samples were spooled at the last telling, and how fast that changed before it."""
+
+    samples: Mapping[str | None, float]
+    per_s: Mapping[str | None, float]
+    at_s: float
+    fresh_until_s: float
+
+
 class BootFigures:
     """
     What is known of one boot.
@@ -56,6 +66,7 @@ class BootFigures:
         self._names: dict[int, tuple[str, str]] = {}
         self._told_s: dict[int, float] = {}
         self._differences: dict[int, _Difference] = {}
+        self._trend: _Trend | None = None
 
     def add_health(self, health: Health, now: float) -> None:
         """
@@ -69,6 +80,8 @@ class BootFigures:
         self.health, self.health_s = health, now
         # The robot's own time: what lies between two arrivals says more of the link.
         at_s = now if health.uptime_s is None else health.uptime_s
+        if health.spool is not None:
+            self._follow(health.spool, at_s, now)
         for route in health.routes:
             if self._note(route.route, route.stream, route.topic):
                 self._tell(route, at_s, now)
@@ -138,6 +151,40 @@ class BootFigures:
             for reason, count in pair.after.dropped.items()
             if count > pair.before.dropped.get(reason, 0)
         }
+
+    def backlog_per_s(self, stream: str | None, now: float) -> float | None:
+        """
+        Say how fast a backlog grows.
+
+        :param stream: its name; None for all of the spool
+        :param now: monotonic seconds
+        :returns: samples a second, negative where it shrinks; None unless told twice, and lately
+        """
+        if self._trend is None or now > self._trend.fresh_until_s:
+            return None
+        return self._trend.per_s.get(stream)
+
+    def _follow(self, spool: Spool, at_s: float, now: float) -> None:
+        samples: dict[str | None, float] = {
+            stream.name: float(stream.samples) for stream in spool.streams
+        }
+        if 'samples' in spool.figures:
+            samples[None] = spool.figures['samples']
+        per_s: dict[str | None, float] = {}
+        fresh_until_s = now
+        before = self._trend
+        if before is not None:
+            span_s = at_s - before.at_s
+            # A document that comes twice, or late, says nothing new.
+            if span_s <= 0.0:
+                return
+            fresh_until_s += max(_STALE_S, 3.0 * span_s)
+            per_s = {
+                name: (count - before.samples[name]) / span_s
+                for name, count in samples.items()
+                if name in before.samples
+            }
+        self._trend = _Trend(samples=samples, per_s=per_s, at_s=at_s, fresh_until_s=fresh_until_s)
 
     def _note(self, route: int, stream: str, topic: str) -> bool:
         if route not in self._names and len(self._names) >= _MAX_ROUTES:

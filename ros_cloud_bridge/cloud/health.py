@@ -31,6 +31,14 @@ _MAX_STREAMS = 1024
 _MAX_ENTRIES = 256
 _MAX_REASONS = 64
 _BUDGET_KEYS = ('limit_bytes', 'used_bytes', 'left_bytes', 'rate_bytes_per_s', 'resets_in_s')
+_SPOOL_KEYS = (
+    'bytes',
+    'max_bytes',
+    'samples',
+    'oldest_age_s',
+    'written_bytes_today',
+    'dead_letters',
+)
 _TCP_KEYS = ('rtt_s', 'not_sent_bytes', 'retransmitted_segments', 'max_segment_bytes')
 _LINK_KEYS = (
     'in_flight',
@@ -88,6 +96,33 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpooledStream:
+    """
+    What of a durable stream is on the robot's disk.
+
+    ``unconfirmed`` samples have been sent and wait for who is to confirm them; ``earlier_boots``
+    says how many are from before the bridge's last start.
+    """
+
+    name: str
+    samples: int = 0
+    bytes: float = 0.0
+    oldest_age_s: float | None = None
+    earlier_boots: int = 0
+    unconfirmed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spool:
+    """The robot's spool; ``figures`` holds numbers that the document has, by its own names."""
+
+    state: str = ''
+    recovered: str = ''
+    figures: Mapping[str, float] = field(default_factory=dict)
+    streams: tuple[SpooledStream, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteFigures:
     """Figures of one route since boot, by the document's own names; ``dropped`` by reason."""
 
@@ -100,7 +135,11 @@ class RouteFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """What could be read of one document; ``routes`` may be but some of ``routes_total``."""
+    """
+    What could be read of one document.
+
+    ``routes`` may be but some of ``routes_total``; ``spool`` is None where there is none.
+    """
 
     boot_id: str
     uptime_s: float | None = None
@@ -111,6 +150,7 @@ class Health:
     routes: tuple[RouteFigures, ...] = ()
     routes_total: int | None = None
     problems: Mapping[str, str] = field(default_factory=dict)
+    spool: Spool | None = None
 
 
 def read_health(document: Mapping[str, Any]) -> Health:
@@ -131,6 +171,7 @@ def read_health(document: Mapping[str, Any]) -> Health:
         routes=tuple(_routes(document.get('routes'))),
         routes_total=_count(document.get('routes_total')),
         problems=_texts(document.get('problems')),
+        spool=_spool(_map(document.get('spool'))),
     )
 
 
@@ -172,6 +213,31 @@ def _leases(entries: object) -> Iterator[Lease]:
                 consumer=consumer,
                 hz=_amount(entry.get('hz')),
                 ends_in_s=_amount(entry.get('ends_in_s')),
+            )
+
+
+def _spool(spool: Mapping[str, Any]) -> Spool | None:
+    if not spool:
+        return None
+    return Spool(
+        state=_text(spool.get('state')),
+        recovered=_text(spool.get('recovered')),
+        figures=_figures(spool, _SPOOL_KEYS),
+        streams=tuple(_spooled(spool.get('streams'))),
+    )
+
+
+def _spooled(entries: object) -> Iterator[SpooledStream]:
+    for entry in _maps(entries, _MAX_STREAMS):
+        name = _text(entry.get('stream'))
+        if name:
+            yield SpooledStream(
+                name=name,
+                samples=_count(entry.get('samples')) or 0,
+                bytes=_amount(entry.get('bytes')) or 0.0,
+                oldest_age_s=_amount(entry.get('oldest_age_s')),
+                earlier_boots=_count(entry.get('earlier_boots')) or 0,
+                unconfirmed=_count(entry.get('unconfirmed')) or 0,
             )
 
 

@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ros_cloud_bridge.cloud.backlogs import spool_troubles, spool_view, SpoolView
 from ros_cloud_bridge.cloud.boot_figures import BootFigures
 from ros_cloud_bridge.cloud.health import Lease, Link, read_health, RouteFigures
 from ros_cloud_bridge.cloud.presence import RobotState
@@ -33,6 +34,7 @@ from ros_cloud_bridge.values import Drop
 _MAX_ROBOTS = 4096
 # Beyond it health is called silent; it comes every ten seconds unless configured otherwise.
 _SILENT_S = 45.0
+_MAX_STREAMS = 1024
 AFTER_ACCEPTANCE = frozenset(reason.name.lower() for reason in Drop if reason.sequenced)
 
 
@@ -94,8 +96,8 @@ class RobotView:
     One robot.
 
     ``online`` is None when it has not said; ``since_s`` is None when that was before we came.
-    ``health_age_s`` is None before the first ``health``. ``troubles`` are in words, the worst
-    first, and ``severity`` sorts robots: 0 is fine.
+    ``health_age_s`` is None before the first ``health``. ``spool`` is None when nothing is known
+    of one. ``troubles`` are in words, the worst first, and ``severity`` sorts robots: 0 is fine.
     """
 
     robot_id: str
@@ -112,6 +114,7 @@ class RobotView:
     leases: tuple[Lease, ...]
     refused: Mapping[str, str]
     problems: Mapping[str, str]
+    spool: SpoolView | None
     troubles: tuple[str, ...]
     severity: int
 
@@ -138,13 +141,18 @@ class Overview:
         robot = self._robot(sample.robot_id, now)
         if robot is None:
             return
-        boot = robot.boot_of_sample(sample.boot_id)
-        # What stood at the broker, or on the robot's disk, tells nothing of the link.
-        if boot is not None and not sample.latched and not sample.historical:
-            traffic = boot.traffic(sample, robot.since_s, self._window_s)
-            if traffic is not None:
-                age_s = (wall_ns - sample.receive_time_ns) / 1e9
-                traffic.add(age_s, len(sample.cdr), now)
+        traffic: Traffic | None = None
+        if sample.historical:
+            # It may be of an earlier boot, and tells nothing of the present one's link.
+            traffic = robot.backlog(sample.stream, self._window_s)
+        else:
+            boot = robot.boot_of_sample(sample.boot_id)
+            # What stood at the broker tells nothing of the link either.
+            if boot is not None and not sample.latched:
+                traffic = boot.traffic(sample, robot.since_s, self._window_s)
+        if traffic is not None:
+            age_s = (wall_ns - sample.receive_time_ns) / 1e9
+            traffic.add(age_s, len(sample.cdr), now)
 
     def add_state(self, state: RobotState, now: float) -> None:
         """
@@ -197,6 +205,15 @@ class _Robot:
         self._boot: BootFigures | None = None
         self._told = False
         self._restarts = 0
+        self._backlogs: dict[str, Traffic] = {}
+
+    def backlog(self, stream: str, window_s: float) -> Traffic | None:
+        """Give where a stream's backlog is counted, or None when there are too many streams."""
+        if stream not in self._backlogs:
+            if len(self._backlogs) >= _MAX_STREAMS:
+                return None
+            self._backlogs[stream] = Traffic(self.since_s, window_s)
+        return self._backlogs[stream]
 
     def tell_boot(self, boot_id: str) -> BootFigures:
         """Give the figures of the boot that the robot itself has named; a new one starts anew."""
@@ -240,6 +257,7 @@ class _Robot:
             leases=health.leases,
             refused=health.refused,
             problems=health.problems,
+            spool=spool_view(boot, self._backlogs, now),
             troubles=tuple(text for _, text in troubles),
             severity=max((severity for severity, _ in troubles), default=0),
         )
@@ -318,6 +336,7 @@ def _troubles(
         found.append((4, f'limited by {link.limited_by}'))
     if boot.health.problems:
         found.append((3, f'topics not bridged: {len(boot.health.problems)}'))
+    found += spool_troubles(boot.health.spool)
     ahead_s = max((route.ahead_s for stream in streams for route in stream.routes), default=0.0)
     if ahead_s > 0.0:
         found.append((2, f'its clock is ahead of ours by {ahead_s:.3g} s or more'))

@@ -139,6 +139,75 @@ def test_one_robot_at_eighty_columns() -> None:
     assert [line for line in lines if line.startswith('pose /odom')]
 
 
+def spooled(name: str, samples: int, **keys: Any) -> dict[str, Any]:
+    """Make a stream's entry of a spool."""
+    figures = {'stream': name, 'samples': samples, 'bytes': 100 * samples, 'oldest_age_s': 7200.0}
+    return {**figures, 'earlier_boots': 0, 'unconfirmed': 0, **keys}
+
+
+def spool(samples: int, *streams: dict[str, Any], **keys: Any) -> dict[str, Any]:
+    """Make a health document's spool."""
+    return {
+        'state': 'ok',
+        'recovered': '',
+        'bytes': 3_100_000,
+        'max_bytes': 1e9,
+        'samples': samples,
+        'oldest_age_s': 7200.0,
+        'written_bytes_today': 12_000_000,
+        'dead_letters': 0,
+        'streams': list(streams),
+        **keys,
+    }
+
+
+def backlog_view(*spools: dict[str, Any]) -> RobotView:
+    """Make a robot whose spool has been told of every ten seconds."""
+    overview = Overview()
+    for turn, told in enumerate(spools):
+        told_s = 10.0 * turn
+        overview.add_health('amr-07', document(uptime_s=told_s, spool=told), told_s)
+    return overview.robots(10.0 * len(spools) - 9.0)[0]
+
+
+def test_a_spool_and_its_backlogs_have_lines_of_their_own() -> None:
+    before = spool(13_000, spooled('events', 12_700), spooled('log', 300))
+    events = spooled('events', 12_100, earlier_boots=11_000, unconfirmed=64)
+    now = spool(12_400, events, spooled('log', 300), spooled('idle', 0), dead_letters=2)
+    lines = drawn([backlog_view(before, now)], width=200)
+    assert (
+        'spool 12.4k samples, 3.1 MB of 1.0 GB on disk, oldest 2 h, shrinking by 60.0/s, '
+        'unconfirmed 64, dead letters 2, written today 12.0 MB'
+    ) in lines
+    assert [line for line in lines if line.startswith('backlog ')] == [
+        'backlog events 12.1k samples (1.2 MB), oldest 2 h, of earlier boots 11.0k, unconfirmed '
+        '64, shrinking by 60.0/s, gap closes in 3 min',
+        'backlog log 300 samples (30.0 kB), oldest 2 h',
+    ]
+    assert 'backlog: 12400 samples, the oldest for 7200 s' in ' '.join(lines)
+    # At a terminal's usual width it is all there, too.
+    narrow = ' '.join(' '.join(drawn([backlog_view(before, now)])).split())
+    assert 'shrinking by 60.0/s, gap closes in 3 min backlog log 300' in narrow
+
+
+def test_a_spool_that_fails_says_so_first_and_an_empty_one_is_short() -> None:
+    failing = drawn([backlog_view(spool(0, state='disk_full', oldest_age_s=None))], width=200)
+    assert 'spool disk_full, 0 samples, 3.1 MB of 1.0 GB on disk, written today 12.0 MB' in failing
+    assert not [line for line in failing if line.startswith('backlog')]
+    assert [line for line in failing if 'spool: disk_full; ' in line]
+    assert not [line for line in drawn([view_of()]) if line.startswith('spool')]
+
+
+def test_many_backlogs_are_counted() -> None:
+    streams = [spooled(f's{number:02}', 100 - number) for number in range(30)]
+    lines = drawn([backlog_view(spool(2500, *streams))], width=200)
+    shown = [line for line in lines if line.startswith('backlog')]
+    assert shown[0].startswith('backlog s00 100 samples')
+    assert (len(shown), shown[-1]) == (9, 'backlog ... and 22 more')
+    short = drawn([backlog_view(spool(2500, *streams))], width=200, height=19)
+    assert len(short) <= 19 and 'backlog ... and 27 more' in short
+
+
 @pytest.mark.parametrize('width', [20, 40, 80, 250])
 @pytest.mark.parametrize('height', [1, 5, 12, 24, None])
 def test_any_size_and_any_number_of_robots_is_drawn(width: int, height: int | None) -> None:
@@ -175,7 +244,8 @@ def test_streams_that_do_not_fit_are_counted_and_the_sick_ones_stay() -> None:
 def test_control_characters_and_markup_of_a_robot_stay_text() -> None:
     evil = '/a\x1b[2J\x07\n[red]b[/]\u202e'
     routes = [{'route': 0, 'stream': '\x1b[31mS', 'topic': evil, 'dropped': {'\x1b[1m': 3}}]
-    view = view_of('r\x1b[0m[bold]', routes=routes, problems={evil: evil}, streams=[])
+    held = spool(7, spooled(evil, 7), state=evil, recovered=evil)
+    view = view_of('r\x1b[0m[bold]', routes=routes, problems={evil: evil}, streams=[], spool=held)
     console = Console(
         width=200, force_terminal=True, color_system='truecolor', file=open(os.devnull, 'w')
     )
@@ -275,7 +345,8 @@ def test_once_as_json(broker: Broker) -> None:
         with Program(arguments(broker, *options)) as program:
             wait_until(lambda: broker.log().count('Sending SUBACK to rcb-') > count)
             robot.send(route, [level_cdr(1.0)] * 5)
-            robot.publish(robot.topics.health, encode_json(document(robot.boot.hex())))
+            told = document(robot.boot.hex(), spool=spool(12, spooled('events', 12)))
+            robot.publish(robot.topics.health, encode_json(told))
             assert program.wait() == 0
     (line,) = program.out
     (shown,) = json.loads(line)['robots']
@@ -286,6 +357,10 @@ def test_once_as_json(broker: Broker) -> None:
     )
     assert shown['link']['figures']['window_bytes'] == 2100
     assert shown['troubles'][0] == 'stepped down: lidar'
+    assert (shown['spool']['state'], shown['spool']['figures']['samples']) == ('ok', 12)
+    (backlog,) = shown['spool']['streams']
+    assert (backlog['stream'], backlog['samples'], backlog['oldest_age_s']) == ('events', 12, 7200)
+    assert backlog['closes_in_s'] is None and backlog['arriving'] is None
     routes = {r['topic']: r for stream in shown['streams'] for r in stream['routes']}
     assert routes['/scan']['samples'] == 5 and routes['/scan']['clock_differs'] is False
     assert routes['/scan']['rates']['hz'] > 0.0 and routes['/scan']['rates']['age_p95_s'] > 0.0

@@ -22,6 +22,7 @@ from typing import Any
 from hypothesis import given, strategies
 import pytest
 
+from ros_cloud_bridge.cloud.backlogs import BacklogView
 from ros_cloud_bridge.cloud.decoder import Decoder
 from ros_cloud_bridge.cloud.health import read_health
 from ros_cloud_bridge.cloud.overview import Overview, RobotView, RouteView
@@ -56,6 +57,8 @@ class Robot:
         topic: str = '/odom',
         boot: str = BOOT,
         latched: bool = False,
+        stream: str = 'pose',
+        backlog: bool = False,
     ) -> None:
         """Have samples of certain ages arrive at a time."""
         wall_ns = EPOCH_NS + round(now * 1e9)
@@ -65,7 +68,7 @@ class Robot:
         times_ns = [wall_ns - round(age_s * 1e9) for age_s in ages_s]
         section = Section(
             route=route,
-            descriptor=Descriptor(stream='pose', topic=topic, type_name='a/msg/A', schema_id=''),
+            descriptor=Descriptor(stream=stream, topic=topic, type_name='a/msg/A', schema_id=''),
             sequences=range(first, first + len(ages_s)),
             samples=[Received(b'\0\1\0\0' + bytes(96), ns, ns) for ns in times_ns],
             totals=None,
@@ -78,6 +81,8 @@ class Robot:
         )
         topics = RobotTopics('rcb/v1', self.robot_id)
         where = topics.latched(topic) if latched else topics.batches(Priority.NORMAL)
+        if backlog:
+            where = topics.backlog
         payload = encode_batch(batch, {route: BlockEncoder()})
         for sample in self._decoder.feed(where, payload):
             self._overview.add_sample(sample, now, wall_ns)
@@ -330,6 +335,110 @@ def test_a_robot_that_says_nothing_any_more_is_sick(overview: Overview, robot: R
     assert only(overview, 60.0).since_s is None
 
 
+def spooled(name: str = 'events', **keys: Any) -> dict[str, Any]:
+    entry = {'stream': name, 'samples': 0, 'bytes': 0, 'oldest_age_s': None}
+    return {**entry, 'earlier_boots': 0, 'unconfirmed': 0, **keys}
+
+
+def spool(samples: int, *streams: dict[str, Any], **keys: Any) -> dict[str, Any]:
+    figures = {'bytes': 40960, 'max_bytes': 10**9, 'written_bytes_today': 5}
+    oldest = {'oldest_age_s': 5.0 if samples else None, 'dead_letters': 0}
+    counts = {**figures, **oldest, 'samples': samples, 'streams': list(streams)}
+    return {'state': 'ok', 'recovered': '', **counts, **keys}
+
+
+def backlog_of(view: RobotView, stream: str = 'events') -> BacklogView:
+    assert view.spool is not None
+    (found,) = [backlog for backlog in view.spool.streams if backlog.stream == stream]
+    return found
+
+
+def test_a_backlog_shrinks_and_its_gap_closes(overview: Overview, robot: Robot) -> None:
+    robot.state(0.0, True, 'birth')
+    assert only(overview, 0.1).spool is None
+    events = spooled(samples=1000, bytes=9000, oldest_age_s=600.0, earlier_boots=300)
+    robot.health(5.0, 100.0, spool=spool(1010, events, spooled('pose', samples=10)))
+    view = only(overview, 5.1)
+    assert view.spool is not None and view.spool.state == 'ok'
+    assert view.spool.figures['bytes'] == 40960 and 'oldest_age_s' in view.spool.figures
+    assert [backlog.stream for backlog in view.spool.streams] == ['events', 'pose']
+    told = backlog_of(view)
+    assert (told.samples, told.bytes, told.oldest_age_s) == (1000, 9000.0, 600.0)
+    assert (told.earlier_boots, told.unconfirmed) == (300, 0)
+    assert (told.samples_per_s, told.closes_in_s, view.spool.samples_per_s) == (None, None, None)
+    # It arrives late; the robot's own time says how long lay between them.
+    events = spooled(samples=800, unconfirmed=50)
+    later = spool(830, events, spooled('pose', samples=30), spooled('new', samples=7))
+    robot.health(35.0, 110.0, spool=later)
+    view = only(overview, 35.1)
+    assert view.spool is not None and view.spool.samples_per_s == -18.0
+    told = backlog_of(view)
+    assert (told.samples_per_s, told.closes_in_s, told.unconfirmed) == (-20.0, 40.0, 50)
+    growing = backlog_of(view, 'pose')
+    assert (growing.samples_per_s, growing.closes_in_s) == (2.0, None)
+    assert backlog_of(view, 'new').samples_per_s is None
+    # The same document again says nothing new, and in the end what was told is no news.
+    robot.health(36.0, 110.0, spool=later)
+    assert backlog_of(only(overview, 36.1)).samples_per_s == -20.0
+    assert backlog_of(only(overview, 90.0)).samples_per_s is None
+    robot.health(100.0, 150.0, spool=spool(0, spooled()))
+    assert backlog_of(only(overview, 100.1)).samples == 0
+
+
+def test_what_arrives_of_a_backlog_fills_in_another_time(overview: Overview, robot: Robot) -> None:
+    robot.state(0.0, True, 'birth')
+    for second in range(1, 11):
+        robot.send(float(second), [0.1])
+        robot.send(float(second), [3600.0] * 5, route=2, stream='events', backlog=True)
+        robot.send(float(second), [7200.0], stream='old', boot=OTHER_BOOT, backlog=True)
+    view = only(overview, 10.0)
+    # Of neither the samples of an earlier boot nor their ages is anything live.
+    assert (view.boot_id, view.restarts) == (BOOT, 0)
+    assert [stream.name for stream in view.streams] == ['pose']
+    live = route_of(view).rates
+    assert live is not None and live.age_p95_s == pytest.approx(0.1)
+    events = backlog_of(view)
+    assert events.arrived == 50 and events.arriving is not None
+    assert events.arriving.hz == pytest.approx(5.0, rel=0.1)
+    assert events.arriving.age_p50_s == pytest.approx(3600.0)
+    assert backlog_of(view, 'old').arrived == 10
+    # What the robot says of its disk stands beside what arrives.
+    robot.health(10.5, 100.0, spool=spool(4, spooled(samples=4)))
+    told = backlog_of(only(overview, 11.0))
+    assert (told.samples, told.arrived) == (4, 50)
+    assert backlog_of(only(overview, 11.0), 'old').samples == 0
+
+
+def test_samples_of_an_earlier_boot_s_backlog_do_not_name_the_boot(
+    overview: Overview, robot: Robot
+) -> None:
+    robot.send(1.0, [0.1])
+    robot.send(2.0, [900.0], boot=OTHER_BOOT, backlog=True)
+    assert (only(overview, 2.0).boot_id, only(overview, 2.0).restarts) == (BOOT, 0)
+
+
+@pytest.mark.parametrize(
+    ('keys', 'troubles'),
+    [
+        ({}, ()),
+        ({'state': 'failed'}, ('spool: failed',)),
+        ({'state': 'disk_full', 'dead_letters': 2}, ('spool: disk_full', 'dead letters: 2')),
+        ({'recovered': '3 rows lost'}, ('spool: 3 rows lost',)),
+        ({'oldest_age_s': 59.0}, ()),
+        ({'oldest_age_s': 90.4}, ('backlog: 7 samples, the oldest for 90 s',)),
+    ],
+)
+def test_troubles_of_a_spool(
+    overview: Overview, robot: Robot, keys: dict[str, Any], troubles: tuple[str, ...]
+) -> None:
+    robot.state(0.0, True, 'birth')
+    robot.health(1.0, 1.0, spool=spool(7, spooled(samples=7), **keys))
+    assert only(overview, 2.0).troubles == troubles
+    robot.health(2.0, 2.0, spool=None)
+    view = only(overview, 2.0)
+    assert (view.troubles, view.spool) == ((), None)
+
+
 HOSTILE: list[dict[str, Any]] = [
     {'link': [], 'streams': {}, 'demand': 7, 'routes': 'x', 'problems': None},
     {'link': {'connected': 'yes', 'rtt_s': -1, 'window_bytes': 10**400, 'rate_bytes_per_s': True}},
@@ -341,6 +450,12 @@ HOSTILE: list[dict[str, Any]] = [
     {'routes': [{'route': 1, **{f'key{n}': n for n in range(10_000)}}]},
     {'demand': {'leases': [[], {'stream': 'a'}], 'refused': {'x' * 10_000: {'y': 1}}}},
     {'problems': {f'/{n}': 'x' * 10_000 for n in range(1000)}, 'uptime_s': 'long'},
+    {'spool': [1]},
+    {'spool': {'state': 5, 'recovered': ['x'], 'bytes': 10**400, 'samples': -1, 'streams': 7}},
+    {'spool': {'state': 'x' * 10_000, 'recovered': 'y' * 10_000, 'dead_letters': '3'}},
+    {'spool': {'streams': [{'stream': f's{n}', 'samples': n} for n in range(10_000)]}},
+    {'spool': {'streams': [5, {}, {'stream': 's', 'samples': 1e300, 'bytes': True}]}},
+    {'spool': {f'key{n}': n for n in range(10_000)}},
     {'streams': [{'stream': '\ud800\x1b[2J'}], 'uptime_s': math.inf, 'routes_total': math.nan},
 ]
 
@@ -359,6 +474,11 @@ def test_hostile_documents_are_bounded_and_do_no_harm(document: dict[str, Any]) 
     figures = [r.figures for stream in view.streams for r in stream.routes]
     assert all(len(entries) <= 64 for entries in figures)
     assert not view.link.figures and not view.link.budget
+    if view.spool is not None:
+        assert len(view.spool.streams) <= 1024 and len(view.spool.figures) <= 6
+        assert len(view.spool.state) <= 256 and len(view.spool.recovered) <= 256
+        assert all(0 <= backlog.samples < 2**63 for backlog in view.spool.streams)
+        assert all(0.0 <= backlog.bytes <= 1e18 for backlog in view.spool.streams)
     # The next honest document is understood.
     robot.health(4.0, 3.0, link={'limited_by': 'rate'}, routes=[entry(delivered=1)])
     assert only(overview, 5.0).link.limited_by == 'rate'
@@ -397,6 +517,20 @@ documents = strategies.fixed_dictionaries(
         ),
         'demand': json_values,
         'problems': json_values,
+        'spool': strategies.dictionaries(
+            strategies.sampled_from(['state', 'recovered', 'samples', 'oldest_age_s']), json_values
+        )
+        | strategies.fixed_dictionaries(
+            {
+                'streams': strategies.lists(
+                    strategies.dictionaries(
+                        strategies.sampled_from(['stream', 'samples', 'bytes', 'unconfirmed']),
+                        json_values,
+                    ),
+                    max_size=3,
+                )
+            }
+        ),
     },
 )
 
@@ -411,6 +545,9 @@ def test_any_documents_in_any_order_can_be_shown(told: list[dict[str, Any]]) -> 
         for route in (r for stream in view.streams for r in stream.routes):
             assert route.sent_bytes_per_s is None or route.sent_bytes_per_s >= 0.0
             assert all(value >= 0.0 for value in route.figures.values())
+        for backlog in view.spool.streams if view.spool is not None else ():
+            assert backlog.samples >= 0 and backlog.unconfirmed >= 0
+            assert backlog.closes_in_s is None or backlog.closes_in_s >= 0.0
 
 
 def test_robots_beyond_all_measure_are_not_kept(overview: Overview) -> None:
