@@ -37,21 +37,34 @@ from support.graph import content, Graph, qos  # noqa: E402
 from support.robots import parameters  # noqa: E402
 from support.waiting import wait_until  # noqa: E402
 
-DURABLE = {'topics': ['/kept'], 'keep': 'durable'}
+DURABLE = {'keep': 'durable'}
 BY_ARCHIVE = {**DURABLE, 'confirm': 'consumer', 'confirm_by': 'archive'}
 
 
-def numbers(collector: Collector, historical: bool | None = None) -> list[int]:
+@pytest.fixture
+def topic(robot_id: str) -> str:
+    """
+    Name a topic of the test's own: killed subscribers stand in the graph for a while.
+
+    :param robot_id: the robot
+    :returns: ROS topic
+    """
+    return f'/kept_{robot_id.replace("-", "_")}'
+
+
+def numbers(collector: Collector, topic: str, historical: bool | None = None) -> list[int]:
     """
     Read the numbers that have arrived.
 
     :param collector: who listens
+    :param topic: ROS topic, or what it begins with
     :param historical: only backlog, or only live samples, if given
     :returns: in the order of their arrival
     """
     return [
         content(sample, Int32).data
-        for sample in collector.samples('/kept')
+        for name in (topic, f'{topic}_later')
+        for sample in collector.samples(name)
         if historical in (None, sample.historical)
     ]
 
@@ -67,15 +80,16 @@ def spool_of(folder: Path) -> Path:
     return found
 
 
-def publish(graph: Graph, first: int, last: int) -> None:
+def publish(graph: Graph, topic: str, first: int, last: int) -> None:
     """
-    Publish numbers on ``/kept``, once somebody listens.
+    Publish numbers, once somebody listens.
 
     :param graph: who publishes
+    :param topic: ROS topic
     :param first: the first number
     :param last: the one behind the last
     """
-    publisher = graph.publisher(Int32, '/kept', qos(depth=1000))
+    publisher = graph.publisher(Int32, topic, qos(depth=1000))
     for number in range(first, last):
         publisher.publish(Int32(data=number))
     assert publisher.wait_for_all_acked()
@@ -83,15 +97,17 @@ def publish(graph: Graph, first: int, last: int) -> None:
 
 
 def test_live_samples_are_committed_then_sent_then_forgotten(
-    graph: Graph, robot_id: str, broker: Broker, tmp_path: Path
+    graph: Graph, robot_id: str, broker: Broker, tmp_path: Path, topic: str
 ) -> None:
-    made = parameters(broker, robot_id, {'all': DURABLE}, state_dir=str(tmp_path))
+    made = parameters(
+        broker, robot_id, {'all': {**DURABLE, 'topics': [f'{topic}*']}}, state_dir=str(tmp_path)
+    )
     with BridgeProcess(made) as bridge, Collector(broker, robot_id) as collector:
-        publish(graph, 0, 200)
+        publish(graph, topic, 0, 200)
         entry = collector.health_of(
-            '/kept', lambda entry: entry['delivered'] == 200 and not entry['spooled']
+            topic, lambda entry: entry['delivered'] == 200 and not entry['spooled']
         )
-        assert numbers(collector, historical=False) == list(range(200))
+        assert numbers(collector, topic, historical=False) == list(range(200))
         assert (entry['accepted'], entry['committed']) == (200, 200)
         assert entry['not_yet_committed'] == 0 and entry['dropped'] == {}
         health = collector.documents('health')[-1]['spool']
@@ -102,14 +118,19 @@ def test_live_samples_are_committed_then_sent_then_forgotten(
 
 
 def test_an_outage_and_a_kill_lose_nothing_and_live_comes_first(
-    graph: Graph, robot_id: str, tmp_path: Path
+    graph: Graph, robot_id: str, tmp_path: Path, topic: str
 ) -> None:
     with Broker() as broker:
-        made = parameters(broker, robot_id, {'all': DURABLE}, state_dir=str(tmp_path))
+        made = parameters(
+            broker,
+            robot_id,
+            {'all': {**DURABLE, 'topics': [f'{topic}*']}},
+            state_dir=str(tmp_path),
+        )
         broker.kill()
         with BridgeProcess(made) as bridge:
             bridge.wait_for_log('not reachable')
-            publish(graph, 0, 150)
+            publish(graph, topic, 0, 150)
             wait_until(lambda: reckoning(spool_of(tmp_path)).total.committed == 150)
             bridge.kill()
         # Another boot: what it finds belongs to the one before.
@@ -117,24 +138,20 @@ def test_an_outage_and_a_kill_lose_nothing_and_live_comes_first(
             bridge.wait_for_log('not reachable')
             broker.restart()
             with Collector(broker, robot_id) as collector:
-                publish(graph, 150, 160)
-                wait_until(lambda: sorted(numbers(collector)) == list(range(160)))
-                boots = {sample.boot_id: sample.historical for sample in collector.samples('/kept')}
-                assert len(boots) == 2, 'the identity is that of the boot that accepted it'
-                assert numbers(collector, historical=True)[:150] == list(range(150))
+                publish(graph, f'{topic}_later', 150, 160)
+                wait_until(lambda: sorted(numbers(collector, topic)) == list(range(160)))
+                assert numbers(collector, topic, historical=True)[:150] == list(range(150))
                 wait_until(lambda: reckoning(spool_of(tmp_path)).total.spooled == 0)
-                by_boot = {
-                    entry.boot_id: (entry.committed, entry.closed, entry.complete)
-                    for entry in collector.decoder.losses()
-                }
-                first_boot = collector.samples('/kept')[0].boot_id
-                wait_until(
-                    lambda: (150, True, True)
-                    in [
-                        (entry.committed, entry.closed, entry.complete)
-                        for entry in collector.decoder.losses()
-                    ],
-                    what=f'the account of {first_boot} in {by_boot}',
+                samples = [collector.samples(name)[0] for name in (topic, f'{topic}_later')]
+                assert samples[0].boot_id != samples[1].boot_id, (
+                    'that of the boot which accepted it'
+                )
+                wait_until(lambda: collector.losses(topic).complete)
+                losses = collector.losses(topic)
+                assert (losses.boot_id, losses.committed, losses.closed) == (
+                    samples[0].boot_id,
+                    150,
+                    True,
                 )
             assert bridge.stop() == 0
     found = reckoning(spool_of(tmp_path)).total
@@ -142,15 +159,17 @@ def test_an_outage_and_a_kill_lose_nothing_and_live_comes_first(
 
 
 def test_only_the_named_consumer_lets_the_robot_forget(
-    graph: Graph, robot_id: str, broker: Broker, tmp_path: Path
+    graph: Graph, robot_id: str, broker: Broker, tmp_path: Path, topic: str
 ) -> None:
-    made = parameters(broker, robot_id, {'all': BY_ARCHIVE}, state_dir=str(tmp_path))
+    made = parameters(
+        broker, robot_id, {'all': {**BY_ARCHIVE, 'topics': [topic]}}, state_dir=str(tmp_path)
+    )
     with BridgeProcess(made) as bridge, Collector(broker, robot_id) as collector:
-        publish(graph, 0, 100)
-        wait_until(lambda: sorted(numbers(collector)) == list(range(100)))
-        entry = collector.health_of('/kept', lambda entry: entry['spooled'] == 100)
+        publish(graph, topic, 0, 100)
+        wait_until(lambda: sorted(numbers(collector, topic)) == list(range(100)))
+        entry = collector.health_of(topic, lambda entry: entry['spooled'] == 100)
         assert entry['delivered'] == 0
-        boot = bytes.fromhex(collector.samples('/kept')[0].boot_id)
+        boot = bytes.fromhex(collector.samples(topic)[0].boot_id)
 
         def confirm(consumer: str, instance: bytes, *ranges: tuple[int, int]) -> None:
             held = (Held(boot=boot, route=entry['route'], ranges=ranges),) if ranges else ()
@@ -160,51 +179,56 @@ def test_only_the_named_consumer_lets_the_robot_forget(
         confirm('stranger', b'stranger', (1, 100))
         confirm('archive', b'archive1', (1, 40))
         collector.health_of(
-            '/kept', lambda entry: (entry['delivered'], entry['spooled']) == (40, 60)
+            topic, lambda entry: (entry['delivered'], entry['spooled']) == (40, 60)
         )
         # A new process has lost what the one before had not kept: all the rest comes again.
         before = collector.decoder.losses()[0].duplicates
         confirm('archive', b'archive2', (1, 40))
         wait_until(lambda: collector.decoder.losses()[0].duplicates >= before + 60)
-        assert sorted(numbers(collector)) == list(range(100)), 'once out of the decoder'
+        assert sorted(numbers(collector, topic)) == list(range(100)), 'once out of the decoder'
         confirm('archive', b'archive2', (1, 100))
         collector.health_of(
-            '/kept', lambda entry: (entry['delivered'], entry['spooled']) == (100, 0)
+            topic, lambda entry: (entry['delivered'], entry['spooled']) == (100, 0)
         )
         assert bridge.stop() == 0
     assert reckoning(spool_of(tmp_path)).total.delivered == 100
 
 
 def test_what_nobody_listens_to_is_kept_until_somebody_does(
-    graph: Graph, robot_id: str, broker: Broker, tmp_path: Path
+    graph: Graph, robot_id: str, broker: Broker, tmp_path: Path, topic: str
 ) -> None:
-    made = parameters(broker, robot_id, {'all': DURABLE}, state_dir=str(tmp_path))
+    made = parameters(
+        broker, robot_id, {'all': {**DURABLE, 'topics': [f'{topic}*']}}, state_dir=str(tmp_path)
+    )
     with BridgeProcess(made) as bridge:
         bridge.wait_for_log('connected to')
-        publish(graph, 0, 50)
+        publish(graph, topic, 0, 50)
         wait_until(lambda: reckoning(spool_of(tmp_path)).total.committed == 50)
         with Collector(broker, robot_id) as collector:
-            wait_until(lambda: sorted(numbers(collector)) == list(range(50)))
-            collector.health_of('/kept', lambda entry: entry['delivered'] == 50)
+            wait_until(lambda: sorted(numbers(collector, topic)) == list(range(50)))
+            collector.health_of(topic, lambda entry: entry['delivered'] == 50)
         assert bridge.stop() == 0
 
 
-def test_what_expires_is_told_by_range(graph: Graph, robot_id: str, tmp_path: Path) -> None:
+def test_what_expires_is_told_by_range(
+    graph: Graph, robot_id: str, tmp_path: Path, topic: str
+) -> None:
     with Broker() as broker:
-        policy = {**DURABLE, 'ttl_s': 1.0}
+        policy = {**DURABLE, 'topics': [topic], 'ttl_s': 1.0}
         made = parameters(broker, robot_id, {'all': policy}, state_dir=str(tmp_path))
         broker.kill()
         with BridgeProcess(made) as bridge:
             bridge.wait_for_log('not reachable')
-            publish(graph, 0, 50)
+            publish(graph, topic, 0, 50)
             wait_until(lambda: reckoning(spool_of(tmp_path)).total.expired == 50, 30.0)
             broker.restart()
             with Collector(broker, robot_id) as collector:
-                publish(graph, 50, 60)
-                wait_until(lambda: numbers(collector) == list(range(50, 60)))
-                entry = collector.health_of('/kept', lambda entry: entry['delivered'] == 10)
+                bridge.wait_for_log('connected to')
+                publish(graph, topic, 50, 60)
+                wait_until(lambda: numbers(collector, topic) == list(range(50, 60)))
+                entry = collector.health_of(topic, lambda entry: entry['delivered'] == 10)
                 assert entry['dropped'] == {'expired': 50} and entry['spooled'] == 0
-                wait_until(lambda: collector.losses('/kept').complete)
-                losses = collector.losses('/kept')
+                wait_until(lambda: collector.losses(topic).complete)
+                losses = collector.losses(topic)
                 assert losses.reported == {'expired': 50} and losses.unexplained == 0
             assert bridge.stop() == 0
