@@ -24,12 +24,15 @@ boot that kept the ring.
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import nextafter
 from typing import Any
 
 from ros_cloud_bridge.values import BlackBoxConfig
 
 # Of a span's triggers these many are told one by one; a trigger that flutters is then counted.
 MOST_FIRINGS = 100
+# Of a span's bytes, for what was before the trigger.
+_LEAST_SHARE = 0.5
 
 NS = 1_000_000_000
 
@@ -71,6 +74,7 @@ class Span:
     """
     A window of the ring that is sent: what arrived after ``low`` and up to ``high``.
 
+    This run sends what arrived after ``after``: an earlier one may have sent a part already.
     ``done`` is how far it has been handed over, up to the piece of that number; ``safe`` how far
     it stands elsewhere on disk; ``left_out`` says by reason how many bytes of its window are not
     sent, and ``cut`` why it ended before its time.
@@ -81,6 +85,7 @@ class Span:
     high: float
     done: float
     safe: float
+    after: float
     piece: int = -1
     cut: str = ''
     firings: list[Firing] = field(default_factory=list)
@@ -157,7 +162,15 @@ class BlackBox:
         floor = last.high if last is not None else float('-inf')
         low, left_out = self._start(firing.at, floor, pieces)
         high = firing.at + self.config.after_s
-        span = Span(id=self._next_id(), low=low, high=high, done=low, safe=low, firings=[firing])
+        span = Span(
+            id=self._next_id(),
+            low=low,
+            high=high,
+            done=low,
+            safe=low,
+            after=low,
+            firings=[firing],
+        )
         span.leave_out('max_span_bytes', left_out)
         self.spans.append(span)
         self._last = span
@@ -183,8 +196,8 @@ class BlackBox:
         """Give where a span begins, and how many bytes before that have no room in it."""
         before_s, after_s = self.config.before_s, self.config.after_s
         low = max(at - before_s, floor)
-        # What comes after the trigger must have its part, too.
-        share = before_s / (before_s + after_s) if before_s + after_s > 0 else 1.0
+        # What comes after the trigger must have its part, too; the moment itself has the most.
+        share = max(_LEAST_SHARE, before_s / (before_s + after_s)) if after_s > 0 else 1.0
         room = self.config.max_span_bytes * share
         for index in range(len(pieces) - 1, -1, -1):
             piece = pieces[index]
@@ -288,7 +301,7 @@ def next_piece(span: Span, pieces: Sequence[Piece]) -> Piece | None:
 
 def _in_window(span: Span, piece: Piece) -> bool:
     ahead = piece.number > span.piece and not span.full
-    return ahead and piece.end > span.low and piece.begin <= span.high
+    return ahead and piece.end > span.after and piece.begin <= span.high
 
 
 def triggered_event(box: str, span: Span, firing: Firing, reach_s: float) -> dict[str, Any]:
@@ -388,6 +401,8 @@ def _read_span(entry: Mapping[str, Any]) -> Span:
         high=float(entry['high']),
         done=float(entry['done']),
         safe=float(entry['done']),
+        # Rather twice than never, where several samples arrived at one moment.
+        after=nextafter(float(entry['done']), float('-inf')),
         samples=int(entry['samples']),
         bytes=int(entry['bytes']),
         lost=int(entry['lost']),
