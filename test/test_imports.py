@@ -50,7 +50,9 @@ ROOMS = {
     'spooling': LEAVES | {'core', 'wire', 'store', 'uplink', 'draining'},
     'bridge': LEAVES
     | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering', 'spooling'},
-    'ros': LEAVES | {'core', 'wire', 'uplink', 'bridge', 'link', 'journal', 'host_lock'},
+    'black_box': LEAVES | {'core', 'wire', 'store'},
+    'ros': LEAVES
+    | {'core', 'wire', 'uplink', 'bridge', 'link', 'journal', 'host_lock', 'black_box'},
     'cloud': LEAVES | {'wire', 'mqtt'},
     '__main__': {'cli'},
 }

@@ -15,21 +15,48 @@
 """Open and close routes as the graph changes, and say once what cannot be bridged."""
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from rclpy.node import Node
 
-from ros_cloud_bridge.bridge import Bridge
 from ros_cloud_bridge.core.latched import LatchedValues
 from ros_cloud_bridge.core.offers import mixed_offers, Publisher
+from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.core.selection import TopicSelector
 from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.link import Log
 from ros_cloud_bridge.ros.discovery import matching_publishers, TopicAndType
 from ros_cloud_bridge.ros.interfaces import check_hash, load_message, schema_of
 from ros_cloud_bridge.ros.subscriptions import may_gate, RouteSubscriptions
-from ros_cloud_bridge.values import StreamConfig
+from ros_cloud_bridge.values import Drop, Received, StreamConfig
+from ros_cloud_bridge.wire.schema import Schema
 
 TF_STATIC_TYPE = 'tf2_msgs/msg/TFMessage'
+
+
+class RouteOwner(Protocol):
+    """Who gets the samples: the bridge, or a black box."""
+
+    problems: dict[str, str]
+
+    def demanded_hz(self, stream: str) -> float | None:
+        """Tell what rate is wanted of a stream; see ``Bridge``."""
+
+    def open_route(
+        self,
+        stream: StreamConfig,
+        topic: str,
+        type_name: str,
+        *,
+        schema: Schema | None,
+        gated: bool,
+    ) -> Route:
+        """Give the route of a topic; see ``Bridge``."""
+
+    def offer(
+        self, route: Route, samples: Sequence[Received], drops: Sequence[tuple[Drop, int]] = ()
+    ) -> None:
+        """Take in what a subscription received; see ``Bridge``."""
 
 
 class RouteManager:
@@ -40,11 +67,21 @@ class RouteManager:
     :param bridge: takes the samples
     :param selector: the streams' claims
     :param log: takes (level, text)
+    :param latched: whether values of latched topics are kept
     """
 
-    def __init__(self, node: Node, bridge: Bridge, selector: TopicSelector, log: Log) -> None:
+    def __init__(
+        self,
+        node: Node,
+        bridge: RouteOwner,
+        selector: TopicSelector,
+        log: Log,
+        *,
+        latched: bool = True,
+    ) -> None:
         self._node = node
         self._bridge = bridge
+        self._latched = latched
         self._selector = selector
         self._log = log
         self._subscribed: dict[TopicAndType, RouteSubscriptions] = {}
@@ -128,7 +165,8 @@ class RouteManager:
         route = self._bridge.open_route(
             stream, topic, type_name, schema=schema, gated=may_gate(stream, publishers)
         )
-        if route.latched is None and any(publisher.latched for publisher in publishers):
+        latched = self._latched and any(publisher.latched for publisher in publishers)
+        if latched and route.latched is None:
             route.latched = LatchedValues(merge_frames=type_name == TF_STATIC_TYPE)
         return RouteSubscriptions(self._node, route, message_class, self._bridge.offer)
 

@@ -188,7 +188,8 @@ class RouteSubscriptions:
 
     def _qos(self, offer: Offer) -> QoSProfile:
         stream = self._route.stream
-        depth = stream.qos_depth or (_DEPTH_FIFO if stream.keep is Keep.FIFO else _DEPTH_LATEST)
+        latest = stream.keep is Keep.LATEST
+        depth = stream.qos_depth or (_DEPTH_LATEST if latest else _DEPTH_FIFO)
         return QoSProfile(
             # KEEP_LAST always: a full KEEP_ALL reader would make a reliable publisher wait.
             history=HistoryPolicy.KEEP_LAST,
