@@ -20,6 +20,7 @@ from pathlib import Path
 from ros_cloud_bridge.store.database import PAGE_BYTES
 
 _MOST_BALLAST = 1024 * 1024
+_LEAST_BALLAST = 16 * PAGE_BYTES
 _MOST_LOG = 8 * 1024 * 1024
 _LEAST_LOG = 64 * 1024
 
@@ -48,9 +49,14 @@ class Disk:
         :param max_bytes: what it may take in all
         """
         self.max_bytes = max_bytes
-        self.ballast_bytes = max(4 * PAGE_BYTES, min(_MOST_BALLAST, max_bytes // 64))
         # The log is written back at half of this.
         self.log_bytes = max(_LEAST_LOG, min(_MOST_LOG, max_bytes // 10))
+
+    @property
+    def ballast_bytes(self) -> int:
+        """Size of the ballast as it is, or as it would be now."""
+        wanted = max(_LEAST_BALLAST, min(_MOST_BALLAST, self.limit_bytes // 32))
+        return _size(self.ballast_path) or wanted
 
     @property
     def file_bytes(self) -> int:
@@ -84,7 +90,7 @@ class Disk:
     @property
     def has_ballast(self) -> bool:
         """Whether the ballast is there in full."""
-        return _size(self.ballast_path) >= self.ballast_bytes
+        return _size(self.ballast_path) >= _LEAST_BALLAST
 
     def drop_ballast(self) -> None:
         """Give it up."""
@@ -99,18 +105,19 @@ class Disk:
 
         :returns: bytes written
         """
-        if self.has_ballast or self.free_bytes < 4 * self.ballast_bytes:
+        wanted = self.ballast_bytes
+        if self.has_ballast or self.free_bytes < 4 * wanted:
             return 0
         try:
             with self.ballast_path.open('wb') as file:
                 # Not zeros: some file systems would keep none of them.
-                file.write(os.urandom(self.ballast_bytes))
+                file.write(os.urandom(wanted))
                 file.flush()
                 os.fsync(file.fileno())
         except OSError:
             self.drop_ballast()
             return 0
-        return self.ballast_bytes
+        return wanted
 
 
 def _size(path: Path) -> int:

@@ -28,7 +28,7 @@ from ros_cloud_bridge.store.database import fault_of, is_corrupt, Unusable
 from ros_cloud_bridge.store.lanes import Lane, SpoolError, SpoolFault
 from ros_cloud_bridge.store.log_file import LogFile
 from ros_cloud_bridge.store.repair import finish_salvage, replace_damaged
-from ros_cloud_bridge.store.room import expected_bytes, New, Room, SPARE_BYTES
+from ros_cloud_bridge.store.room import expected_bytes, New, Room, SPARE_BYTES, too_large
 from ros_cloud_bridge.store.usage import Log
 from ros_cloud_bridge.store.writes import WriteBudget
 from ros_cloud_bridge.values import SpoolConfig
@@ -44,6 +44,8 @@ _KEEP_META_BYTES = 4 * 1024 * 1024
 # A wall clock that was set is noted at once.
 _JUMP_S = 1.0
 _VACUUM_PAGES = 512
+_FEW_PAGES = 8
+_STEP_BYTES = 64 * 1024
 
 
 class Keeper:
@@ -163,7 +165,7 @@ class Keeper:
             for lane, gap in gaps:
                 self.books.note_gap(lane, gap)
             self.books.trim_dead(self.disk.max_bytes // 10)
-            room = Room(self.books, incoming, self._usable())
+            room = Room(self.books, incoming, self._usable(), self._reserve)
             room.make()
             for new in incoming:
                 self.books.insert(new.lane, new.row, now_s)
@@ -175,8 +177,12 @@ class Keeper:
         """Bytes for file and transaction: what the disk allows, less ballast and log."""
         limit = self.disk.limit_bytes - self._squeezed
         ballast = self.disk.ballast_bytes if self.state == _OK or self.disk.has_ballast else 0
-        reserve = min(self._largest, limit // 4)
-        return limit - ballast - self._log_bound(limit) - reserve
+        return limit - ballast - self._log_bound(limit)
+
+    @property
+    def _reserve(self) -> int:
+        """Bytes for a transaction's log: as for the largest so far, lest the file is in its way."""
+        return min(self._largest, self.disk.limit_bytes // 4)
 
     def _log_bound(self, limit: int) -> int:
         """Length of the log at which it is written back."""
@@ -188,24 +194,29 @@ class Keeper:
 
         :param incoming: what is to be written
         """
+        usable = self._usable()
+        incoming = [new for new in incoming if not too_large(new, usable)]
         size = expected_bytes(incoming)
         self._largest = max(self._largest, size + SPARE_BYTES)
-        too_much = self._too_much(size)
-        if too_much <= 0:
-            return
-        if self._free_pages() * database.PAGE_BYTES < too_much:
-            with self.books.transaction():
-                Room(self.books, incoming, self._usable()).make_before()
-        while self._too_much(size) > 0 and self._free_pages():
+        # Without any room on the disk, only so little can be done at a time.
+        pages = _FEW_PAGES if self._squeezed else _VACUUM_PAGES
+        while (too_much := self._too_much(size)) > 0:
+            if self._free_pages() * database.PAGE_BYTES < min(
+                too_much, pages * database.PAGE_BYTES
+            ):
+                with self.books.transaction():
+                    room = Room(self.books, incoming, usable, self._reserve)
+                    room.make_before(_STEP_BYTES if self._squeezed else 0)
             before = self.disk.file_bytes
             connection = self.books.connection
-            connection.execute(f'PRAGMA incremental_vacuum({_VACUUM_PAGES})').fetchall()
+            connection.execute(f'PRAGMA incremental_vacuum({pages})').fetchall()
             self._checkpoint()
             if self.disk.file_bytes >= before:
                 return
+            usable = self._usable()
 
     def _too_much(self, size: int) -> int:
-        return self.disk.file_bytes + size + SPARE_BYTES - self._usable() - self._largest
+        return self.disk.file_bytes + size + SPARE_BYTES - self._usable()
 
     def _free_pages(self) -> int:
         found = self.books.connection.execute('PRAGMA freelist_count').fetchone()
@@ -222,6 +233,8 @@ class Keeper:
         limit = self.disk.limit_bytes
         if short and limit - self._squeezed < self.disk.max_bytes:
             self._fail(SpoolError(SpoolFault.FULL, 'the disk has no more room'))
+            return
+        if self.state == SpoolFault.BUDGET.value and self.budget.exceeded(self.clock.now_s):
             return
         self._squeezed = 0
         written = self.disk.restore_ballast()
@@ -275,7 +288,7 @@ class Keeper:
     def _squeeze(self) -> None:
         """Make do with less than the disk seemed to have."""
         self.disk.drop_ballast()
-        self._squeezed = max(4 * SPARE_BYTES, 2 * self._squeezed)
+        self._squeezed = max(SPARE_BYTES, 2 * self._squeezed)
         if self.state == _OK:
             self._fail(SpoolError(SpoolFault.FULL, 'the disk is full'))
         try:

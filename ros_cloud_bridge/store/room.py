@@ -55,43 +55,62 @@ def expected_bytes(incoming: Iterable[New]) -> int:
     return sum(new.cost for new in incoming)
 
 
+def too_large(new: New, usable: int) -> bool:
+    """
+    Say whether a row has no room however much is dropped for it.
+
+    :param new: the row
+    :param usable: bytes that the file and a transaction's log together may have
+    :returns: whether it has none
+    """
+    # It stands in the log and in the file.
+    return new.cost > min(new.lane.policy.spool_bytes or NEVER, usable // 2 - SPARE_BYTES)
+
+
 class Room:
     """
     Makes room within one transaction.
 
     :param books: the spool
     :param incoming: what is to be committed; what is rejected is taken out
-    :param usable: bytes that file and log together may have
+    :param usable: bytes that the file and a transaction's log together may have
+    :param reserve: what of them is kept for the log at least
     """
 
-    def __init__(self, books: Books, incoming: list[New], usable: int) -> None:
+    def __init__(self, books: Books, incoming: list[New], usable: int, reserve: int) -> None:
         self._books = books
         self._incoming = incoming
         self._usable = usable
+        self._reserve = reserve
         self._rejects = True
+        self._thins = True
         # Whether all streams together had too little.
         self.short = False
 
-    def make_before(self) -> None:
-        """Drop only what is spooled, in a transaction before that of the incoming rows."""
+    def make_before(self, step: int) -> None:
+        """
+        Drop only what is spooled, in a transaction before that of the incoming rows.
+
+        :param step: bytes to drop, on a disk that has no room for a larger transaction, and so
+            none for thinning either: the oldest go; 0 for all that is missing
+        """
         self._rejects = False
-        self._fit_all()
+        if not step:
+            self._fit_all()
+            return
+        self._thins = False
+        missing = min(step, self.missing())
+        any(missing > 0 and self._pay(stream, missing, self._usable) for stream in self._payers())
 
     def make(self) -> None:
         """Drop and reject what must go."""
         for new in list(self._incoming):
-            bound = new.lane.policy.spool_bytes or NEVER
-            least = min(bound, self._most_of_one())
-            if new.cost > least:
+            if too_large(new, self._usable):
                 self._reject(new)
         for stream in {new.lane.descriptor.stream for new in self._incoming}:
             self._fit_stream(stream)
         self._fit_all()
         self._fit_file()
-
-    def _most_of_one(self) -> int:
-        # It stands in the log and in the file.
-        return (self._usable - 2 * SPARE_BYTES) // 2
 
     def _fit_stream(self, stream: str) -> None:
         lanes = self._lanes(stream)
@@ -126,7 +145,9 @@ class Room:
         ((pages,),) = self._books.connection.execute('PRAGMA page_count').fetchall()
         ((free,),) = self._books.connection.execute('PRAGMA freelist_count').fetchall()
         new = expected_bytes(self._incoming)
-        return int((pages - free) * PAGE_BYTES + 2 * (new + SPARE_BYTES) - self._usable)
+        new += SPARE_BYTES if new else 0
+        log = max(new, self._reserve if new else 0)
+        return int((pages - free) * PAGE_BYTES + new + log - self._usable)
 
     def _payers(self) -> list[str]:
         """Streams, the least important first; of equal ones the largest."""
@@ -159,7 +180,7 @@ class Room:
             if not self._rejects and self._of(stream):
                 return False
             return self._reject_newest(stream) or self._drop_newest(lanes, missing) > 0
-        if when_full is WhenFull.THIN:
+        if when_full is WhenFull.THIN and self._thins:
             size = sum(lane.bytes for lane in lanes)
             if thin(self._books, lanes, max(missing, min(size, bound) // _THIN_SHARE)):
                 return True

@@ -23,8 +23,8 @@ from ros_cloud_bridge.store.lanes import Lane
 from ros_cloud_bridge.store.tables import Row
 
 _MOST_PASSES = 64
-# What was committed within a millisecond counts as one moment.
-_LEAST_S = 0.001
+# What was committed in one moment, as a black box's span, is told apart by its numbers.
+_NUMBER_S = 1e-6
 
 
 def thin(books: Books, lanes: Sequence[Lane], goal: int) -> int:
@@ -63,7 +63,7 @@ def _bound(books: Books, lanes: Sequence[Lane], goal: int) -> float | None:
     sizes: defaultdict[int, int] = defaultdict(int)
     for lane in lanes:
         for before, row, behind in _triples(books, lane):
-            sizes[_octave(behind.added_s - before.added_s)] += row.cost
+            sizes[_octave(_distance(before, behind))] += row.cost
     candidates = 0
     octave = None
     for octave in sorted(sizes):
@@ -74,8 +74,12 @@ def _bound(books: Books, lanes: Sequence[Lane], goal: int) -> float | None:
     return None if octave is None else math.ldexp(1.0, octave)
 
 
+def _distance(before: Row, behind: Row) -> float:
+    return behind.added_s - before.added_s + _NUMBER_S * (behind.first - before.first)
+
+
 def _octave(seconds: float) -> int:
-    return math.frexp(max(_LEAST_S, seconds))[1]
+    return math.frexp(seconds)[1]
 
 
 def _triples(books: Books, lane: Lane) -> Iterator[tuple[Row, Row, Row]]:
@@ -91,7 +95,7 @@ def _thin_lane(books: Books, lane: Lane, bound_s: float) -> int:
     freed = 0
     dropped: Row | None = None
     for before, row, behind in _triples(books, lane):
-        if before is not dropped and behind.added_s - before.added_s <= bound_s:
+        if before is not dropped and _distance(before, behind) <= bound_s:
             books.drop(lane, row)
             dropped = row
             freed += row.cost
