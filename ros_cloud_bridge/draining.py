@@ -26,6 +26,7 @@ import os
 
 from ros_cloud_bridge.core.fair import FairShare
 from ros_cloud_bridge.core.outbox import BATCH_SAMPLES
+from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.ranges import Ranges
 from ros_cloud_bridge.store.lanes import Lane, NEVER
 from ros_cloud_bridge.store.spool import Spool
@@ -121,6 +122,7 @@ class BacklogReader:
         self._consumers: dict[str, _Consumer] = {}
         self._turns = FairShare()
         self._encoder = BlockEncoder()
+        self._opened: set[Lane] = set()
         self._connected = False
 
     def connected(self) -> None:
@@ -237,6 +239,7 @@ class BacklogReader:
             samples = self._spool.settle(lane, first, last, None)
             if samples:
                 yield Departure(lane=lane, samples=samples, reason=None)
+            self._forget(lane)
             return
         progress = self._of(lane)
         if not progress.sent:
@@ -246,6 +249,7 @@ class BacklogReader:
     def _refused(self, lane: Lane, first: int, last: int) -> Iterator[Departure]:
         samples = self._spool.settle(lane, first, last, Drop.REFUSED)
         if samples:
+            self.gap_opened(lane)
             yield Departure(lane=lane, samples=samples, reason=Drop.REFUSED)
 
     def _put_off(self, lane: Lane, now: float) -> None:
@@ -284,15 +288,18 @@ class BacklogReader:
         before = lane.samples
         raw = min(_MOST_RAW_BYTES, _RAW_PER_WIRE * wire_bytes)
         if lane.policy.backlog_order is BacklogOrder.NEWEST_FIRST:
-            first = self._reach_back(lane, first, wire_bytes)
-        found = [e for e in self._spool.read(lane, first, raw, BATCH_SAMPLES) if e.sequence < stop]
+            found = self._read_down(lane, first, raw)
+        else:
+            found = self._spool.read(lane, first, raw, BATCH_SAMPLES)
+        found = [entry for entry in found if entry.sequence < stop]
         departures: list[Departure] = []
         if lane.samples < before:
             gone = before - lane.samples
             departures.append(Departure(lane=lane, samples=gone, reason=Drop.DAMAGED))
+            self.gap_opened(lane)
         if not found:
             return None, departures
-        last = found[-1].sequence
+        first, last = min(first, found[0].sequence), found[-1].sequence
         number = _number()
         section = Section(
             route=lane.route,
@@ -318,15 +325,19 @@ class BacklogReader:
         key = _Samples(lane=lane, first=first, last=last)
         return Stocked(key=key, boot=lane.boot, number=number, payload=payload), departures
 
-    def _reach_back(self, lane: Lane, first: int, wire_bytes: int) -> int:
-        """Find how far back a batch of the newest rows goes; rows are read forwards."""
+    def _read_down(self, lane: Lane, first: int, max_bytes: int) -> list[Queued]:
+        """Read the row that begins here, and rows before it as far as they go on."""
         progress, size = self._of(lane), 0
-        while size < wire_bytes:
-            row = self._spool.peek(lane, 0, first, True)
-            if row is None or _busy(progress, row[0], row[1]):
+        found: list[Queued] = []
+        while size < max_bytes and len(found) < BATCH_SAMPLES:
+            row = self._spool.read(lane, first, 1, 1)
+            found[:0] = row
+            size += sum(len(entry.sample.cdr) for entry in row)
+            before = self._spool.peek(lane, 0, first, True)
+            if before is None or _busy(progress, before[0], before[1]):
                 break
-            first, size = row[0], size + row[2]
-        return first
+            first = before[0]
+        return found
 
     def _by_stream(self, now: float) -> dict[str, list[Lane]]:
         found: dict[str, list[Lane]] = {}
@@ -449,12 +460,18 @@ class BacklogReader:
 
     def gap_opened(self, lane: Lane) -> None:
         """
-        Tell consumers of a lane's gaps (again).
+        Tell consumers of a lane's gaps, once the new one is on disk.
 
         :param lane: has a new one
         """
-        progress = self._of(lane)
-        progress.accounted, progress.told_to = False, -1
+        self._opened.add(lane)
+
+    def written(self) -> None:
+        """Learn that everything up to now is on disk: the gaps, too."""
+        for lane in self._opened:
+            progress = self._of(lane)
+            progress.accounted, progress.told_to = False, -1
+        self._opened.clear()
 
     def _forget(self, lane: Lane) -> None:
         """Let go of a lane of an earlier boot that has reached its end, once that was told."""

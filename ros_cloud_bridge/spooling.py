@@ -383,8 +383,9 @@ class Spooling:
                 self._work.gaps[:0] = work.gaps[: _MOST_GAPS - len(self._work.gaps)]
                 self._news()
             return
-        for lane, _ in gaps:
+        for lane, _ in (*gaps, *dropped):
             self._reader.gap_opened(lane)
+        self._reader.written()
         new_from = {route.number: entries[0].sequence for route, entries in work.commits}
         with self._work_came:
             while work.commits:
@@ -398,7 +399,6 @@ class Spooling:
     ) -> Iterator[Departure]:
         """Tell routes what had no room: out of their memory, or out of the spool."""
         for lane, gap in dropped:
-            self._reader.gap_opened(lane)
             reason, samples = Drop(gap.reason), gap.last - gap.first + 1
             route = self._route_of(lane)
             if route is not None and gap.first >= new_from.get(route.number, lane.live_from):
@@ -414,8 +414,12 @@ class Spooling:
         self._look_at = now + _LOOK_S
         self._dry = False
         try:
-            yield from self._dropped(self._spool.expire(), {})
+            expired = self._spool.expire()
+            for lane, _ in expired:
+                self._reader.gap_opened(lane)
+            yield from self._dropped(expired, {})
             self._spool.flush()
+            self._reader.written()
         except SpoolError:  # the spool has said so, and does it later
             return
 
