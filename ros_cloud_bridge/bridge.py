@@ -40,6 +40,7 @@ from ros_cloud_bridge.mqtt.events import (
 from ros_cloud_bridge.mqtt.events import (
     Received as MqttReceived,
 )
+from ros_cloud_bridge.mqtt.reasons import describe
 from ros_cloud_bridge.spooling import needs_spool, Spooling
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.pump import Pump, Shipment
@@ -91,6 +92,7 @@ class Bridge:
         self._flush_until: float | None = None
         self._ended = False
         self._failure = ''
+        self._refusals: set[int] = set()
         self.on_demand_changed: Callable[[], None] | None = None
         self._link = Link(
             config,
@@ -348,6 +350,7 @@ class Bridge:
             elif isinstance(event, MqttReceived):
                 self._handle_message(event, now)
             elif isinstance(event, Connected):
+                self._refusals.clear()
                 self._presence.connected(event.connection)
                 self._pump.portrait.connected = True
                 self._pump.connected(event.limits, self._presence.announced, now)
@@ -364,7 +367,7 @@ class Bridge:
     def _settle(self, event: Acknowledged | Discarded) -> None:
         shipment = event.token
         if isinstance(event, Acknowledged) and event.refused:
-            self._log('error', f'broker refuses a message: reason code 0x{event.code or 0:02x}')
+            self._note_refusal(event)
         if not isinstance(shipment, Shipment):
             return
         if isinstance(event, Discarded):
@@ -379,6 +382,17 @@ class Bridge:
                 event.answered_at,
                 event.sent_at,
                 later=event.for_nobody or (event.refused and not event.permanent),
+            )
+
+    def _note_refusal(self, event: Acknowledged) -> None:
+        code = event.code or 0
+        if code not in self._refusals:
+            self._refusals.add(code)
+            again = 'dead-lettered if durable' if event.permanent else 'tried again if durable'
+            self._log(
+                'error',
+                f'the broker refuses messages: {describe(code)}; they are dropped, or {again} '
+                '(said once a connection)',
             )
 
     def _handle_message(self, message: MqttReceived, now: float) -> None:
