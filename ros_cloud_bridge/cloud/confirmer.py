@@ -22,8 +22,8 @@ from ros_cloud_bridge.cloud.durable import DurableTracker
 from ros_cloud_bridge.cloud.ledger import HELD, Ledger, LedgerEntry, Span
 from ros_cloud_bridge.cloud.presence import Presence
 from ros_cloud_bridge.cloud.seen import Seen
-from ros_cloud_bridge.core.ranges import Ranges
 from ros_cloud_bridge.mqtt.events import Outgoing
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.wire.account import Account, Gap
 from ros_cloud_bridge.wire.confirm import Confirmation, encode_confirmation
 from ros_cloud_bridge.wire.topics import RobotTopics

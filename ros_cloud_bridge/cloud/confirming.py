@@ -22,7 +22,7 @@ from ros_cloud_bridge.cloud.identity import Identified
 from ros_cloud_bridge.cloud.lanes import Lane, Place, read_streams, RobotLanes
 from ros_cloud_bridge.cloud.ledger import HELD, Ledger, LedgerEntry, Span
 from ros_cloud_bridge.cloud.sample import Sample
-from ros_cloud_bridge.core.ranges import Ranges
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.wire.batch import Descriptor
 from ros_cloud_bridge.wire.confirm import Confirmation, Held, INSTANCE_BYTES, split_confirmation
 
@@ -164,10 +164,15 @@ class Confirmations:
             if not robot.concerns(entry.descriptor.stream, historical=True):
                 return
             robot.active = True
-            lane = robot.lane((entry.boot, entry.route), entry.descriptor)
+            place = (entry.boot, entry.route)
+            lane = robot.lane(place, entry.descriptor)
+            for span in entry.spans:
+                if lane.knows(span):
+                    # The robot says it again, so it has not heard.
+                    robot.tell(place, span.first, span.last)
             new = lane.news(entry)
             if new is not None and lane.gaps.parts + len(new.spans) <= _MAX_GAP_PARTS:
-                self._accounts[(entry.robot_id, entry.boot, entry.route)] = new
+                self._accounts[(entry.robot_id, *place)] = new
 
     @property
     def has_accounts(self) -> bool:

@@ -17,8 +17,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ros_cloud_bridge.cloud.ledger import LedgerEntry
-from ros_cloud_bridge.core.ranges import Ranges
+from ros_cloud_bridge.cloud.ledger import LedgerEntry, Span
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.values import Confirm, Keep
 from ros_cloud_bridge.wire.batch import Descriptor
 
@@ -69,6 +69,15 @@ class Lane:
             both.add(first, last)
         return both
 
+    def knows(self, gap: Span) -> bool:
+        """
+        Say whether a gap is known.
+
+        :param gap: what will never come
+        :returns: whether all of it is
+        """
+        return self.gaps.count(gap.first, gap.last) == gap.last - gap.first + 1
+
     def news(self, account: LedgerEntry) -> LedgerEntry | None:
         """
         Leave out of an account what is known.
@@ -76,11 +85,7 @@ class Lane:
         :param account: what the robot says
         :returns: the rest, or None when there is none
         """
-        spans = tuple(
-            span
-            for span in account.spans
-            if self.gaps.count(span.first, span.last) <= span.last - span.first
-        )
+        spans = tuple(span for span in account.spans if not self.knows(span))
         if spans or account.committed > self.committed or account.closed > self.closed:
             return replace(account, spans=spans)
         return None

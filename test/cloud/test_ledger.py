@@ -22,14 +22,13 @@ import sqlite3
 import subprocess
 import sys
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import pytest
 
 from ros_cloud_bridge.cloud.ledger import HELD, Ledger, LedgerEntry, LedgerError, Span
 from ros_cloud_bridge.values import Drop
 from ros_cloud_bridge.wire.batch import Descriptor
-
-hypothesis = pytest.importorskip('hypothesis')
-st = pytest.importorskip('hypothesis.strategies')
 
 BOOT = bytes(range(8))
 POSE = Descriptor(
@@ -89,10 +88,12 @@ def test_everything_is_there_after_reopening(tmp_path: Path) -> None:
     ledger.close()
 
 
-@hypothesis.given(
-    parts=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 60), st.integers(0, 9)), max_size=40)
+@given(
+    parts=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 60), st.integers(0, 9)), max_size=40
+    )
 )
-@hypothesis.settings(max_examples=60)
+@settings(max_examples=60)
 def test_spans_are_those_of_a_plain_set(parts: list[tuple[int, int, int]]) -> None:
     ledger = Ledger(Path(':memory:'), 'archive')
     spans = [(reason, first, first + more) for reason, first, more in parts]

@@ -18,10 +18,10 @@ from collections.abc import Sequence
 import secrets
 import time
 
-from ros_cloud_bridge.core.ranges import Ranges
 from ros_cloud_bridge.mqtt.events import Connected, SessionEvent
 from ros_cloud_bridge.mqtt.events import Received as MqttReceived
 from ros_cloud_bridge.mqtt.session import Session
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.values import MqttConfig, Received
 from ros_cloud_bridge.wire.account import Account, encode_account, Gap, RouteAccount
 from ros_cloud_bridge.wire.announce import decode_ask, encode_json
@@ -54,6 +54,10 @@ class DurableRobot(WireRobot):
             subscriptions=[f'{ROOT}/{robot_id}/ask/+', f'{ROOT}/{robot_id}/confirm/+'],
             on_event=self._on_event,
         )
+
+    def __enter__(self) -> 'DurableRobot':
+        super().__enter__()
+        return self
 
     def birth(self, *, online: bool = True, retain: bool = True) -> None:
         """
