@@ -21,8 +21,8 @@ import os
 import threading
 import time
 
-from ros_cloud_bridge.core.presence import Presence, Verdict
 from ros_cloud_bridge.core.durable_route import DurableRoute
+from ros_cloud_bridge.core.presence import Presence, Verdict
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.journal import Journal

@@ -27,7 +27,7 @@ import os
 from ros_cloud_bridge.core.fair import FairShare
 from ros_cloud_bridge.core.outbox import BATCH_SAMPLES
 from ros_cloud_bridge.core.queued import Queued
-from ros_cloud_bridge.core.ranges import Ranges
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.store.lanes import Lane, NEVER
 from ros_cloud_bridge.store.spool import Spool
 from ros_cloud_bridge.uplink.backlog import Outcome, Stocked

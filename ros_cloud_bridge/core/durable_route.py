@@ -19,8 +19,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from ros_cloud_bridge.core.queued import Queued
-from ros_cloud_bridge.core.ranges import Ranges
 from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.values import Drop, Received, StreamConfig
 
 # What has waited longer than this is no news any more: it is read from the spool, as backlog.

@@ -25,10 +25,10 @@ from typing import NamedTuple
 
 from ros_cloud_bridge.core.admission import CarrierLimits
 from ros_cloud_bridge.core.budget import MonthlyBudget
+from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.ladder import Change
 from ros_cloud_bridge.core.pacing.pacer import link_cost
 from ros_cloud_bridge.core.presence import Presence
-from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.simulation.journeys import Journey, NotingAssembler
 from ros_cloud_bridge.simulation.link import Connection, VirtualLink

@@ -14,7 +14,7 @@
 
 """What a lane has settled since the last transaction."""
 
-from ros_cloud_bridge.core.ranges import Ranges
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.values import Drop
 from ros_cloud_bridge.wire.account import Gap
 

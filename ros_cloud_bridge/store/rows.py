@@ -25,8 +25,8 @@ from typing import NamedTuple
 import zlib
 
 from ros_cloud_bridge.core.queued import Queued
-from ros_cloud_bridge.core.ranges import Ranges
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.wire.batch import (
     Batch,
     decode_batch,

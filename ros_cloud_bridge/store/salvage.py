@@ -21,7 +21,7 @@ from pathlib import Path
 import sqlite3
 from typing import Any
 
-from ros_cloud_bridge.core.ranges import Ranges
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.store import tables
 from ros_cloud_bridge.store.database import connect, prepare
 from ros_cloud_bridge.store.lanes import LEDGER, NEVER

@@ -19,7 +19,7 @@ import json
 import sqlite3
 from typing import Any, NamedTuple
 
-from ros_cloud_bridge.core.ranges import Ranges
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.store.lanes import Lane, LanePolicy, LEDGER
 from ros_cloud_bridge.store.rows import decode_ranges, encode_ranges, Packed
 from ros_cloud_bridge.values import BacklogOrder, Confirm, Priority, WhenFull

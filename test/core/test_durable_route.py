@@ -23,7 +23,7 @@ from hypothesis.stateful import invariant, precondition, rule, RuleBasedStateMac
 
 from ros_cloud_bridge.core.durable_route import DurableRoute, FRESH_S
 from ros_cloud_bridge.core.queued import Queued
-from ros_cloud_bridge.core.ranges import Ranges
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.values import Drop, Keep, Received, StreamConfig
 
 

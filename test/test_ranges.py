@@ -18,7 +18,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ros_cloud_bridge.core.ranges import Ranges
+from ros_cloud_bridge.ranges import Ranges
 
 STEPS = st.lists(st.tuples(st.booleans(), st.integers(0, 40), st.integers(0, 8)), max_size=40)
 
