@@ -246,6 +246,12 @@ class Bridge:
             with self._wake:
                 self._handle_events(time.monotonic())
             self._spooling.stop()
+        self._say_goodbye(unsent, unanswered)
+
+    def _say_goodbye(self, unsent: int, unanswered: int) -> None:
+        left = 0 if self._spooling is None else self._spooling.left
+        if left:
+            self._log('info', f'{left} durable samples stay in the spool, for the next start')
         if unsent:
             self._log('warning', f'stopped; {unsent} accepted samples were not sent')
         elif unanswered:

@@ -132,7 +132,9 @@ class BacklogReader:
         self._retries.clear()
         for progress in self._progress.values():
             progress.sent.clear()
-            progress.accounted, progress.told_to = False, -1
+            progress.away.clear()
+            progress.accounting = progress.accounted = False
+            progress.told_to = -1
 
     def disconnected(self) -> None:
         """Read nothing until the next connection."""

@@ -135,9 +135,25 @@ class Spooling:
         self._spool = Spool(spool_path(config), boot, config.spool, log)
         self._reader = BacklogReader(self._spool, time.time_ns)
         self._follow(config)
+        self._announce_earlier()
         self.document: dict[str, object] = self._describe()
         pump.backlog.wake = self._wake
         self._thread = threading.Thread(target=self._run, name='spooling', daemon=True)
+
+    def _announce_earlier(self) -> None:
+        """Announce types of earlier boots: nobody may publish them any more."""
+        lanes = [lane for lane in self._spool.lanes.values() if lane.closed]
+        for schema_id in {lane.descriptor.schema_id for lane in lanes} - {''}:
+            schema = self._spool.schema(schema_id)
+            if schema is not None:
+                self._pump.announcer.route_added(schema, time.monotonic())
+
+    @property
+    def left(self) -> int:
+        """How many samples are in the spool, as of the last look."""
+        samples = self.document['samples']
+        assert isinstance(samples, int)
+        return samples
 
     def start(self) -> None:
         """Begin to commit."""

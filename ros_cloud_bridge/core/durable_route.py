@@ -25,6 +25,7 @@ from ros_cloud_bridge.values import Drop, Received, StreamConfig
 
 # What has waited longer than this is no news any more: it is read from the spool, as backlog.
 FRESH_S = 10.0
+_MOST_UNCOMMITTED = 100_000
 
 Settled = Callable[[int, int, Drop | None], None]
 
@@ -75,8 +76,12 @@ class DurableRoute(Route):
 
     def _enforce_bounds(self) -> None:
         stream = self._stream
+        # What is not committed yet is nowhere else: only memory itself bounds it.
+        most = max(stream.max_samples, _MOST_UNCOMMITTED)
+        while len(self._queue) > stream.max_samples and self._queue[0].sequence <= self._decided:
+            self._release(self._queue.popleft())
         while len(self._queue) > 1 and (
-            len(self._queue) > stream.max_samples or self.queued_bytes > stream.max_bytes
+            len(self._queue) > most or self.queued_bytes > stream.max_bytes
         ):
             if not self._give_way():
                 break

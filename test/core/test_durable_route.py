@@ -67,7 +67,7 @@ def test_what_is_no_news_any_more_is_left_to_the_spool() -> None:
 
 def test_memory_is_bounded_by_what_the_spool_has() -> None:
     gaps: list[tuple[int, int, Drop]] = []
-    route = made(max_samples=3)
+    route = made(max_samples=3, max_bytes=30)
     route.on_gap = lambda *gap: gaps.append(gap)
     route.offer([sample(n) for n in range(1, 4)], 0.0)
     route.was_committed(len(route.to_commit()))
@@ -114,7 +114,7 @@ class DurableMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.route = made(max_samples=8)
+        self.route = made(max_samples=8, max_bytes=150)
         self.route.on_settled = self.settled
         self.route.on_gap = self.gap
         self.now = 0.0
