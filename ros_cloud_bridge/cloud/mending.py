@@ -25,7 +25,6 @@ from typing import Any, BinaryIO
 import zlib
 
 from mcap.data_stream import ReadDataStream, RecordBuilder
-from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import (
     Channel,
@@ -198,7 +197,7 @@ def _scan(stream: BinaryIO, size: int | None) -> tuple[_Content, int]:
         if opcode == Opcode.CHUNK and part is None:
             try:
                 part = _Part(Chunk.read(data), offset, length)
-            except (McapError, ValueError, struct.error):
+            except Exception:  # reader and decompressor raise many kinds on what is damaged
                 break
             continue
         if opcode == Opcode.MESSAGE_INDEX and part is not None:
