@@ -44,6 +44,8 @@ class DurableTracker(RouteTracker):
         # The number behind which the order begins; None for the first that comes.
         self.begin: int | None = None
         self._room = room
+        # What will never come, and again by reason.
+        self._gone = ExactSet(room)
         self._told: dict[int, ExactSet] = {}
         if before is not None:
             self.duplicates = before.duplicates
@@ -74,7 +76,7 @@ class DurableTracker(RouteTracker):
 
     def release(self) -> None:
         """Give the room back; the tracker is not used any more."""
-        for numbers in (self.seen, self.settled, *self._told.values()):
+        for numbers in (self.seen, self.settled, self._gone, *self._told.values()):
             numbers.clear()
         self._room.left += _SET_RANGES * len(self._told)
         self._told.clear()
@@ -125,12 +127,8 @@ class DurableTracker(RouteTracker):
         for gap in gaps:
             told = self._told_for(gap.reason)
             # A number has one reason: the first that was told.
-            parts = [(gap.first, gap.last)]
-            for reason, others in self._told.items():
-                if reason != gap.reason:
-                    parts = [hole for part in parts for hole in others.holes(*part)]
-            for first, last in parts:
-                if told.add(first, last):
+            for first, last in self._gone.holes(gap.first, gap.last):
+                if self._gone.add(first, last) and told.add(first, last):
                     self.settled.add(first, last)
 
     def _told_for(self, reason: int) -> ExactSet:

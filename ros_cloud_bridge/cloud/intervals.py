@@ -197,6 +197,10 @@ class ExactSet:
         :returns: whether there was room for it; without, the set is as before
         """
         starts, ends = self._starts, self._ends
+        if ends and first == ends[-1] + 1:
+            ends[-1] = last
+            self.total += last - first + 1
+            return True
         # Ranges that touch become one.
         low = bisect_left(ends, first - 1)
         high = bisect_right(starts, last + 1)
@@ -204,8 +208,9 @@ class ExactSet:
         if growth > 0 and (self._room.left < 1 or len(starts) >= self._max_ranges):
             return False
         self._room.left -= growth
-        self.total += last - first + 1 - self.count(first, last)
+        self.total += last - first + 1
         if growth < 1:
+            self.total -= self.count(first, last)
             first = min(first, starts[low])
             last = max(last, ends[high - 1])
         starts[low:high] = array('q', [first])

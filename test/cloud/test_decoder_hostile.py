@@ -26,12 +26,14 @@ import pytest
 from ros_cloud_bridge.cloud import Decoder, ProtocolError
 from ros_cloud_bridge.values import Keep, StreamConfig
 from ros_cloud_bridge.wire import cbor
+from ros_cloud_bridge.wire.account import Account, encode_account, Gap, RouteAccount
 from ros_cloud_bridge.wire.announce import encode_ask, encode_json, encode_schema
 from ros_cloud_bridge.wire.batch import Descriptor, Section
 from ros_cloud_bridge.wire.schema import Schema
 from support.virtual_robot import batch_payload, BOOT, samples, VirtualRobot
 
 TOPIC = 'rcb/v1/amr-07/b/normal'
+BACKLOG = 'rcb/v1/amr-07/b/backlog'
 MIB = 1024 * 1024
 DESCRIPTOR = Descriptor(stream='s', topic='/t', type_name='a/msg/A', schema_id='')
 
@@ -70,9 +72,19 @@ def wire() -> list[tuple[str, bytes]]:
         'boot_id': BOOT.hex(),
         'routes': [{'route': 7, 'stream': 's', 'topic': '/t', 'type': 'a/msg/A', 'schema': ''}],
     }
+    account = Account(
+        boot=BOOT,
+        number=9,
+        routes=(
+            RouteAccount(
+                route=7, descriptor=DESCRIPTOR, committed=99, closed=False, gaps=(Gap(19, 2, 50),)
+            ),
+        ),
+    )
     return [
         *whole,
         *made.send(),
+        (BACKLOG, encode_account(account)),
         ('rcb/v1/amr-07/schema/' + '0' * 16, encode_schema(schema)),
         ('rcb/v1/amr-07/info', encode_json(info)),
     ]
@@ -107,7 +119,15 @@ def test_any_damage_gives_samples_or_a_protocol_error(
             pass
 
 
-KINDS = ['b/normal', 'latched/t/0', 'schema/0123456789abcdef', 'info', 'state', 'health']
+KINDS = [
+    'b/normal',
+    'b/backlog',
+    'latched/t/0',
+    'schema/0123456789abcdef',
+    'info',
+    'state',
+    'health',
+]
 
 
 @settings(deadline=None)
@@ -244,6 +264,33 @@ def test_gaps_are_bounded() -> None:
             decoder.feed(TOPIC, batch_payload(gaps))
     (entry,) = decoder.losses()
     assert entry.missing == entry.unexplained == 2 * 20_000 - 2
+
+
+def account(*routes: int, reasons: range = range(19, 20), gaps: int = 0) -> bytes:
+    told = [
+        Gap(reasons[index % len(reasons)], 1 + 2 * index, 1 + 2 * index) for index in range(gaps)
+    ]
+    entries = [
+        RouteAccount(route=route, descriptor=None, committed=1 << 62, closed=False, gaps=(*told,))
+        for route in routes
+    ]
+    return encode_account(Account(boot=BOOT, number=1, routes=tuple(entries)))
+
+
+def test_accounts_of_routes_that_nobody_described_are_bounded() -> None:
+    decoder = Decoder()
+    with memory(16 * MIB):
+        for start in range(0, 12_000, 4000):
+            decoder.feed(BACKLOG, account(*range(start, start + 4000)))
+    (boot,) = decoder.robots['amr-07'].boots.values()
+    assert boot.size == 4096
+
+
+def test_gaps_and_reasons_of_accounts_are_bounded() -> None:
+    decoder = Decoder()
+    with memory(2 * MIB):
+        for route in range(2):
+            decoder.feed(BACKLOG, account(route, reasons=range(16, 256), gaps=3000))
 
 
 def test_robots_are_bounded() -> None:

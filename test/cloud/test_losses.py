@@ -14,8 +14,11 @@
 
 """What one route lost: from a join in the middle, over latched samples, in any order."""
 
+from ros_cloud_bridge.cloud.durable import DurableTracker
+from ros_cloud_bridge.cloud.intervals import Room
 from ros_cloud_bridge.cloud.losses import RouteTracker
 from ros_cloud_bridge.values import Drop
+from ros_cloud_bridge.wire.account import Gap
 
 SUPERSEDED = int(Drop.SUPERSEDED)
 
@@ -114,3 +117,47 @@ def test_older_reports_change_nothing() -> None:
     tracker.take([9], {SUPERSEDED: 7}, False)
     tracker.take([10], {SUPERSEDED: 2}, False)
     assert tracker.missing() == (7, 0)
+
+
+def test_durable_route_without_room_hands_on_again_rather_than_not_at_all() -> None:
+    room = Room(4)
+    tracker = DurableTracker(room)
+    assert tracker.take([1, 3], None, False) == [True, True]
+    assert room.left == 0
+    # 5 is handed on without being noted; 2 joins its neighbours and makes room.
+    assert tracker.take([5], None, False) == [True]
+    assert tracker.take([5], None, False) == [True]
+    assert tracker.take([1, 2, 3], None, False) == [False, True, False]
+    assert tracker.take([5], None, False) == [True]
+    assert tracker.take([5], None, False) == [False]
+    tracker.release()
+    assert room.left == 4
+
+
+def test_gaps_without_room_stay_unexplained() -> None:
+    room = Room(2)
+    tracker = DurableTracker(room)
+    tracker.take([1], None, False)
+    tracker.tell(9, False, [Gap(19, 3, 5)])
+    assert tracker.missing() == (8, 8)
+    assert (tracker.reported(), tracker.complete, tracker.outstanding) == ({}, False, 8)
+    tracker.release()
+    assert room.left == 2
+
+
+def test_nothing_committed_is_complete() -> None:
+    tracker = DurableTracker(Room(100))
+    assert (tracker.complete, tracker.outstanding, tracker.missing()) == (False, 0, (0, 0))
+    tracker.tell(0, True, ())
+    assert (tracker.complete, tracker.closed, tracker.outstanding) == (True, True, 0)
+    # Never committed, sent all the same, and then told.
+    tracker.take([1], None, False)
+    tracker.tell(0, True, [Gap(23, 1, 2)])
+    assert (tracker.missing(), tracker.reported()) == ((1, 0), {'not_committed': 2})
+
+
+def test_latched_sample_of_a_durable_route_opens_no_gap() -> None:
+    tracker = DurableTracker(Room(100))
+    tracker.take([3], {}, True)
+    tracker.take([500], {}, False)
+    assert tracker.missing() == (0, 0)

@@ -18,7 +18,7 @@ import json
 from pathlib import Path
 import sys
 
-KINDS = ('b', 'latched', 'schema', 'info', 'state', 'health')
+KINDS = ('b', 'latched', 'schema', 'info', 'state', 'health', 'b/backlog', 'confirm')
 MARKER = b'\xffNEXT\xff'
 VECTORS = Path(__file__).parents[1] / 'vectors'
 
@@ -34,7 +34,9 @@ def inputs() -> list[bytes]:
         for case in json.loads((VECTORS / name).read_text())['cases']:
             by_kind: dict[str, list[bytes]] = {}
             for message in case['messages']:
-                kind = (message['topic'].split('/') + [''] * 4)[3]
+                levels = [*message['topic'].split('/'), '', '', '', ''][3:]
+                whole = '/'.join(levels[:2])
+                kind = whole if whole in KINDS else levels[0]
                 by_kind.setdefault(kind, []).append(bytes.fromhex(message['payload']))
             found += [
                 bytes([KINDS.index(kind) | ordered]) + MARKER.join(payloads)

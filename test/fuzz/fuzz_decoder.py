@@ -29,7 +29,15 @@ from fuzz.corpus import KINDS, MARKER
 atheris: Any = import_module('atheris')
 
 with atheris.instrument_imports(include=['ros_cloud_bridge', 'cbor2', 'rosbags']):
-    from ros_cloud_bridge.cloud import Decoder, ProtocolError, Sample, UnknownSchema
+    from ros_cloud_bridge.cloud import (
+        Decoder,
+        dump_seen,
+        load_seen,
+        ProtocolError,
+        Sample,
+        UnknownSchema,
+    )
+    from ros_cloud_bridge.wire.confirm import decode_confirmation, encode_confirmation
 
 REST = {'b': '/normal', 'latched': '/t/0', 'schema': '/{id}'}
 
@@ -47,6 +55,9 @@ def test_one_input(data: bytes) -> None:
     kind += REST.get(kind, '')
     samples: list[Sample] = []
     for payload in data[1:].split(MARKER):
+        if kind == 'confirm':
+            _confirm(payload)
+            continue
         topic = 'rcb/v1/fuzzed/' + kind.format(id=_schema_id(payload))
         try:
             samples += decoder.feed(topic, payload)
@@ -60,6 +71,18 @@ def test_one_input(data: bytes) -> None:
             pass
     decoder.losses()
     decoder.wanted()
+    kept = load_seen(dump_seen(decoder.seen()))
+    restored = Decoder(quota=1 << 22)
+    restored.restore(kept)
+    assert restored.seen() == kept
+
+
+def _confirm(payload: bytes) -> None:
+    try:
+        confirmation = decode_confirmation(payload)
+    except ProtocolError:
+        return
+    assert decode_confirmation(encode_confirmation(confirmation)) == confirmation
 
 
 def _schema_id(payload: bytes) -> str:

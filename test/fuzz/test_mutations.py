@@ -20,7 +20,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vectors.generate import load
 
-from ros_cloud_bridge.cloud import Decoder, ProtocolError, Sample, UnknownSchema
+from ros_cloud_bridge.cloud import (
+    Decoder,
+    dump_seen,
+    load_seen,
+    ProtocolError,
+    Sample,
+    UnknownSchema,
+)
 from ros_cloud_bridge.wire import cbor
 
 MESSAGES = [
@@ -100,6 +107,38 @@ def pieces(draw: st.DrawFn) -> tuple[str, bytes]:
     return 'rcb/v1/amr-07/b/normal', cbor.dumps(fields)
 
 
+@st.composite
+def accounts(draw: st.DrawFn) -> tuple[str, bytes]:
+    """Account for routes, with a wrong field at times."""
+    number = st.integers(0, 60) | st.sampled_from([1 << 62, (1 << 63) - 1])
+    routes: list[list[object]] = []
+    for route in draw(st.lists(st.integers(0, 3), min_size=1, max_size=3, unique=True)):
+        bounds = sorted(draw(st.sets(number.filter(bool), max_size=6)))
+        gaps = [
+            [draw(st.integers(16, 40)), first, last]
+            for first, last in zip(bounds[::2], bounds[1::2], strict=False)
+        ]
+        described = draw(st.sampled_from([None, ['s', '/t', 'a/msg/A', b'']]))
+        routes.append([route, described, draw(number), draw(st.booleans()), gaps])
+    if draw(st.integers(0, 5)) == 0:
+        wrong = st.integers(-1, 1 << 64) | st.binary(max_size=9) | st.none()
+        draw(st.sampled_from(routes))[draw(st.integers(0, 4))] = draw(wrong)
+    return 'rcb/v1/amr-07/b/backlog', cbor.dumps([1, 3, bytes(8), 1, routes])
+
+
+@st.composite
+def backlogs(draw: st.DrawFn) -> tuple[str, bytes]:
+    """Send samples of the same routes."""
+    first, count = draw(st.integers(1, 60)), draw(st.integers(2, 9))
+    columns = [draw(st.integers(1, 3)), 0, 7, 0, 3, 0, 1, 0]
+    described = draw(st.sampled_from([None, ['s', '/t', 'a/msg/A', b'']]))
+    route = draw(st.integers(0, 3))
+    section = [route, described, count, first, 10, columns, None, 0, bytes(count)]
+    body = cbor.dumps([section])
+    topic = 'rcb/v1/amr-07/b/' + draw(st.sampled_from(['backlog', 'low']))
+    return topic, cbor.dumps([1, 0, bytes(8), 1, 10**18, 0, len(body), body])
+
+
 def survive(decoder: Decoder, messages: list[tuple[str, bytes]]) -> None:
     samples: list[Sample] = []
     for topic, payload in messages:
@@ -112,8 +151,14 @@ def survive(decoder: Decoder, messages: list[tuple[str, bytes]]) -> None:
             sample.message()
         except (ProtocolError, UnknownSchema):
             pass
-    assert all(0 <= entry.unexplained <= entry.missing for entry in decoder.losses())
+    for entry in decoder.losses():
+        assert 0 <= entry.unexplained <= entry.missing
+        assert entry.complete == (entry.committed is not None and entry.outstanding == 0)
     decoder.wanted()
+    kept = load_seen(dump_seen(decoder.seen()))
+    restored = Decoder()
+    restored.restore(kept)
+    assert restored.seen() == kept
 
 
 @settings(max_examples=300, deadline=None)
@@ -125,6 +170,12 @@ def test_mutated_vectors_are_survived(messages: list[tuple[str, bytes]], ordered
 @settings(max_examples=300, deadline=None)
 @given(st.lists(rebuilt(), min_size=1, max_size=3), st.booleans())
 def test_any_fields_are_survived(messages: list[tuple[str, bytes]], ordered: bool) -> None:
+    survive(Decoder(ordered=ordered, quota=1 << 20), messages)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(accounts() | backlogs(), min_size=1, max_size=9), st.booleans())
+def test_any_accounts_are_survived(messages: list[tuple[str, bytes]], ordered: bool) -> None:
     survive(Decoder(ordered=ordered, quota=1 << 20), messages)
 
 

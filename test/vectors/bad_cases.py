@@ -19,7 +19,7 @@ import json
 from typing import Any
 import zlib
 
-from vectors.cases import BOOT, Case, EPOCH_NS, HIGHEST, LIVE, OWN, OWN_TEXT, ROBOT
+from vectors.cases import BACKLOG, BOOT, Case, EPOCH_NS, HIGHEST, LIVE, OWN, OWN_TEXT, ROBOT
 
 from ros_cloud_bridge.wire import cbor
 from ros_cloud_bridge.wire.announce import encode_json, encode_schema
@@ -33,7 +33,14 @@ def invalid(own_hash: str) -> list[Case]:
     :param own_hash: RIHS01 of the type that no consumer knows
     :returns: cases
     """
-    return [*_bad_frames(), *_bad_sections(), *_bad_fragments(), *_bad_announcements(own_hash)]
+    return [
+        *_bad_frames(),
+        *_bad_sections(),
+        *_bad_fragments(),
+        *_bad_announcements(own_hash),
+        *_bad_accounts(),
+        *_bad_confirmations(),
+    ]
 
 
 def _bad(name: str, about: str, payload: bytes, topic: str = LIVE) -> Case:
@@ -213,4 +220,49 @@ def _bad_announcements(own_hash: str) -> list[Case]:
             f'{base}/info',
         ),
         _bad('long topic', 'an MQTT topic of more than 256 bytes', b'{}', f'{base}/{"x" * 300}'),
+    ]
+
+
+def _bad_accounts() -> list[Case]:
+    good: list[Any] = [1, None, 9, False, [[24, 2, 3], [19, 4, 4]]]
+
+    def made(routes: object) -> bytes:
+        return cbor.dumps([1, 3, BOOT, 1, routes])
+
+    def bad(name: str, about: str, place: int, value: object) -> Case:
+        return _bad(name, about, made([[*good[:place], value, *good[place + 1 :]]]), BACKLOG)
+
+    return [
+        _bad('account without routes', 'an account without routes', made([]), BACKLOG),
+        _bad('account of six fields', 'a field too many', made([[*good, 0]]), BACKLOG),
+        _bad('route twice', 'an account with a route twice', made([good, good]), BACKLOG),
+        _bad('live account', 'an account on another topic than b/backlog', made([good])),
+        bad('closed by number', 'a flag that is no boolean', 3, 1),
+        bad('committed too large', 'a committed number of 2**63', 2, 1 << 63),
+        bad('gap from 0', 'numbers begin with 1', 4, [[24, 0, 3]]),
+        bad('gap backwards', 'a gap that ends before it begins', 4, [[24, 3, 2]]),
+        bad('gaps overlap', 'gaps that are not disjoint', 4, [[24, 2, 3], [19, 3, 4]]),
+        bad('gaps fall', 'gaps that do not rise', 4, [[24, 7, 8], [19, 3, 4]]),
+        bad('gap without number', 'a reason that takes no number', 4, [[2, 2, 3]]),
+        bad('reason 256', 'a reason above 255', 4, [[256, 2, 3]]),
+    ]
+
+
+def _bad_confirmations() -> list[Case]:
+    def bad(name: str, about: str, fields: object) -> Case:
+        return _bad(name, about, cbor.dumps(fields), f'rcb/v1/{ROBOT}/confirm/archive')
+
+    def of(numbers: object) -> list[object]:
+        return [1, BOOT, [[BOOT, 1, numbers]]]
+
+    single = [number for first in range(1, 8195, 2) for number in (first, first)]
+    return [
+        bad('confirmation of version 2', 'a later version', [2, BOOT, []]),
+        bad('short instance', 'an instance of seven bytes', [1, BOOT[:7], []]),
+        bad('odd ranges', 'a range without an end', of([1, 3, 5])),
+        bad('no ranges', 'an entry without ranges', of([])),
+        bad('range from 0', 'numbers begin with 1', of([0, 3])),
+        bad('ranges overlap', 'ranges that are not disjoint', of([1, 3, 3, 4])),
+        bad('ranges fall', 'ranges that do not rise', of([5, 6, 1, 2])),
+        bad('too many ranges', 'more than 4096 ranges', of(single)),
     ]

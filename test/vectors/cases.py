@@ -32,6 +32,7 @@ OTHER_BOOT = bytes.fromhex('c0ffee0087654321')
 EPOCH_NS = 1_700_000_000_123_456_789
 HIGHEST = (1 << 63) - 1
 LIVE = f'rcb/v1/{ROBOT}/b/normal'
+BACKLOG = f'rcb/v1/{ROBOT}/b/backlog'
 
 STRING = 'std_msgs/msg/String'
 STRING_HASH = 'RIHS01_df668c740482bbd48fb39d76a70dfd4bd59db1288021743503259e948f6b1a18'
@@ -52,6 +53,7 @@ class Case:
     samples: list[dict[str, Any]] = field(default_factory=list)
     losses: list[dict[str, Any]] = field(default_factory=list)
     fields: list[Any] = field(default_factory=list)
+    confirmation: dict[str, Any] | None = None
     error: bool = False
 
     def document(self) -> dict[str, Any]:
@@ -69,6 +71,8 @@ class Case:
         }
         if self.error:
             return {**written, 'expect': 'error'}
+        if self.confirmation is not None:
+            return {**written, 'confirmation': self.confirmation}
         written['samples'] = self.samples
         written['losses'] = self.losses
         if self.fields:
@@ -142,7 +146,11 @@ def received(cdr: bytes, index: int = 0, latency_us: int = 250) -> Received:
 
 
 def expected(
-    part: Section, known: Descriptor, boot: bytes = BOOT, latched: bool = False
+    part: Section,
+    known: Descriptor,
+    boot: bytes = BOOT,
+    latched: bool = False,
+    historical: bool = False,
 ) -> list[dict[str, Any]]:
     """
     Say what a decoder makes of a section.
@@ -151,6 +159,7 @@ def expected(
     :param known: its route's descriptor
     :param boot: its boot id
     :param latched: whether it stood under ``latched/``
+    :param historical: whether it came on ``b/backlog``
     :returns: one entry per sample
     """
     return [
@@ -168,6 +177,7 @@ def expected(
             'receive_time_ns': str(sample.receive_time_ns),
             'sent_time_ns': str(EPOCH_NS + 10**9),
             'latched': latched,
+            'historical': historical,
             'cdr': sample.cdr.hex(),
         }
         for sequence, sample in zip(part.sequences, part.samples, strict=True)
@@ -181,6 +191,7 @@ def lost(
     route: int = 1,
     boot: bytes = BOOT,
     duplicates: int = 0,
+    durable: Mapping[str, object] | None = None,
     **reported: int,
 ) -> dict[str, Any]:
     """
@@ -192,6 +203,7 @@ def lost(
     :param route: route number
     :param boot: boot id
     :param duplicates: samples that came again
+    :param durable: what a durable route says beyond that; None for others
     :param reported: drops by reason
     :returns: the entry
     """
@@ -203,6 +215,8 @@ def lost(
         'reported': reported,
         'missing': missing,
         'unexplained': unexplained,
+        'durable': durable is not None,
+        **(durable or {'committed': None, 'closed': False, 'complete': False, 'outstanding': 0}),
     }
 
 

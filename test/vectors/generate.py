@@ -27,6 +27,7 @@ from rosbags.typesys import get_types_from_msg
 from rosbags.typesys.store import Typestore
 from vectors.bad_cases import invalid
 from vectors.cases import Case, OWN, OWN_TEXT, valid
+from vectors.durable_cases import durable
 
 FOLDER = Path(__file__).parent
 
@@ -48,7 +49,8 @@ def build() -> dict[str, list[Case]]:
 
     :returns: cases by file name
     """
-    return {'valid.json': valid(own_hash()), 'invalid.json': invalid(own_hash())}
+    own = own_hash()
+    return {'valid.json': [*valid(own), *durable()], 'invalid.json': invalid(own)}
 
 
 def load(name: str) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from ros_cloud_bridge.cloud import Decoder, ProtocolError, Sample
+from ros_cloud_bridge.wire.confirm import decode_confirmation
 
 pytest.importorskip('rosbags')
 from vectors.cases import Case  # noqa: E402
@@ -49,11 +50,31 @@ def written(sample: Sample) -> dict[str, Any]:
         'receive_time_ns': str(sample.receive_time_ns),
         'sent_time_ns': str(sample.sent_time_ns),
         'latched': sample.latched,
+        'historical': sample.historical,
         'cdr': sample.cdr.hex(),
     }
 
 
+def written_confirmation(payload: bytes) -> dict[str, Any]:
+    confirmation = decode_confirmation(payload)
+    return {
+        'instance': confirmation.instance.hex(),
+        'held': [
+            {
+                'boot': entry.boot.hex(),
+                'route': entry.route,
+                'ranges': [[str(number) for number in part] for part in entry.ranges],
+            }
+            for entry in confirmation.held
+        ],
+    }
+
+
 def check(case: dict[str, Any], messages: list[dict[str, str]]) -> None:
+    if 'confirmation' in case:
+        (message,) = messages
+        assert written_confirmation(bytes.fromhex(message['payload'])) == case['confirmation']
+        return
     decoder = Decoder()
     samples = feed(decoder, messages)
     assert [written(sample) for sample in samples] == case['samples']
@@ -66,6 +87,11 @@ def check(case: dict[str, Any], messages: list[dict[str, str]]) -> None:
             'reported': dict(entry.reported),
             'missing': entry.missing,
             'unexplained': entry.unexplained,
+            'durable': entry.durable,
+            'committed': entry.committed,
+            'closed': entry.closed,
+            'complete': entry.complete,
+            'outstanding': entry.outstanding,
         }
         for entry in decoder.losses()
     ] == case['losses']
@@ -87,6 +113,10 @@ def test_committed_vectors_decode(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize('case', INVALID, ids=lambda case: str(case['name']))
 def test_committed_invalid_vectors_are_refused(case: dict[str, Any]) -> None:
+    if '/confirm/' in case['messages'][-1]['topic']:
+        with pytest.raises(ProtocolError):
+            decode_confirmation(bytes.fromhex(case['messages'][-1]['payload']))
+        return
     decoder = Decoder()
     assert feed(decoder, case['messages'][:-1]) == []
     with pytest.raises(ProtocolError):
