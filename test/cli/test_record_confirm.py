@@ -16,11 +16,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 import random
 import resource
 import signal
 import sys
+from typing import Any
 
 import pytest
 
@@ -65,6 +67,10 @@ def contents(path: Path) -> list[bytes]:
             # A file that was cut off ends somewhere.
             print(f'{path.name}: {error!r}')
     return found
+
+
+def confirmed(robot: Any, route: int, least: int) -> bool:
+    return Ranges(robot.held(route)).total >= least
 
 
 def finished(path: Path) -> list[bytes]:
@@ -152,7 +158,7 @@ def test_every_confirmed_sample_outlives_sigkill_and_none_is_there_twice(
                     assert program.wait() == 0
                 else:
                     wait_until(
-                        lambda least=enough: Ranges(robot.held(route)).total >= least,
+                        partial(confirmed, robot, route, enough),
                         what='so many confirmed',
                     )
                     program.send(signal.SIGKILL)
