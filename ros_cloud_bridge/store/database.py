@@ -119,6 +119,8 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.execute('PRAGMA cache_size=-4096')
     connection.execute('PRAGMA temp_store=MEMORY')
     connection.execute('PRAGMA cell_size_check=1')
+    # Debian's SQLite overwrites what is deleted: as many bytes again for the flash.
+    connection.execute('PRAGMA secure_delete=OFF')
     version = check_version(connection)
     if version < VERSION:
         migrate(connection, version)

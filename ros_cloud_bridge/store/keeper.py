@@ -44,6 +44,8 @@ _KEEP_META_BYTES = 4 * 1024 * 1024
 # A wall clock that was set is noted at once.
 _JUMP_S = 1.0
 _VACUUM_PAGES = 512
+# A full disk has room again when this part of what we may have is free.
+_CLEARLY = 2
 _FEW_PAGES = 8
 _STEP_BYTES = 64 * 1024
 
@@ -142,12 +144,12 @@ class Keeper:
             before = self.disk.wal_bytes
             try:
                 self._shrink(incoming)
-                short = self._transact(list(incoming), gaps, schemas or {})
+                spare = self._transact(list(incoming), gaps, schemas or {})
             except (sqlite3.Error, OSError) as error:
                 self._cope(error, last=attempt == _ATTEMPTS - 1)
                 continue
             self._count(self.disk.wal_bytes - before)
-            self._finish(short)
+            self._finish(spare)
             return
 
     def _transact(
@@ -155,7 +157,7 @@ class Keeper:
         incoming: list[New],
         gaps: Sequence[tuple[Lane, Gap]],
         schemas: Mapping[str, Schema],
-    ) -> bool:
+    ) -> int:
         now_s = self.clock.now_s
         with self.books.transaction():
             for schema_id, schema in schemas.items():
@@ -171,7 +173,7 @@ class Keeper:
                 self.books.insert(new.lane, new.row, now_s)
             if self._meta_due(now_s):
                 self._write_meta()
-        return room.short
+        return room.spare
 
     def _usable(self) -> int:
         """Bytes for file and transaction: what the disk allows, less ballast and log."""
@@ -199,7 +201,7 @@ class Keeper:
         size = expected_bytes(incoming)
         self._largest = max(self._largest, size + SPARE_BYTES)
         # Without any room on the disk, only so little can be done at a time.
-        pages = _FEW_PAGES if self._squeezed else _VACUUM_PAGES
+        pages = _FEW_PAGES if self._squeezed else self._vacuum_pages
         while (too_much := self._too_much(size)) > 0:
             if self._free_pages() * database.PAGE_BYTES < min(
                 too_much, pages * database.PAGE_BYTES
@@ -215,6 +217,12 @@ class Keeper:
                 return
             usable = self._usable()
 
+    @property
+    def _vacuum_pages(self) -> int:
+        """Pages to give back at once: moving one writes up to three into the log."""
+        share = self._log_bound(self.disk.limit_bytes) // (4 * database.PAGE_BYTES)
+        return max(_FEW_PAGES, min(_VACUUM_PAGES, share))
+
     def _too_much(self, size: int) -> int:
         return self.disk.file_bytes + size + SPARE_BYTES - self._usable()
 
@@ -222,7 +230,7 @@ class Keeper:
         found = self.books.connection.execute('PRAGMA freelist_count').fetchone()
         return int(found[0])
 
-    def _finish(self, short: bool) -> None:
+    def _finish(self, spare: int) -> None:
         if self.disk.wal_bytes >= self._log_bound(self.disk.limit_bytes):
             try:
                 self._checkpoint()
@@ -230,19 +238,21 @@ class Keeper:
                 # What was committed stands in the log; the next write sees what is wrong.
                 self._fail(fault_of(error))
                 return
-        limit = self.disk.limit_bytes
-        if short and limit - self._squeezed < self.disk.max_bytes:
-            self._fail(SpoolError(SpoolFault.FULL, 'the disk has no more room'))
-            return
         if self.state == SpoolFault.BUDGET.value and self.budget.exceeded(self.clock.now_s):
             return
+        limit = self.disk.limit_bytes
+        less = limit - self._squeezed < self.disk.max_bytes
+        if less and spare <= (0 if self.state == _OK else limit // _CLEARLY):
+            self._fail(SpoolError(SpoolFault.FULL, 'the disk has no more room'))
+            return
         self._squeezed = 0
-        written = self.disk.restore_ballast()
-        self._count(written)
-        if self.state != _OK and self.disk.has_ballast:
+        self._count(self.disk.restore_ballast())
+        if self.state == _OK:
+            return
+        if self.disk.has_ballast:
             self._log('info', f'spool: {self.path} is written again')
             self.state = _OK
-        elif self.state != _OK and self.state != SpoolFault.FULL.value:
+        else:
             self._fail(SpoolError(SpoolFault.FULL, 'the disk has little room'))
 
     def over_budget(self) -> SpoolError:

@@ -84,8 +84,8 @@ class Room:
         self._reserve = reserve
         self._rejects = True
         self._thins = True
-        # Whether all streams together had too little.
-        self.short = False
+        # Bytes that are left when all is in; 0 when something had to go for want of them.
+        self.spare = 0
 
     def make_before(self, step: int) -> None:
         """
@@ -122,8 +122,8 @@ class Room:
                 return
 
     def _fit_all(self) -> None:
+        self.spare = max(0, -self.missing())
         while (missing := self.missing()) > 0:
-            self.short = True
             if not any(self._pay(stream, missing, self._usable) for stream in self._payers()):
                 return
 
@@ -132,7 +132,7 @@ class Room:
         ((pages,),) = self._books.connection.execute('PRAGMA page_count').fetchall()
         room = self._usable - pages * PAGE_BYTES - SPARE_BYTES
         while self._incoming and expected_bytes(self._incoming) > max(room, SPARE_BYTES):
-            self.short = True
+            self.spare = 0
             if not any(map(self._reject_newest, self._payers())):
                 return
 
