@@ -31,6 +31,7 @@ SUBCOMMANDS = {
     'tail': ('ros_cloud_bridge.cli.tail', "print robots' live samples"),
     'record': ('ros_cloud_bridge.cli.record', "write robots' samples to an MCAP file"),
     'top': ('ros_cloud_bridge.cli.top', "show robots' links, streams, ages and drops, live"),
+    'spool': ('ros_cloud_bridge.cli.spool', "account for a robot's durable samples"),
     'plan': ('ros_cloud_bridge.cli.plan', 'predict what a link makes of a recording'),
     'check-config': ('ros_cloud_bridge.cli.check_config', 'check a parameter YAML'),
 }
