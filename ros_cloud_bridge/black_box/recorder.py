@@ -16,15 +16,13 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-import json
 import os
 from pathlib import Path
-import struct
 import threading
 import time
 from typing import Any
-from urllib.parse import quote
 
+from ros_cloud_bridge.black_box.events import event_sample
 from ros_cloud_bridge.black_box.feeding import Feeder, Port
 from ros_cloud_bridge.black_box.tracks import find_left, Track
 from ros_cloud_bridge.core.black_box import (
@@ -42,8 +40,7 @@ from ros_cloud_bridge.core.wear import WriteBudget
 from ros_cloud_bridge.store.ring import Log, Ring, RingFault, StoredPiece
 from ros_cloud_bridge.store.ring_notes import restore_budget, save_budget
 from ros_cloud_bridge.store.ring_records import Arrival, Kept, RecordWriter
-from ros_cloud_bridge.store.usage import state_directory
-from ros_cloud_bridge.values import BlackBoxConfig, BridgeConfig, Drop, Received
+from ros_cloud_bridge.values import BlackBoxConfig, Drop, Received
 from ros_cloud_bridge.wire.batch import Descriptor
 
 _TURN_S = 0.2
@@ -56,17 +53,7 @@ _SOON_BYTES = 1024 * 1024
 _DAY_NS = 86_400 * NS
 _MB = 1_000_000.0
 _SAVE_BUDGET_S = 600.0
-
-
-def ring_directory(config: BridgeConfig, name: str) -> Path:
-    """
-    Name the directory of a black box's ring.
-
-    :param config: of the bridge; several robots may share the state directory
-    :param name: of the black box, in which no hyphen can be
-    :returns: the directory; it need not exist
-    """
-    return state_directory(config) / f'black_box-{name}-{quote(config.robot_id, safe="")}'
+_SAVE_BUDGET_BYTES = 10_000_000
 
 
 class BlackBoxRecorder:
@@ -122,6 +109,7 @@ class BlackBoxRecorder:
         self._packed_until = float('-inf')
         self._short = False
         self._budget_saved_at = time.monotonic()
+        self._budget_saved = 0
         self._failure = ''
         self._ended = False
         self._thread = threading.Thread(target=self._run, name=f'box {self._name}', daemon=True)
@@ -236,7 +224,8 @@ class BlackBoxRecorder:
         self._tell()
         fed = self._feed()
         self._note()
-        if now - self._budget_saved_at > _SAVE_BUDGET_S:
+        unsaved = self._budget.written - self._budget_saved
+        if now - self._budget_saved_at > _SAVE_BUDGET_S or unsaved > _SAVE_BUDGET_BYTES:
             self._save_budget(now)
         if self._closing_until is not None:
             self._end_if_done(now)
@@ -306,9 +295,7 @@ class BlackBoxRecorder:
                 if not self._events:
                     return
                 event = self._events.popleft()
-            now_ns = time.time_ns()
-            text = json.dumps({**event, 'boot_id': self._port.boot_id})
-            sample = Received(_string_cdr(text), now_ns, now_ns)
+            sample = event_sample({**event, 'boot_id': self._port.boot_id}, time.time_ns())
             self._port.offer(self._events_route, [sample])
 
     def _tracks_with_spans(self) -> list[Track]:
@@ -423,7 +410,7 @@ class BlackBoxRecorder:
         self._ended = True
 
     def _save_budget(self, now: float) -> None:
-        self._budget_saved_at = now
+        self._budget_saved_at, self._budget_saved = now, self._budget.written
         if self._budget.max_bytes > 0:
             save_budget(self._directory / 'written.json', self._budget)
 
@@ -431,9 +418,3 @@ class BlackBoxRecorder:
         if text not in self._said:
             self._said.add(text)
             self._log('error', text)
-
-
-def _string_cdr(text: str) -> bytes:
-    """Serialize a std_msgs/msg/String (DDS-XTypes, 7.4.3: plain CDR, little-endian)."""
-    data = text.encode() + b'\0'
-    return b'\x00\x01\x00\x00' + struct.pack('<I', len(data)) + data

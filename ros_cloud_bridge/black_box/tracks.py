@@ -18,13 +18,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ros_cloud_bridge.core.black_box import BlackBox, Firing, read_mark, Span, write_mark
 from ros_cloud_bridge.core.wear import WriteBudget
 from ros_cloud_bridge.store.ring import earlier_rings, Log, Ring
-from ros_cloud_bridge.values import BlackBoxConfig
+from ros_cloud_bridge.store.usage import state_directory
+from ros_cloud_bridge.values import BlackBoxConfig, BridgeConfig
 
 CRASH = 'crash'
+
+
+def ring_directory(config: BridgeConfig, name: str) -> Path:
+    """
+    Name the directory of a black box's ring.
+
+    :param config: of the bridge; several robots may share the state directory
+    :param name: of the black box, in which no hyphen can be
+    :returns: the directory; it need not exist
+    """
+    return state_directory(config) / f'black_box-{name}-{quote(config.robot_id, safe="")}'
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -24,7 +24,9 @@ from rclpy.service import Service
 from rclpy.timer import Timer
 from std_msgs.msg import String
 
-from ros_cloud_bridge.black_box.recorder import BlackBoxRecorder, ring_directory
+from ros_cloud_bridge.black_box.events import events_topic
+from ros_cloud_bridge.black_box.recorder import BlackBoxRecorder
+from ros_cloud_bridge.black_box.tracks import ring_directory
 from ros_cloud_bridge.bridge import Bridge
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.core.selection import resolve, TopicSelector
@@ -179,6 +181,9 @@ class TriggerTopics:
         :param gated: has no effect
         :returns: the route
         """
+        for route in self._watched:
+            if (route.topic, route.type_name) == (topic, type_name):
+                return route
         route = Route(0, stream, topic, type_name)
         watched = self._watched[route] = _Watched(load_message(type_name))
         for watch in self._watches[topic]:
@@ -204,7 +209,11 @@ class TriggerTopics:
             return
         now = STEADY_CLOCK.now().nanoseconds / 1e9
         for sample in samples:
-            message = deserialize_message(sample.cdr, watched.message_class)
+            try:
+                message = deserialize_message(sample.cdr, watched.message_class)
+            except Exception as error:  # whatever rclpy makes of a sample that is damaged
+                self._say(watched.watches[0], f'a message cannot be read: {error}')
+                continue
             for watch in watched.watches:
                 for value in watch.feed(message, now):
                     self._recorder.fire(watch.trigger.text, value)
@@ -241,7 +250,7 @@ class _Box:
         name = box.stream.name
         events = bridge.open_route(
             box.stream,
-            f'/black_box/{name}/events',
+            events_topic(name),
             type_name_of(String),
             schema=schema_of(String),
             gated=False,

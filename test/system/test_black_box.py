@@ -223,7 +223,7 @@ def test_a_condition_sends_what_was_before_it_and_after_it(
             (ended,) = events(collector, 'ended')
         samples = arrived(collector, f'{name}/imu', ended['samples'])
         assert_whole(imus, samples, ended['from_ns'], ended['to_ns'])
-        assert ended['complete'] and ended['samples'] == len(samples) >= 250
+        assert ended['complete'] and ended['samples'] == len(samples) >= 100
         assert ended['to_ns'] - ended['from_ns'] == 3_000_000_000
         assert (triggered['trigger'], triggered['value']) == (trigger, 'True')
         assert triggered['span'] == ended['span']
@@ -279,6 +279,6 @@ def test_a_crash_sends_the_seconds_before_it(
             samples = arrived(collector, f'{name}/imu', ended['samples'])
             assert_whole(imus, samples, ended['from_ns'], ended['to_ns'])
             assert [one['trigger'] for one in ended['triggers']] == ['crash']
-            assert len(samples) >= 150 and killed_ns - 10 * EDGE_NS < samples[-1][1] < killed_ns
+            assert len(samples) >= 50 and killed_ns - 10 * EDGE_NS < samples[-1][1] < killed_ns
             wait_until(lambda: not list(ring.glob('*.ring')))
             assert bridge.stop() == 0
