@@ -30,6 +30,7 @@ from ros_cloud_bridge.core.selection import TopicSelector
 from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.host_lock import HostLock
 from ros_cloud_bridge.journal import Journal
+from ros_cloud_bridge.ros.black_box import BlackBoxes
 from ros_cloud_bridge.ros.diagnostics import DiagnosticsPublisher
 from ros_cloud_bridge.ros.parameters import adopt_overrides, read_parameters, try_change
 from ros_cloud_bridge.ros.routes import RouteManager
@@ -56,6 +57,7 @@ class UplinkNode(LifecycleNode):
         self._lock: HostLock | None = None
         self._bridge: Bridge | None = None
         self._routes: RouteManager | None = None
+        self._boxes: BlackBoxes | None = None
         self._timer: Timer | None = None
         self._demand: GuardCondition | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
@@ -90,6 +92,7 @@ class UplinkNode(LifecycleNode):
             own=[f'{self.get_fully_qualified_name()}/'],
         )
         self._routes = RouteManager(self, self._bridge, selector, self._log)
+        self._boxes = BlackBoxes(self, self._bridge, self._config, self._log)
         # Leases come on the pump's thread, subscriptions are made on the executor's.
         self._demand = self.create_guard_condition(self._refresh)
         self._bridge.on_demand_changed = self._wake
@@ -132,6 +135,8 @@ class UplinkNode(LifecycleNode):
             return
         try:
             self._routes.refresh()
+            if self._boxes is not None:
+                self._boxes.refresh()
         except Exception as error:  # a graph that changes under us is no reason to die
             self._log('error', f'discovery: {error!r}')
 
@@ -156,6 +161,10 @@ class UplinkNode(LifecycleNode):
         if self._routes is not None:
             self._routes.close()
             self._routes = None
+        if self._boxes is not None:
+            # What they hand over is for the bridge to commit, so they end before it does.
+            self._boxes.close()
+            self._boxes = None
 
     def _let_go(self) -> None:
         self._unsubscribe()
