@@ -21,7 +21,7 @@ from ros_cloud_bridge.store.database import PAGE_BYTES
 
 _MOST_BALLAST = 1024 * 1024
 _LEAST_BALLAST = 16 * PAGE_BYTES
-_MOST_LOG = 8 * 1024 * 1024
+_MOST_LOG = 16 * 1024 * 1024
 _LEAST_LOG = 64 * 1024
 
 

@@ -141,14 +141,13 @@ class Keeper:
         :raises SpoolError: when that is not possible; then nothing has changed
         """
         for attempt in range(_ATTEMPTS):
-            before = self.disk.wal_bytes
             try:
                 self._shrink(incoming)
                 spare = self._transact(list(incoming), gaps, schemas or {})
             except (sqlite3.Error, OSError) as error:
                 self._cope(error, last=attempt == _ATTEMPTS - 1)
                 continue
-            self._count(self.disk.wal_bytes - before)
+            self._count(self._log_file.advance())
             self._finish(spare)
             return
 
@@ -183,7 +182,7 @@ class Keeper:
 
     @property
     def _reserve(self) -> int:
-        """Bytes for a transaction's log: as for the largest so far, lest the file is in its way."""
+        """Bytes for a transaction's log: as for the largest so far."""
         return min(self._largest, self.disk.limit_bytes // 4)
 
     def _log_bound(self, limit: int) -> int:
@@ -212,7 +211,7 @@ class Keeper:
             before = self.disk.file_bytes
             connection = self.books.connection
             connection.execute(f'PRAGMA incremental_vacuum({pages})').fetchall()
-            self._checkpoint()
+            self._checkpoint(truncate=True)
             if self.disk.file_bytes >= before:
                 return
             usable = self._usable()
@@ -231,7 +230,7 @@ class Keeper:
         return int(found[0])
 
     def _finish(self, spare: int) -> None:
-        if self.disk.wal_bytes >= self._log_bound(self.disk.limit_bytes):
+        if self._log_file.waiting_bytes >= self._log_bound(self.disk.limit_bytes):
             try:
                 self._checkpoint()
             except (sqlite3.Error, OSError) as error:
@@ -302,12 +301,13 @@ class Keeper:
         if self.state == _OK:
             self._fail(SpoolError(SpoolFault.FULL, 'the disk is full'))
         try:
-            self._checkpoint()
+            self._checkpoint(truncate=True)
         except (sqlite3.Error, OSError):
             pass  # the next attempt tells
 
-    def _checkpoint(self) -> None:
-        self._count(self._log_file.checkpoint(self.books.connection))
+    def _checkpoint(self, *, truncate: bool = False) -> None:
+        self._count(self._log_file.advance())
+        self._count(self._log_file.checkpoint(self.books.connection, truncate=truncate))
 
     def _count(self, size: int) -> None:
         self.budget.add(max(0, size), self.clock.now_s)
@@ -405,6 +405,9 @@ class Keeper:
     def _attach(self, connection: sqlite3.Connection) -> None:
         before = self.books.connection
         self.books.attach(connection)
+        # The log keeps its length, up to this.
+        connection.execute(f'PRAGMA journal_size_limit={self.disk.log_bytes // 2}').fetchall()
+        self._log_file.advance()
         if before is not connection:
             before.close()
         if self._resumed:
