@@ -15,7 +15,7 @@
 """A consumer: subscribes to robots at a broker, decodes, asks for what is missing."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 import fnmatch
 import logging
 import re
@@ -24,16 +24,16 @@ import threading
 import time
 from types import TracebackType
 
-from ros_cloud_bridge.cloud.asking import Asker
 from ros_cloud_bridge.cloud.checks import check_lease, check_name, check_robots, check_root
 from ros_cloud_bridge.cloud.confirmer import Confirmer
 from ros_cloud_bridge.cloud.counts import ConsumerCounts, Tally
 from ros_cloud_bridge.cloud.decoder import Decoder
 from ros_cloud_bridge.cloud.identity import Identified
 from ros_cloud_bridge.cloud.inbox import DEFAULT_MAX_BYTES, Inbox
-from ros_cloud_bridge.cloud.leasing import Leases, LeaseState
+from ros_cloud_bridge.cloud.leasing import LeaseState
 from ros_cloud_bridge.cloud.ledger import Ledger
 from ros_cloud_bridge.cloud.presence import Presence, RobotState
+from ros_cloud_bridge.cloud.requests import Requests
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import ConfigError, ProtocolError
 from ros_cloud_bridge.mqtt.events import (
@@ -47,13 +47,11 @@ from ros_cloud_bridge.mqtt.events import (
 )
 from ros_cloud_bridge.mqtt.session import Session
 from ros_cloud_bridge.values import Lease, MqttConfig
-from ros_cloud_bridge.wire.announce import Ask, encode_ask
-from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic, RobotTopics
+from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic
 
 _KINDS = ('state', 'info', 'health', 'schema/+', 'b/+', 'latched/#')
 _GLOB_CHARACTERS = frozenset('*?[')
 _TURN_S = 0.25
-_ASK_EXPIRY_S = 10.0
 _MAX_NOTED_KINDS = 64
 _SHOWN_TOPIC = 100
 
@@ -113,14 +111,13 @@ class Consumer:
         self._confirmer = Confirmer(name, root, ledger) if confirms else None
         self._decoder = _decoder(root, ordered, self._confirmer)
         self._presence = Presence()
-        self._asker = Asker()
         self._tally = Tally()
         self._noted: set[str] = set()
         self._overflow_said = 0.0
         self._overflow_seen = 0
         client_id = config.client_id or f'rcb-{secrets.token_hex(6)}'
         self.name = name or client_id
-        self._leases = Leases(self.name)
+        self._requests = Requests(root, self.name, self._exact, self._decoder, self._presence)
         batches = re.compile(re.escape(root) + '/[^/]*/(b|latched)/')
         self._inbox = Inbox(lambda topic: batches.match(topic) is not None, max_queued_bytes)
         level = self._exact or '+'
@@ -160,10 +157,7 @@ class Consumer:
 
         :param timeout_s: for each of the two steps
         """
-        farewell = [
-            self._request(robot_id, Ask(leases=leases))
-            for robot_id, leases in self._leases.give_back().items()
-        ]
+        farewell = self._requests.farewell()
         if self._confirmer is not None:
             farewell += self._confirmer.last_words()
         # Without a connection nobody hears it, and the leases end by themselves.
@@ -192,7 +186,7 @@ class Consumer:
             raise ConfigError('robot', f'{robot_id!r} is no robot that this consumer receives')
         check_robots(robot_id)
         check_lease(stream, hz, seconds)
-        self._leases.keep(robot_id, Lease(stream=stream, hz=hz, seconds=seconds))
+        self._requests.leases.keep(robot_id, Lease(stream=stream, hz=hz, seconds=seconds))
 
     def release(self, robot_id: str, stream: str) -> None:
         """
@@ -201,12 +195,12 @@ class Consumer:
         :param robot_id: the robot
         :param stream: the stream's name; one that is not leased is fine
         """
-        self._leases.release(robot_id, stream)
+        self._requests.leases.release(robot_id, stream)
 
     @property
     def leases(self) -> tuple[LeaseState, ...]:
         """What has become of each lease that was not released."""
-        return self._leases.states
+        return self._requests.leases.states
 
     def confirms(self, sample: Sample) -> bool:
         """
@@ -304,8 +298,7 @@ class Consumer:
     def _handle(self, event: SessionEvent) -> None:
         if not isinstance(event, Received):
             if isinstance(event, Connected):
-                self._asker.reconnected()
-                self._leases.again()
+                self._requests.reconnected()
                 if self._confirmer is not None:
                     self._confirmer.confirmations.reconnected()
             if self._on_link is not None:
@@ -325,7 +318,7 @@ class Consumer:
             self._changed(name.robot_id, retained=event.retain)
         elif name is not None and name.kind == 'health' and event.payload:
             health = self._decoder.robots[name.robot_id].documents['health']
-            self._leases.heard(name.robot_id, health, time.monotonic())
+            self._requests.leases.heard(name.robot_id, health, time.monotonic())
         elif name is not None and name.kind == 'info' and event.payload and self._confirmer:
             info = self._decoder.robots[name.robot_id].documents['info']
             self._confirmer.confirmations.informed(name.robot_id, info)
@@ -337,7 +330,7 @@ class Consumer:
         state = self._presence.update(robot_id, document, retained)
         if state is not None and state.online:
             # A bridge that was started again knows of no lease.
-            self._leases.again(robot_id)
+            self._requests.leases.again(robot_id)
         if state is not None and self._on_state is not None:
             self._guarded(self._on_state, state)
 
@@ -364,50 +357,20 @@ class Consumer:
             _log.warning('samples come faster than they are handled: %d messages dropped', dropped)
         if not self._session.connected:
             return
-        wanted = {
-            robot_id: ask
-            for robot_id, ask in self._decoder.wanted().items()
-            if self._presence.online(robot_id) is not False
-        }
-        asks = self._asker.due(wanted, self._uninformed(), now)
-        leases = self._leases.due(lambda robot: self._presence.online(robot) is False, now)
-        for robot_id in {**asks, **leases}:
-            ask = replace(asks.get(robot_id, Ask()), leases=leases.get(robot_id, ()))
-            self._ask(robot_id, ask)
+        for robot_id, outgoing in self._requests.due(now):
+            self._tally.asks += self._publish(robot_id, outgoing)
         if self._confirmer is not None:
-            self._confirm(self._confirmer, now)
+            for robot_id, outgoing in self._confirmer.due(self._presence, now):
+                if not self._publish(robot_id, outgoing):
+                    self._confirmer.confirmations.unsent(robot_id)
 
-    def _confirm(self, confirmer: Confirmer, now: float) -> None:
-        for robot_id, outgoing in confirmer.due(self._presence, now):
-            try:
-                self._session.publish(outgoing)
-            except (SessionFull, ValueError) as error:
-                _log.debug('cannot confirm to %r now: %s', robot_id, error)
-                confirmer.confirmations.unsent(robot_id)
-
-    def _uninformed(self) -> list[str]:
-        robots = self._decoder.robots
-        lacking = [
-            robot_id
-            for robot_id, robot in robots.items()
-            if 'info' not in robot.documents and self._presence.online(robot_id) is not False
-        ]
-        if self._exact is not None and self._exact not in robots:
-            # Nothing has come at all, but we know its name: it may be idle, with latched topics.
-            lacking.append(self._exact)
-        return lacking
-
-    def _ask(self, robot_id: str, ask: Ask) -> None:
+    def _publish(self, robot_id: str, outgoing: Outgoing) -> bool:
         try:
-            self._session.publish(self._request(robot_id, ask))
+            self._session.publish(outgoing)
         except (SessionFull, ValueError) as error:
-            _log.debug('cannot ask %r now: %s', robot_id, error)
-            return
-        self._tally.asks += 1
-
-    def _request(self, robot_id: str, ask: Ask) -> Outgoing:
-        topic = RobotTopics(self._root, robot_id).ask(self.name)
-        return Outgoing(topic=topic, payload=encode_ask(ask), expiry_s=_ASK_EXPIRY_S)
+            _log.debug('cannot tell %r anything now: %s', robot_id, error)
+            return False
+        return True
 
     def _note(self, kind: str, error: Exception, *, topic: str = '', trace: bool = False) -> None:
         """Log an error, unless one of its kind has been logged."""
