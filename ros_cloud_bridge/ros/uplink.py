@@ -80,11 +80,23 @@ class UplinkNode(LifecycleNode):
             self._log('error', str(error))
             self._let_go()
             return TransitionCallbackReturn.FAILURE
+        except Exception as error:  # rclpy would end the node on it without a word
+            self._log('error', f'cannot be configured: {error!r}')
+            self._let_go()
+            return TransitionCallbackReturn.FAILURE
         self.problem = None
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
         """Connect and subscribe."""
+        try:
+            self._begin()
+        except Exception as error:  # as above
+            self._log('error', f'cannot be activated: {error!r}')
+            return TransitionCallbackReturn.ERROR
+        return super().on_activate(state)
+
+    def _begin(self) -> None:
         assert self._config is not None and self._bridge is not None
         selector = TopicSelector(
             self._config,
@@ -106,7 +118,6 @@ class UplinkNode(LifecycleNode):
             self._diagnostics = DiagnosticsPublisher(
                 self, self._config.diagnostics_period_s, self._bridge.report, self._log
             )
-        return super().on_activate(state)
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
         """Unsubscribe and stop sending; the connection stays."""
