@@ -117,7 +117,8 @@ def test_malformed_routes_are_refused(place: int, value: object) -> None:
 
 
 def test_malformed_lists_of_routes_are_refused() -> None:
-    for routes in (None, {}, [], [7], [[]], [GOOD[:4]], [[*GOOD, 1]], [GOOD, GOOD]):
+    malformed: list[object] = [None, {}, [], [7], [[]], [GOOD[:4]], [[*GOOD, 1]], [GOOD, GOOD]]
+    for routes in malformed:
         refused(routes)
 
 
