@@ -24,6 +24,8 @@ import time
 from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.presence import Presence, Verdict
 from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.durable.place import needs_spool
+from ros_cloud_bridge.durable.spooling import Spooling
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.journal import Journal
 from ros_cloud_bridge.link import Link, Log
@@ -41,7 +43,6 @@ from ros_cloud_bridge.mqtt.events import (
     Received as MqttReceived,
 )
 from ros_cloud_bridge.mqtt.reasons import describe
-from ros_cloud_bridge.spooling import needs_spool, Spooling
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.pump import Pump, Shipment
 from ros_cloud_bridge.values import BridgeConfig, Drop, Received, StreamConfig

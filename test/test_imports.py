@@ -47,10 +47,9 @@ ROOMS = {
     'simulation': LEAVES | {'core', 'wire', 'uplink'},
     'link': LEAVES | {'mqtt', 'uplink'},
     'metering': LEAVES | {'core', 'store', 'link'},
-    'draining': LEAVES | {'core', 'wire', 'store', 'uplink'},
-    'spooling': LEAVES | {'core', 'wire', 'store', 'uplink', 'draining'},
+    'durable': LEAVES | {'core', 'wire', 'store', 'uplink'},
     'bridge': LEAVES
-    | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering', 'spooling'},
+    | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering', 'durable'},
     'black_box': LEAVES | {'core', 'wire', 'store'},
     'ros': LEAVES
     | {'core', 'wire', 'uplink', 'bridge', 'link', 'journal', 'host_lock', 'black_box'},

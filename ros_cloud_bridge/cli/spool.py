@@ -29,8 +29,8 @@ from ros_cloud_bridge.cli.spool_report import (
     report_lines,
     state_document,
 )
+from ros_cloud_bridge.durable.place import spool_path
 from ros_cloud_bridge.errors import ConfigError, LocalFault
-from ros_cloud_bridge.spooling import spool_path
 from ros_cloud_bridge.store.usage import state_directory
 from ros_cloud_bridge.values import BridgeConfig
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from ros_cloud_bridge.core.queued import Queued
-from ros_cloud_bridge.draining import BacklogReader, Departure
+from ros_cloud_bridge.durable.reader import BacklogReader, Departure
 from ros_cloud_bridge.store.lanes import Lane, LanePolicy, NEVER
 from ros_cloud_bridge.store.spool import Spool
 from ros_cloud_bridge.uplink.backlog import Outcome, Stocked
@@ -150,7 +150,7 @@ def test_live_samples_that_the_broker_has_are_gone(spool: Spool) -> None:
     assert gone(list(reader.live(lane, 31, 40, Drop.ABANDONED, 0.0))) == []
     assert gone(list(reader.live(lane, 41, 50, Drop.REFUSED, 0.0))) == [(10, Drop.REFUSED)]
     spool.flush()
-    reader.written()
+    reader.accounts.written()
     found = reader.next(4096, 0.0)[0]
     account = account_of(found)
     assert account.routes[0].gaps == (Gap(Drop.REFUSED, 41, 50),)
@@ -174,7 +174,7 @@ def test_what_nobody_takes_is_tried_again_later_and_later(spool: Spool) -> None:
         waits.append(now - begin)
         # It was read to see that it is due; give it back.
         reader.disconnected()
-        reader._progress.clear()
+        reader._standing._progress.clear()
         reader._connected = True
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 

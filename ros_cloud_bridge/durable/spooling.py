@@ -16,20 +16,16 @@
 """The spool's thread: commits what durable routes accept, and reads the backlog."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 import threading
 import time
-from urllib.parse import quote
 
 from ros_cloud_bridge.core.durable_route import DurableRoute
-from ros_cloud_bridge.core.queued import Queued
-from ros_cloud_bridge.draining import BacklogReader, Departure
+from ros_cloud_bridge.durable.place import spool_path
+from ros_cloud_bridge.durable.reader import BacklogReader, Departure
+from ros_cloud_bridge.durable.work import runs, span, Work
 from ros_cloud_bridge.store.lanes import Lane, LanePolicy, SpoolError
 from ros_cloud_bridge.store.spool import Spool
-from ros_cloud_bridge.store.usage import state_directory
-from ros_cloud_bridge.uplink.backlog import Outcome
 from ros_cloud_bridge.uplink.pump import Pump
 from ros_cloud_bridge.values import BridgeConfig, Drop, Keep
 from ros_cloud_bridge.wire.account import Gap
@@ -44,54 +40,6 @@ _GROUP_S = 0.025
 _LOOK_S = 1.0
 _FAILED_S = 0.5
 _MOST_GAPS = 4096
-
-
-def spool_path(config: BridgeConfig) -> Path:
-    """
-    Say where a robot's spool is.
-
-    :param config: checked configuration
-    :returns: the database
-    """
-    name = f'spool-{quote(config.robot_id, safe="")}.sqlite3'
-    return state_directory(config) / name
-
-
-def needs_spool(config: BridgeConfig) -> bool:
-    """
-    Tell whether a bridge has a spool: for durable streams, or for what an earlier boot left there.
-
-    :param config: checked configuration
-    :returns: whether it has
-    """
-    durable = any(stream.keep is Keep.DURABLE for stream in config.all_streams)
-    try:
-        return durable or spool_path(config).exists()
-    except OSError:
-        return durable
-
-
-@dataclass(slots=True)
-class _Work:
-    """What has come up since the last turn; taken as a whole, under the lock."""
-
-    opened: list[tuple[DurableRoute, Schema | None]] = field(default_factory=list)
-    settled: deque[tuple[DurableRoute, int, int, Drop | None]] = field(default_factory=deque)
-    gaps: list[tuple[DurableRoute, Gap]] = field(default_factory=list)
-    confirmations: deque[tuple[str, Confirmation]] = field(default_factory=deque)
-    outcomes: deque[tuple[object, Outcome]] = field(default_factory=deque)
-    connected: bool | None = None
-    config: BridgeConfig | None = None
-    commits: list[tuple[DurableRoute, list[Queued]]] = field(default_factory=list)
-    live_from: dict[int, int] = field(default_factory=dict)
-    wish: int | None = None
-
-    @property
-    def pressing(self) -> bool:
-        """Whether there is something to do beside commits and reading."""
-        return bool(self.opened or self.settled or self.confirmations) or (
-            self.connected is not None or self.config is not None
-        )
 
 
 class Spooling:
@@ -123,8 +71,8 @@ class Spooling:
         self._log = log
         self._config = config
         self._work_came = work_came
-        self._work = _Work()
-        self._doing = _Work()
+        self._work = Work()
+        self._doing = Work()
         self._routes: dict[int, DurableRoute] = {}
         self._lanes: dict[int, Lane] = {}
         self._commit_at: float | None = None
@@ -274,10 +222,10 @@ class Spooling:
             self._keep_in_memory(self._doing)
             self._work_came.wait(_FAILED_S)
 
-    def _keep_in_memory(self, work: _Work) -> None:
+    def _keep_in_memory(self, work: Work) -> None:
         while work.commits:
             route, entries = work.commits.pop()
-            route.was_not_committed([_span(run) for run in _runs(entries)])
+            route.was_not_committed([span(run) for run in runs(entries)])
 
     def _turn(self) -> bool:
         """Do what there is to do; returns whether it was the last turn."""
@@ -328,8 +276,8 @@ class Spooling:
         until = self._look_at if self._commit_at is None else min(self._look_at, self._commit_at)
         return max(0.0, until - now)
 
-    def _take(self, now: float) -> _Work:
-        work, self._work = self._work, _Work()
+    def _take(self, now: float) -> Work:
+        work, self._work = self._work, Work()
         work.outcomes, self._pump.backlog.outcomes = self._pump.backlog.outcomes, deque()
         if self._ending or (self._commit_at is not None and now >= self._commit_at):
             self._commit_at = None
@@ -345,7 +293,7 @@ class Spooling:
             work.wish = self._wish(now)
         return work
 
-    def _handle(self, work: _Work, now: float) -> Iterator[Departure]:
+    def _handle(self, work: Work, now: float) -> Iterator[Departure]:
         if work.config is not None:
             self._follow(work.config)
         for route, schema in work.opened:
@@ -382,13 +330,13 @@ class Spooling:
             if stream.keep is Keep.DURABLE:
                 self._spool.set_policy(stream.name, LanePolicy.of(stream))
 
-    def _commit(self, work: _Work) -> Iterator[Departure]:
+    def _commit(self, work: Work) -> Iterator[Departure]:
         if not work.commits and not work.gaps:
             return
         blocks = [
             (self._lanes[route.number], run)
             for route, entries in work.commits
-            for run in _runs(entries)
+            for run in runs(entries)
         ]
         gaps = [(self._lanes[route.number], gap) for route, gap in work.gaps]
         try:
@@ -400,8 +348,8 @@ class Spooling:
                 self._news()
             return
         for lane, _ in (*gaps, *dropped):
-            self._reader.gap_opened(lane)
-        self._reader.written()
+            self._reader.accounts.gap_opened(lane)
+        self._reader.accounts.written()
         new_from = {route.number: entries[0].sequence for route, entries in work.commits}
         with self._work_came:
             while work.commits:
@@ -432,10 +380,10 @@ class Spooling:
         try:
             expired = self._spool.expire()
             for lane, _ in expired:
-                self._reader.gap_opened(lane)
+                self._reader.accounts.gap_opened(lane)
             yield from self._dropped(expired, {})
             self._spool.flush()
-            self._reader.written()
+            self._reader.accounts.written()
         except SpoolError:  # the spool has said so, and does it later
             return
 
@@ -476,16 +424,3 @@ class Spooling:
 
 def _rounded(age_s: float | None) -> float | None:
     return None if age_s is None else round(age_s, 1)
-
-
-def _runs(entries: Sequence[Queued]) -> Iterator[Sequence[Queued]]:
-    """Split entries where their sequence numbers leave some out."""
-    begin = 0
-    for place in range(1, len(entries) + 1):
-        if place == len(entries) or entries[place].sequence != entries[place - 1].sequence + 1:
-            yield entries[begin:place]
-            begin = place
-
-
-def _span(entries: Sequence[Queued]) -> tuple[int, int]:
-    return entries[0].sequence, entries[-1].sequence
