@@ -48,6 +48,8 @@ _VACUUM_PAGES = 512
 _CLEARLY = 2
 _FEW_PAGES = 8
 _STEP_BYTES = 64 * 1024
+# So long we make do with less than a disk seems to have that was full: it may have it by now.
+_SQUEEZED_S = 5.0
 
 
 class Keeper:
@@ -90,6 +92,7 @@ class Keeper:
         self._retry_at_s = 0.0
         self._lock: int | None = None
         self._squeezed = 0
+        self._squeezed_until_s = 0.0
         self._largest = 0
         self._meta_at_s = float('-inf')
         self._meta_offset_s = 0.0
@@ -140,6 +143,8 @@ class Keeper:
         :param schemas: to be kept, by their id
         :raises SpoolError: when that is not possible; then nothing has changed
         """
+        if self._squeezed and self._monotonic_s() >= self._squeezed_until_s:
+            self._squeezed = 0
         for attempt in range(_ATTEMPTS):
             try:
                 self._shrink(incoming)
@@ -297,7 +302,10 @@ class Keeper:
     def _squeeze(self) -> None:
         """Make do with less than the disk seemed to have."""
         self.disk.drop_ballast()
-        self._squeezed = max(SPARE_BYTES, 2 * self._squeezed)
+        # Not more than half: what the spool then rejects could as well be sent out of memory.
+        less = max(SPARE_BYTES, 2 * self._squeezed)
+        self._squeezed = min(less, self.disk.limit_bytes // 2)
+        self._squeezed_until_s = self._monotonic_s() + _SQUEEZED_S
         if self.state == _OK:
             self._fail(SpoolError(SpoolFault.FULL, 'the disk is full'))
         try:
