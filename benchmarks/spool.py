@@ -237,14 +237,15 @@ def drain(spool: Spool, lane: Lane) -> dict[str, Any]:
     :returns: samples and seconds
     """
     started = time.perf_counter()
-    at = count = size = 0
+    at = count = size = turns = 0
     while (row := spool.peek(lane, at, _EVER, False)) is not None:
         read = spool.read(lane, row[0], 512 * 1024, 8192)
         at = read[-1].sequence + 1
         count += len(read)
         size += sum(len(entry.sample.cdr) for entry in read)
         spool.settle(lane, read[0].sequence, read[-1].sequence, None)
-        if lane.samples and count % 10 == 0:
+        turns += 1
+        if turns % 10 == 0:
             spool.flush()
     spool.flush()
     seconds = time.perf_counter() - started

@@ -214,9 +214,10 @@ class Spool:
         incoming = [
             New(lane, row) for lane, samples in blocks for row in self._pack(lane, samples)
         ]
-        self._keeper.write(incoming, gaps, self._new_schemas)
-        self._new_schemas.clear()
         books = self._keeper.books
+        if incoming or gaps or books.unsaid:
+            self._keeper.write(incoming, gaps, self._new_schemas)
+            self._new_schemas.clear()
         dropped, books.dropped = books.dropped, []
         return dropped
 

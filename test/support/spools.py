@@ -179,10 +179,10 @@ def backlog(spool: Spool, lane: Lane) -> dict[int, Received]:
     found: dict[int, Received] = {}
     at = 0
     while (row := spool.peek(lane, at, EVER, False)) is not None:
-        for entry in spool.read(lane, row[0], 1 * MB, 10_000):
-            assert found.get(entry.sequence, entry.sample) == entry.sample
-            found[entry.sequence] = entry.sample
-        at = row[1] + 1
+        read = spool.read(lane, row[0], 1 * MB, 10_000)
+        assert not any(entry.sequence in found for entry in read)
+        found.update((entry.sequence, entry.sample) for entry in read)
+        at = max([row[1], *(entry.sequence for entry in read)]) + 1
     return found
 
 
