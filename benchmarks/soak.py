@@ -24,10 +24,12 @@ slopes, and ends with an exact reckoning. Exits with 1 when a sample is unaccoun
 import argparse
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from importlib.util import find_spec
 import json
 from pathlib import Path
+import sqlite3
 import sys
 import traceback
 from typing import Any
@@ -38,6 +40,7 @@ from soak_rig import SoakRig
 from soak_watch import Slope, slopes, Watch
 from tables import machine, number, table
 
+from ros_cloud_bridge.store.lanes import LEDGER
 from support.broker import find_mosquitto
 
 _TOLD = (
@@ -94,7 +97,7 @@ class Soak:
     def _break(self, rig: SoakRig) -> None:
         args = self._args
         period_s = min(5.0, max(0.2, args.seconds / 100))
-        spooled = _Spooled(rig)
+        spooled = _Spooled(rig.spool)
         watch = self.watch = Watch(rig.running.pid, rig.spool, period_s, spooled)
         breaker = Breaker(rig, args.seed)
         waiting = draw(args.seed, args.seconds, args.speed_up)
@@ -161,15 +164,21 @@ class Soak:
 
 
 class _Spooled:
-    """How many samples the bridge says it has spooled."""
+    """How many samples are in the spool, as its own ledger has it; health is silent offline."""
 
-    def __init__(self, rig: SoakRig) -> None:
-        self._healths = rig.monitor.healths
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._last = 0
 
     def __call__(self) -> int:
-        newest = self._healths[-1] if self._healths else {}
-        spool = newest.get('spool') or {}
-        return int(spool.get('samples', 0))
+        ends = '+'.join(LEDGER[1:])
+        try:
+            with closing(sqlite3.connect(f'{self._path.as_uri()}?mode=ro', uri=True)) as reader:
+                rows = reader.execute(f'SELECT coalesce(sum(committed-({ends})), 0) FROM ledger')
+                (self._last,) = rows.fetchone()
+        except sqlite3.Error:
+            pass  # not there yet, or busy
+        return self._last
 
 
 def _count(route: dict[str, object], name: str) -> int:
