@@ -197,6 +197,21 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def free_name(path: Path, suffix: str) -> Path:
+    """
+    Find a name for what is to be kept of a damaged file.
+
+    :param path: the file
+    :param suffix: as in ``corrupt``
+    :returns: a free one, or the last of the few there are
+    """
+    names = [
+        path.with_name(f'{path.name}.{suffix}-{number}') for number in range(1, _MOST_ASIDE + 1)
+    ]
+    # A disk that breaks each file does not fill up with them.
+    return next((name for name in names if not os.path.lexists(name)), names[-1])
+
+
 def set_aside(path: Path, suffix: str) -> Path:
     """
     Rename a file and what SQLite keeps beside it.
@@ -206,11 +221,7 @@ def set_aside(path: Path, suffix: str) -> Path:
     :returns: its new name
     :raises OSError: when it cannot be renamed
     """
-    names = [
-        path.with_name(f'{path.name}.{suffix}-{number}') for number in range(1, _MOST_ASIDE + 1)
-    ]
-    # A disk that breaks each file does not fill up with them.
-    aside = next((name for name in names if not os.path.lexists(name)), names[-1])
+    aside = free_name(path, suffix)
     for ending in ('-wal', '-shm'):
         beside, moved = (name.with_name(name.name + ending) for name in (path, aside))
         if beside.exists():

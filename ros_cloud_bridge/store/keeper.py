@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 import fcntl
 import os
 from pathlib import Path
+import shutil
 import sqlite3
 
 from ros_cloud_bridge.store import database
@@ -26,6 +27,7 @@ from ros_cloud_bridge.store.books import Books
 from ros_cloud_bridge.store.clock import SpoolClock
 from ros_cloud_bridge.store.database import fault_of, is_corrupt, Unusable
 from ros_cloud_bridge.store.lanes import Lane, SpoolError, SpoolFault
+from ros_cloud_bridge.store.log_damage import find_damage
 from ros_cloud_bridge.store.log_file import LogFile
 from ros_cloud_bridge.store.repair import finish_salvage, replace_damaged
 from ros_cloud_bridge.store.room import expected_bytes, New, Room, SPARE_BYTES, too_large
@@ -332,6 +334,8 @@ class Keeper:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             finish_salvage(self.path)
+            if not self._resumed:
+                self._look_at_log()
             connection = self._open_checked()
         except (sqlite3.Error, OSError, SpoolError) as error:
             self._fail(error if isinstance(error, SpoolError) else fault_of(error))
@@ -343,6 +347,20 @@ class Keeper:
             self._fail(fault_of(error))
             return
         self._writable = True
+
+    def _look_at_log(self) -> None:
+        """Say what SQLite would pass over without a word, and keep a copy."""
+        log = self.path.with_name(f'{self.path.name}-wal')
+        damage = find_damage(log)
+        if damage is None:
+            return
+        aside = database.free_name(log, 'corrupt')
+        shutil.copy2(log, aside)
+        self._say_recovered(
+            f'{log} was damaged: {damage.transactions} transactions from its frame '
+            f'{damage.frame} on are lost, and with them what was committed or settled there; a '
+            f'copy is {aside}'
+        )
 
     def _take_lock(self) -> None:
         if self._lock is not None:
@@ -406,7 +424,9 @@ class Keeper:
         self._resumed = False
 
     def _replace(self, problem: Unusable) -> None:
-        said = replace_damaged(self.path, problem, self.disk.max_bytes)
+        self._say_recovered(replace_damaged(self.path, problem, self.disk.max_bytes))
+
+    def _say_recovered(self, said: str) -> None:
         self.recovered = '; '.join(filter(None, (self.recovered, said)))
         self._log('error', f'spool: {said}')
 

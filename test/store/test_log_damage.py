@@ -22,7 +22,12 @@ import sqlite3
 
 import pytest
 
+from ros_cloud_bridge.core.queued import Queued
+from ros_cloud_bridge.store.lanes import LanePolicy, NEVER
 from ros_cloud_bridge.store.log_damage import find_damage
+from ros_cloud_bridge.store.spool import Spool
+from ros_cloud_bridge.values import Received, SpoolConfig
+from ros_cloud_bridge.wire.batch import Descriptor
 
 PAGE, FRAME = 4096, 4096 + 24
 
@@ -101,3 +106,36 @@ def test_no_log_an_empty_one_and_a_stub(tmp_path: Path) -> None:
     for size in (0, 31, 32, 100):
         (tmp_path / 'log').write_bytes(bytes(size))
         assert find_damage(tmp_path / 'log') is None
+
+
+def test_a_spool_says_what_its_log_has_lost(tmp_path: Path) -> None:
+    said: list[tuple[str, str]] = []
+
+    def opened(boot: bytes) -> Spool:
+        return Spool(
+            tmp_path / 'spool.sqlite3', boot, SpoolConfig(), lambda *line: said.append(line)
+        )
+
+    live = opened(b'boot---1')
+    descriptor = Descriptor(stream='all', topic='/t', type_name='a/b', schema_id='')
+    lane = live.open_lane(1, descriptor, None, LanePolicy())
+    lane.live_from = NEVER
+    for number in range(1, 31):
+        live.commit([(lane, [Queued(number, Received(bytes(500), number, number), 0.0)])])
+    killed = tmp_path / 'killed'
+    killed.mkdir()
+    for name in ('spool.sqlite3', 'spool.sqlite3-wal'):
+        shutil.copy(tmp_path / name, killed / name)
+    live.close()
+    log = killed / 'spool.sqlite3-wal'
+    overwrite(log, log.stat().st_size // 2, b'\xa5\x5a' * 8)
+    again = Spool(
+        killed / 'spool.sqlite3', b'boot---2', SpoolConfig(), lambda *line: said.append(line)
+    )
+    kept = sum(lane.samples for lane in again.lanes.values())
+    assert 0 < kept < 30
+    (line,) = said
+    assert line[0] == 'error' and 'transactions from its frame' in line[1]
+    assert again.recovered and again.recovered in line[1] and again.state == 'ok'
+    assert (killed / 'spool.sqlite3-wal.corrupt-1').exists()
+    again.close()
