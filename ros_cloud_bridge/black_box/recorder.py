@@ -38,7 +38,7 @@ from ros_cloud_bridge.core.black_box import (
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.core.wear import WriteBudget
 from ros_cloud_bridge.store.ring import Log, Ring, RingFault, StoredPiece
-from ros_cloud_bridge.store.ring_notes import restore_budget, save_budget
+from ros_cloud_bridge.store.ring_notes import lock_directory, restore_budget, save_budget
 from ros_cloud_bridge.store.ring_records import Arrival, Kept, RecordWriter
 from ros_cloud_bridge.values import BlackBoxConfig, Drop, Received
 from ros_cloud_bridge.wire.batch import Descriptor
@@ -106,6 +106,7 @@ class BlackBoxRecorder:
         ring = Ring(directory, os.urandom(8).hex(), config, self._budget, self._log)
         self._live = Track(box=self._box, ring=ring)
         self._left: list[Track] | None = None
+        self._lock: int | None = None
         self._packed_until = float('-inf')
         self._short = False
         self._budget_saved_at = time.monotonic()
@@ -235,9 +236,10 @@ class BlackBoxRecorder:
 
     def _begin(self) -> None:
         restore_budget(self._directory / 'written.json', self._budget)
-        left = find_left(self._directory, self._live.ring.name, self._config, self._log)
+        self._lock = lock_directory(self._directory)
         self._left = []
-        for track in left:
+        # Without the lock, what stands there may be another bridge's that lives.
+        for track in self._find_left() if self._lock is not None else ():
             span = track.begin('crash' in self._config.triggers, self._next_id)
             if span is not None:
                 firing = span.firings[-1]
@@ -254,6 +256,9 @@ class BlackBoxRecorder:
                     f'span {one.id}: what an earlier run has left is sent: '
                     f'{one.high - one.done:.1f} s up to its end',
                 )
+
+    def _find_left(self) -> list[Track]:
+        return find_left(self._directory, self._live.ring.name, self._config, self._log)
 
     def _record(self) -> float:
         with self._wake:
@@ -407,6 +412,8 @@ class BlackBoxRecorder:
                 track.ring.save_mark(track.closing_note())
             track.ring.close(keep=keep)
         self._save_budget(now)
+        if self._lock is not None:
+            os.close(self._lock)
         self._ended = True
 
     def _save_budget(self, now: float) -> None:

@@ -18,6 +18,7 @@ Small notes beside a black box's ring: which spans are under way, and how much w
 They serve a boot that comes after a crash. A disk that does not take them is the ring's to report.
 """
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -83,3 +84,22 @@ def save_budget(path: Path, budget: WriteBudget) -> None:
     :param budget: the budget
     """
     write_note(path, {'day': budget.day, 'bytes': budget.written})
+
+
+def lock_directory(path: Path) -> int | None:
+    """
+    Claim a directory, made when needed, until the process ends or the handle is closed.
+
+    :param path: the directory
+    :returns: a file descriptor; None when another process has it, or it cannot be used
+    """
+    handle = None
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        if handle is not None:
+            os.close(handle)
+        return None
+    return handle

@@ -213,10 +213,12 @@ def unpack(data: bytes) -> list[Kept]:
     for section in batch.sections:
         if section.descriptor is None:
             raise ProtocolError('a record without its topics')
+        at = head.begin
         for sample in section.samples:
-            # The wall clock may be set meanwhile: a sample never leaves its record's time.
+            # The wall clock may be set meanwhile: a sample never leaves its record's time. And
+            # what the middleware asked for again was received late, but handed over in order.
             ago_s = (head.wall_end_ns - sample.receive_time_ns) / 1e9
-            at = min(max(head.end - ago_s, head.begin), head.end)
+            at = min(max(head.end - ago_s, at), head.end)
             kept.append(Kept(at, section.descriptor, sample))
     kept.sort(key=lambda one: one.at)
     return kept

@@ -547,6 +547,24 @@ def test_a_spool_that_stands_still_leaves_the_span_to_the_next_run(
     assert bridge.numbers() == list(range(2000)) and ring_files(tmp_path / 'box') == []
 
 
+def test_a_ring_that_is_alive_is_nobody_elses_to_send(tmp_path: Path) -> None:
+    first, second = Bridge(), Bridge()
+    living = recorder(first, tmp_path / 'box')
+    publisher = Publisher(living, first.route('/imu'))
+    publisher.wait_for(0.5)
+    other = recorder(second, tmp_path / 'box')
+    other.take(second.route('/imu'), [sample(0)])
+    other.fire('service', 'called')
+    (ended,) = second.ended()
+    other.stop()
+    assert ended['samples'] == 1
+    living.fire('service', 'called')
+    (ended,) = first.ended()
+    publisher.stop()
+    living.stop()
+    assert ended['complete'] and ended['samples'] > 50
+
+
 def test_robots_and_boxes_do_not_share_a_directory(tmp_path: Path) -> None:
     names = {
         ring_directory(BridgeConfig(robot_id=robot, state_dir=str(tmp_path)), box)

@@ -175,6 +175,16 @@ def test_a_wall_clock_that_is_set_moves_no_sample_out_of_its_record() -> None:
     assert [one.at for one in unpack(record.data)] == [7.0, 7.0]
 
 
+def test_samples_keep_the_order_in_which_they_were_handed_over() -> None:
+    # As when the middleware has asked for the first ones again.
+    received = [sample(0, at=5.9), sample(1, at=5.8), sample(2, at=5.2), sample(3, at=5.95)]
+    arrivals = [Arrival(IMU, received[:2], 5.5), Arrival(IMU, received[2:], 6.0)]
+    (record,) = RecordWriter().pack(arrivals, WALL_NS + 6 * 10**9, 6.0)
+    kept = unpack(record.data)
+    assert numbers_of(kept) == [0, 1, 2, 3]
+    assert [one.at for one in kept] == sorted(one.at for one in kept)
+
+
 def test_much_at_once_becomes_several_records() -> None:
     images = [sample(number, 700_000) for number in range(5)]
     records = list(RecordWriter().pack([Arrival(CAMERA, images, 1.0, 3)], WALL_NS, 1.0))
