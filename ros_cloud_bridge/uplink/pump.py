@@ -172,8 +172,9 @@ class Pump:
         :param now: monotonic seconds
         :returns: the route; the same as before for a topic that comes back
         """
+        wanted = (stream.name, topic, type_name)
         for known in self.outbox.routes:
-            if (known.stream.name, known.topic, known.type_name) == (stream.name, topic, type_name):
+            if (known.stream.name, known.topic, known.type_name) == wanted:
                 return known
         number = len(self.outbox.routes) + 1
         route: Route
