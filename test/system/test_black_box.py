@@ -149,14 +149,14 @@ def events(collector: Collector, kind: str, count: int = 1) -> list[dict[str, An
     return found()
 
 
-def arrived(collector: Collector, topic: str, count: int) -> list[tuple[int, int]]:
+def arrived(collector: Collector, topic: str, count: int) -> list[tuple[int, int, int]]:
     """
     Wait for the samples of a black box.
 
     :param collector: who listens
     :param topic: ROS topic
     :param count: how many
-    :returns: number and source time of each, in the order of their sequence numbers
+    :returns: number, source and receive time of each, in the order of their sequence numbers
     """
 
     def found() -> list[Any]:
@@ -165,23 +165,29 @@ def arrived(collector: Collector, topic: str, count: int) -> list[tuple[int, int
     wait_until(lambda: len(found()) >= count, 30.0, f'{count} samples of the black box')
     ordered = sorted(found(), key=lambda one: one.sequence)
     assert [one.sequence for one in ordered] == list(range(1, len(ordered) + 1))
-    return [(round(content(one, Imu).angular_velocity.z), one.source_time_ns) for one in ordered]
+    return [
+        (round(content(one, Imu).angular_velocity.z), one.source_time_ns, one.receive_time_ns)
+        for one in ordered
+    ]
 
 
-def assert_whole(imus: Imus, samples: list[tuple[int, int]], low_ns: int, high_ns: int) -> None:
+def assert_whole(
+    imus: Imus, samples: list[tuple[int, int, int]], low_ns: int, high_ns: int
+) -> None:
     """
     Hold what came against what was published in a window.
 
     :param imus: what published
-    :param samples: number and source time of what came
+    :param samples: number, source and receive time of what came
     :param low_ns: begin of the window
     :param high_ns: its end
     """
-    numbers = [number for number, _ in samples]
+    numbers = [number for number, *_ in samples]
     assert numbers == list(range(numbers[0], numbers[-1] + 1)), 'complete and in order'
-    for number, source_ns in samples:
+    for number, source_ns, receive_ns in samples:
         assert abs(source_ns - imus.sent_ns[number]) < EDGE_NS, 'stamped when it was published'
-        assert low_ns - EDGE_NS < source_ns < high_ns + EDGE_NS
+        # Which is not when it arrives, while reader and writer get to know each other.
+        assert low_ns - EDGE_NS < receive_ns < high_ns + EDGE_NS
     wanted = [
         number
         for number, sent_ns in enumerate(imus.sent_ns)
