@@ -92,20 +92,22 @@ class Confirmer:
         """
         assert self._decoder is not None
         self.confirmations.again(robot_id, boot_id, route)
-        tracker = self._decoder.robots[robot_id].boots[boot_id].trackers.get(route)
+        boot = self._decoder.robots[robot_id].boots[boot_id]
+        tracker = boot.trackers.get(route)
         if not isinstance(tracker, DurableTracker):
             return
-        descriptor = self._decoder.robots[robot_id].boots[boot_id].routes.get(route)
+        descriptor = boot.routes.get(route)
         stream = '' if descriptor is None else descriptor.stream
         # What went to no sink, or was declined, or was not ours when it came, has to come again.
         kept = self.confirmations.in_hand(robot_id, boot_id, route, stream)
         if kept is None or all(_within(part, kept) for part in tracker.seen):
             return
-        gaps = tracker.gaps
-        tracker.seen.clear()
-        tracker.settled.clear()
-        tracker.received = 0
-        tracker.restore(tuple(kept), gaps, tracker.committed)
+        # What waits for its turn has come, though nobody has it in hand yet.
+        if route in boot.orderers:
+            for sample in boot.orderers[route].waiting:
+                kept.add(sample.sequence, sample.sequence)
+        if not all(_within(part, kept) for part in tracker.seen):
+            tracker.forget_all_but(kept)
 
     def due(self, presence: Presence, now: float) -> list[tuple[str, Outgoing]]:
         """

@@ -304,9 +304,14 @@ class Decoder:
         if waiting.historical:
             boot.durable(section.route)
         tracker = boot.tracker(section.route)
-        fresh = tracker.take(section.sequences, section.totals, waiting.latched)
-        if not all(fresh) and self._on_repeat and isinstance(tracker, DurableTracker):
+        if (
+            self._on_repeat
+            and isinstance(tracker, DurableTracker)
+            and tracker.knows_any(section.sequences)
+        ):
+            # Before it is taken in: what then counts as not come is handed on right now.
             self._on_repeat(robot.robot_id, boot.boot_id, section.route)
+        fresh = tracker.take(section.sequences, section.totals, waiting.latched)
         samples = [
             Sample(
                 robot_id=robot.robot_id,

@@ -14,7 +14,7 @@
 
 """What came of a durable route, what was told never to come, and whether that is all."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ros_cloud_bridge.cloud.intervals import ExactSet, Room
 from ros_cloud_bridge.cloud.losses import reason_name, RouteTracker
@@ -73,6 +73,29 @@ class DurableTracker(RouteTracker):
             self.begin = self._first - 1
         if committed is not None:
             self.tell(committed, False, gaps)
+
+    def knows_any(self, sequences: Sequence[int]) -> bool:
+        """
+        Say whether any number of a section has come before.
+
+        :param sequences: its sequence numbers, rising
+        :returns: whether that is so
+        """
+        return any(self.seen.count(first, last) for first, last in _runs(sequences))
+
+    def forget_all_but(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """
+        Take numbers that came for not come, so that they are handed on when they come again.
+
+        :param ranges: numbers that have come all the same
+        """
+        self.seen.clear()
+        self.settled.clear()
+        for first, last in self._gone:
+            self.settled.add(first, last)
+        for first, last in ranges:
+            self._note(first, last)
+        self.received = self.seen.total
 
     def release(self) -> None:
         """Give the room back; the tracker is not used any more."""
