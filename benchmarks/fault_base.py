@@ -123,6 +123,7 @@ def result(rig: Rig, faults: int, notes: Mapping[str, object], **how: Any) -> Re
     """
     begin = time.monotonic()
     reckoning = rig.finish(**how)
+    assert reckoning.committed and reckoning.arrived, 'nothing came: there is nothing to reckon'
     return Result(
         reckoning=reckoning,
         faults=faults,

@@ -45,13 +45,21 @@ def disk_full(options: Options) -> Result:
     """
     with _mounted('tmpfs', f'size={_TMPFS_BYTES}', 'tmpfs') as folder:
         with Rig(options.setup(loads=_HEAVY), state_dir=folder / 'state') as rig:
-            started(rig)
-            wait(1.0)
-            # Somebody else's file, while everything is online.
+            rig.sink.start()
+            rig.start_bridge()
             ballast = folder / 'ballast'
+            # Somebody else's file, before the first sample and later, while everything is online.
             _fill(ballast)
-            wait(2.0)
-            states = {_spool_state(rig)}
+            rig.start_publisher()
+            states = set()
+            for _ in range(2):
+                _subscribed(rig)
+                wait(2.0)
+                states.add(_spool_state(rig))
+                ballast.unlink()
+                _wait_for_state(rig, 'ok')
+                wait(1.0)
+                _fill(ballast)
             ballast.unlink()
             _wait_for_state(rig, 'ok')
             # And ours, while nothing goes out.
@@ -61,7 +69,7 @@ def disk_full(options: Options) -> Result:
             states.add(_spool_state(rig))
             _wait_for_state(rig, 'ok')
             wait(1.0)
-            return result(rig, 2, {'states': ' '.join(sorted(states))})
+            return result(rig, 4, {'states': ' '.join(sorted(states))})
 
 
 def read_only(options: Options) -> Result:
@@ -104,42 +112,60 @@ def read_only(options: Options) -> Result:
 
 def corrupt_pages(options: Options) -> Result:
     """
-    Overwrite bytes in the file of a bridge that is not running.
+    Overwrite bytes in the database of a bridge that has ended.
 
     :param options: how
     :returns: the result
     """
-    drawn = options.drawn('corrupt_pages')
+    return _corrupt(options, 'corrupt_pages', log=False)
+
+
+def corrupt_log(options: Options) -> Result:
+    """
+    Overwrite bytes in the write-ahead log of a bridge that was killed.
+
+    :param options: how
+    :returns: the result
+    """
+    return _corrupt(options, 'corrupt_log', log=True)
+
+
+def _corrupt(options: Options, name: str, *, log: bool) -> Result:
+    drawn = options.drawn(name)
     rounds = options.count(6, 2)
-    recovered = 0
+    recovered: list[str] = []
     with Rig(options.setup()) as rig:
         started(rig)
         for number in range(rounds):
-            wait(0.5)
+            _subscribed(rig)
             rig.proxy.refuse()
             wait(2.0)
-            if drawn.random() < 0.5:
+            if log:
                 rig.kill_bridge()
             else:
                 rig.stop_bridge()
-            _overwrite(rig.spool, drawn, pages=1 + number % 3)
+            path = rig.spool.with_name(f'{rig.spool.name}-wal') if log else rig.spool
+            _overwrite(path, drawn, count=1 + number % 3)
             rig.proxy.heal()
             rig.start_bridge()
             health = rig.monitor.wait_for_health(lambda health: health['spool'])
-            recovered += bool(health['spool']['recovered'])
+            recovered.append(health['spool']['recovered'])
             rig.drain()
             rig.publisher.go()
-        return result(rig, rounds, {'recovered': recovered})
+        notes = {'recovered': sum(map(bool, recovered))}
+        return result(rig, rounds, notes, timeout_s=20.0)
 
 
-def _overwrite(path: Path, drawn: random.Random, pages: int) -> None:
-    # What stands in the log alone is out of reach of the pages: half of the time it is hit, too.
-    log = path.with_name(f'{path.name}-wal')
-    target = log if log.exists() and log.stat().st_size and drawn.random() < 0.5 else path
-    size = target.stat().st_size
-    with target.open('r+b') as file:
-        for _ in range(pages):
-            file.seek(drawn.randrange(max(1, size // _PAGE)) * _PAGE + drawn.randrange(_PAGE))
+def _subscribed(rig: Rig) -> None:
+    assert rig.bridge is not None
+    rig.bridge.wait_for_log("stream 'events'")
+
+
+def _overwrite(path: Path, drawn: random.Random, count: int) -> None:
+    size = path.stat().st_size
+    with path.open('r+b') as file:
+        for _ in range(count):
+            file.seek(drawn.randrange(size))
             file.write(drawn.randbytes(drawn.randint(1, 200)))
 
 
@@ -225,5 +251,6 @@ SCENARIOS: dict[str, Scenario] = {
     'disk_full': disk_full,
     'read_only': read_only,
     'corrupt_pages': corrupt_pages,
+    'corrupt_log': corrupt_log,
     'clock_jump': clock_jump,
 }

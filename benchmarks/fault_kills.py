@@ -26,6 +26,8 @@ from support.waiting import wait_until
 
 # More than in the other scenarios: a life is short.
 _LOADS = (Load('events', 150.0, 300), Load('images', 6.0, 20_000))
+# Discovery in DDS takes from nothing to some seconds.
+_SUBSCRIBED = "stream 'events'"
 
 
 def kill_bridge(options: Options) -> Result:
@@ -84,14 +86,14 @@ def _life(rig: Rig, drawn: random.Random) -> str:
         wait(drawn.uniform(0.1, 0.7))
     elif how == 'offline':
         rig.proxy.refuse()
-        rig.start_bridge(wait=False)
-        wait(drawn.uniform(0.6, 1.4))
+        rig.start_bridge(wait=False).wait_for_log(_SUBSCRIBED)
+        wait(drawn.uniform(0.1, 1.0))
     elif how == 'online':
-        rig.start_bridge()
-        wait(drawn.uniform(0.0, 1.6))
+        rig.start_bridge().wait_for_log(_SUBSCRIBED)
+        wait(drawn.uniform(0.0, 1.4))
     else:
-        rig.start_bridge()
-        wait(drawn.uniform(0.2, 0.7))
+        rig.start_bridge().wait_for_log(_SUBSCRIBED)
+        wait(drawn.uniform(0.1, 0.6))
         (rig.proxy.cut if how == 'cut' else rig.proxy.silence)()
         wait(drawn.uniform(0.0, 0.9))
     return how

@@ -141,16 +141,26 @@ class Publisher:
     :param seed: of the round
     :param name: of the publisher
     :param loads: topics, rates and lengths
+    :param environment: further environment variables
     """
 
-    def __init__(self, folder: Path, seed: int, name: str, loads: Sequence[Load]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        name: str,
+        loads: Sequence[Load],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name = name
         self.loads = tuple(loads)
         record = folder / f'published-{name}'
         self._tally = Tally(record)
         arguments = [str(record), str(seed), name, *map(str, loads)]
         self.process = Child(
-            ['-m', 'support.fault_publisher', *arguments], folder / f'publisher-{name}.log'
+            ['-m', 'support.fault_publisher', *arguments],
+            folder / f'publisher-{name}.log',
+            environment,
         )
         assert self.process.answer() == 'ready'
 
@@ -209,7 +219,7 @@ class Sink:
 
     def start(self, **further: object) -> None:
         """
-        Start it, and wait until it is connected unless ``connect`` is False.
+        Start it, and wait until it is connected.
 
         :param further: options for this life alone
         """
@@ -231,6 +241,15 @@ class Sink:
         if self.process is not None:
             self.process.kill()
             self.process = None
+
+    def proven(self) -> set[tuple[str, int]]:
+        """
+        Ask of which routes it can prove that they are over and that it has everything.
+
+        :returns: (boot id, route) of each
+        """
+        assert self.process is not None
+        return {(boot, route) for boot, route in json.loads(self.process.ask('proven'))}
 
     def wait_until_dead(self, timeout_s: float = 40.0) -> None:
         """

@@ -29,7 +29,7 @@ import sqlite3
 import tempfile
 from typing import Any
 
-from ros_cloud_bridge.core.ranges import Ranges
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.store.lanes import LEDGER
 from ros_cloud_bridge.store.rows import decode_ranges
 from ros_cloud_bridge.values import Drop
@@ -249,7 +249,7 @@ class Book:
             self._arrive(line.split(' '))
 
     def _arrive(self, words: list[str]) -> None:
-        life, boot, route, sequence, topic, name, number, digest = words
+        life, boot, route, sequence, topic, name, number, digest, *_ = words
         place, at = (boot, int(route)), int(sequence)
         if not self.lane(place).arrived.add(at, at):
             self.twice += 1
@@ -274,23 +274,32 @@ class Book:
 
     def hear(self, losses: Sequence[Mapping[str, Any]]) -> int:
         """
-        Take in what the consumer says of each lane in the end.
+        Take in what the consumer's ledger says in the end.
 
         :param losses: its entries with boot, route, committed, closed, gaps and complete
         :returns: of how many lanes with nothing spooled it cannot prove that it has everything
         """
-        incomplete = 0
+        proven = set()
         for entry in losses:
             place = (entry['boot'], entry['route'])
-            if place not in self.lanes:
-                continue
-            lane = self.lanes[place]
-            for reason, first, last in entry['gaps']:
-                lane.gap(reason, first, last)
-            if not lane.spooled and not entry['complete']:
-                incomplete += 1
-                self._wrong(f'{place} is not complete: {entry}')
-        return incomplete
+            if place in self.lanes:
+                for reason, first, last in entry['gaps']:
+                    self.lanes[place].gap(reason, first, last)
+            if entry['complete']:
+                proven.add(place)
+        lacking = [place for place in self.settled_lanes() if place not in proven]
+        for place in lacking:
+            told = [entry for entry in losses if (entry['boot'], entry['route']) == place]
+            self._wrong(f'{place} is not proven: {self.lanes[place].committed}, {told}')
+        return len(lacking)
+
+    def settled_lanes(self) -> list[Place]:
+        """
+        List the lanes of which nothing is spooled any more.
+
+        :returns: places
+        """
+        return [place for place, lane in self.lanes.items() if lane.committed and not lane.spooled]
 
     def lost(self) -> str:
         """

@@ -17,11 +17,12 @@ A consumer that writes down what it got, with fsync, before it confirms; or that
 
 Run as a process of its own, with one argument of JSON: ``host``, ``port``, ``robot``, ``name``,
 ``file``, ``ledger``, ``life`` (which of its lives this is), ``confirm``, and ``die``: [place, n],
-it kills itself with SIGKILL once it has had n samples, ``received`` (nothing written), ``torn`` (a
-line half written), ``written`` (on disk, not confirmed). Lines on standard input: ``complete``
-(answered with 1 when it can prove that it has everything), ``stop``.
+it kills itself with SIGKILL once it has had n samples: ``received`` (nothing written), ``torn`` (a
+line half written), ``written`` (on disk, not confirmed). Lines on standard input: ``proven``
+(answered with the places of all routes that it can prove complete and over), ``stop``.
 
-A line of the file: life, boot, route, sequence, topic, publisher, number, digest of the text.
+A line of the file: life, boot, route, sequence, topic, publisher, number, digest of the text, and
+stream and schema, so that whoever comes after a crash can confirm what the file holds.
 """
 
 import json
@@ -33,13 +34,17 @@ import threading
 from typing import Any
 
 from ros_cloud_bridge.cloud.consumer import Consumer
+from ros_cloud_bridge.cloud.ledger import HELD, Ledger, LedgerEntry, Span
 from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.values import MqttConfig
+from ros_cloud_bridge.wire.batch import Descriptor
 
 from .fault_publisher import text_digest
 
 _FLUSH_S = 0.02
 _STRING_AT = 8
+_TYPE = 'std_msgs/msg/String'
 
 
 class Sink:
@@ -56,21 +61,24 @@ class Sink:
         self._had = 0
         self._lock = threading.Lock()
         self._waiting: list[Sample] = []
-        self._path = Path(options['file'])
-        held = _mend(self._path)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        path = Path(options['file'])
+        entries = _mend(path, options['robot'])
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         self._ended = threading.Event()
+        self._ledger: Ledger | None = None
+        if options['confirm']:
+            self._ledger = Ledger(Path(options['ledger']), options['name'])
+            # What a crash kept from being confirmed is durable all the same.
+            self._ledger.commit(entries)
         self.consumer = Consumer(
             MqttConfig(host=options['host'], port=options['port']),
             self._take,
             robots=options['robot'],
             name=options['name'],
             ordered=options.get('ordered', True),
+            confirms=self._ledger is not None,
+            ledger=self._ledger,
         )
-        self._confirms = bool(options['confirm'])
-        if self._confirms:
-            raise NotImplementedError
-        self._seen = held
         self._writer = threading.Thread(target=self._write)
 
     def run(self) -> None:
@@ -81,17 +89,18 @@ class Sink:
                 self._ended.wait(0.01)
             print('ready', flush=True)
             for line in sys.stdin:
-                if line.strip() == 'complete':
-                    print(int(self._complete()), flush=True)
+                if line.strip() == 'proven':
+                    print(json.dumps(self._proven()), flush=True)
                 else:
                     break
-        self._ended.set()
-        self._writer.join()
-        print(json.dumps({'losses': self._losses(), 'samples': self._had}), flush=True)
+            # All that has come is written and confirmed before it leaves.
+            self._ended.set()
+            self._writer.join()
+        self._keep(self._waiting)
+        losses = [self._describe(entry) for entry in self._entries()]
+        print(json.dumps({'losses': losses, 'routes': self._routes()}), flush=True)
 
     def _take(self, sample: Sample) -> None:
-        if (sample.boot_id, sample.route, sample.sequence) in self._seen:
-            return
         with self._lock:
             self._waiting.append(sample)
         self._had += 1
@@ -104,10 +113,11 @@ class Sink:
             last = self._ended.wait(_FLUSH_S)
             with self._lock:
                 samples, self._waiting = self._waiting, []
-            if samples:
-                self._keep(samples)
+            self._keep(samples)
 
     def _keep(self, samples: list[Sample]) -> None:
+        if not samples:
+            return
         data = ''.join(_line(self._life, sample) for sample in samples).encode()
         dies = self._had >= self._die_after and self._die
         if dies == 'torn':
@@ -117,34 +127,80 @@ class Sink:
         os.fsync(self._file)
         if dies == 'written':
             os.kill(os.getpid(), signal.SIGKILL)
+        self.consumer.confirm(samples)
 
-    def _complete(self) -> bool:
-        return True
+    def _entries(self) -> list[LedgerEntry]:
+        return [] if self._ledger is None else self._ledger.entries()
 
-    def _losses(self) -> list[dict[str, Any]]:
-        return []
+    def _proven(self) -> list[tuple[str, int]]:
+        described = map(self._describe, self._entries())
+        return [(e['boot'], e['route']) for e in described if e['closed'] and e['complete']]
+
+    @staticmethod
+    def _describe(entry: LedgerEntry) -> dict[str, Any]:
+        known = Ranges((span.first, span.last) for span in entry.spans)
+        last = entry.committed
+        return {
+            'boot': entry.boot.hex(),
+            'route': entry.route,
+            'committed': last,
+            'closed': entry.closed,
+            'complete': entry.closed and (not last or known.count(1, last) == last),
+            'gaps': [list(span_of) for span_of in map(_gap, entry.spans) if span_of],
+        }
+
+    def _routes(self) -> list[dict[str, Any]]:
+        """Give what the decoder of this life says."""
+        return [
+            {
+                'boot': entry.boot_id,
+                'route': entry.route,
+                'committed': entry.committed,
+                'closed': entry.closed,
+                'complete': entry.complete,
+                'duplicates': entry.duplicates,
+            }
+            for entry in self.consumer.decoder.losses()
+        ]
+
+
+def _gap(span: Span) -> tuple[int, int, int] | tuple[()]:
+    return () if span.reason == HELD else (span.reason, span.first, span.last)
 
 
 def _line(life: str, sample: Sample) -> str:
     size = int.from_bytes(sample.cdr[4:_STRING_AT], 'little')
     text = sample.cdr[_STRING_AT : _STRING_AT + size - 1]
     name, number, _ = text.decode().split(':', 2)
-    words = (life, sample.boot_id, sample.route, sample.sequence, sample.topic, name, number)
-    return ' '.join(map(str, (*words, text_digest(text)))) + '\n'
+    place = (life, sample.boot_id, sample.route, sample.sequence, sample.topic)
+    words = (*place, name, number, text_digest(text), sample.stream, sample.schema_id or '-')
+    return ' '.join(map(str, words)) + '\n'
 
 
-def _mend(path: Path) -> set[tuple[str, int, int]]:
+def _mend(path: Path, robot_id: str) -> list[LedgerEntry]:
     """Cut off a line that a crash tore, and read what the file holds."""
     data = path.read_bytes() if path.exists() else b''
     whole = data[: data.rfind(b'\n') + 1]
     if len(whole) < len(data):
         os.truncate(path, len(whole))
-    return {
-        (boot, int(route), int(sequence))
-        for _, boot, route, sequence, *_ in (
-            line.split(' ') for line in whole.decode().splitlines()
+    held: dict[tuple[str, int, Descriptor], Ranges] = {}
+    for line in whole.decode().splitlines():
+        _, boot, route, sequence, topic, _, _, _, stream, schema = line.split(' ')
+        descriptor = Descriptor(
+            stream=stream, topic=topic, type_name=_TYPE, schema_id=schema.replace('-', '')
         )
-    }
+        ranges = held.setdefault((boot, int(route), descriptor), Ranges())
+        ranges.add(int(sequence), int(sequence))
+    return [
+        LedgerEntry(
+            robot_id=robot_id,
+            boot=bytes.fromhex(boot),
+            route=route,
+            descriptor=descriptor,
+            spans=tuple(Span(HELD, first, last) for first, last in ranges),
+        )
+        for (boot, route, descriptor), ranges in held.items()
+    ]
 
 
 def main() -> None:
