@@ -105,9 +105,9 @@ def refuse_0x87(options: Options) -> Result:
         rule.wait_for(3)
         rig.proxy.rule = None
         refused = live + rule.refused
-        health = rig.monitor.wait_for_health(lambda health: health['spool'])
-        notes = {'refused_publishes': refused, 'dead_letters': health['spool']['dead_letters']}
-        return result(rig, refused, notes)
+        outcome = result(rig, refused, {'refused_publishes': refused})
+        outcome.notes['dead_letters'] = rig.book.dead_letters
+        return outcome
 
 
 def no_subscriber_0x10(options: Options) -> Result:

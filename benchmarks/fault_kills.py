@@ -18,9 +18,10 @@ from pathlib import Path
 import random
 from typing import Any
 
-from fault_base import Options, Result, result, Rig, Scenario, started, wait
+from fault_base import Missing, Options, Result, result, Rig, Scenario, started, wait
 
 from support.bridge_process import BridgeProcess
+from support.fault_children import Sink
 from support.fault_publisher import Load
 from support.waiting import wait_until
 
@@ -112,14 +113,38 @@ def kill_consumer(options: Options) -> Result:
     with Rig(options.setup(loads=_LOADS)) as rig:
         rig.start_bridge()
         rig.start_publisher()
+        sink = rig.sink
+        assert isinstance(sink, Sink)
         for number in range(rounds):
             place = ('received', 'torn', 'written')[number % 3]
             places[place] = places.get(place, 0) + 1
-            rig.sink.start(die=[place, drawn.randint(20, 200)])
-            rig.sink.wait_until_dead()
+            sink.start(die=[place, drawn.randint(20, 200)])
+            sink.wait_until_dead()
             wait(drawn.uniform(0.0, 0.5))
         rig.sink.start()
         return result(rig, rounds, places)
+
+
+def kill_recorder(options: Options) -> Result:
+    """
+    SIGKILL ``record --confirm`` at random points, and let the next one go on.
+
+    :param options: how
+    :returns: the result
+    """
+    if options.confirm != 'consumer':
+        raise Missing('needs confirm: consumer')
+    drawn = options.drawn('kill_recorder')
+    rounds = options.count(8, 3)
+    with Rig(options.setup(loads=_LOADS, record=True)) as rig:
+        rig.start_bridge()
+        rig.start_publisher()
+        for _ in range(rounds):
+            rig.sink.start()
+            wait(drawn.uniform(0.2, 4.0))
+            rig.sink.kill()
+        rig.sink.start()
+        return result(rig, rounds, {'recordings': rig.sink.starts})
 
 
 def publisher_restart(options: Options) -> Result:
@@ -202,6 +227,7 @@ SCENARIOS: dict[str, Scenario] = {
     'kill_bridge': kill_bridge,
     'kill_both': kill_both,
     'kill_consumer': kill_consumer,
+    'kill_recorder': kill_recorder,
     'publisher_restart': publisher_restart,
     'duplicate_robot_id': duplicate_robot_id,
 }

@@ -144,6 +144,10 @@ class Book:
         self.lanes: dict[Place, LaneBook] = {}
         # Whether several bridges bridge the same samples, each under identities of its own.
         self.shared = False
+        # Whether the consumer asked for order.
+        self.ordered = True
+        # Refused samples that the newest spool holds apart.
+        self.dead_letters = 0
         self._ledgers: dict[Path, Counter[str]] = {}
         self._places: dict[Path, set[Place]] = {}
         self.twice = 0
@@ -206,6 +210,8 @@ class Book:
         ledger = self._ledgers[path] = Counter()
         for values in connection.execute(f'SELECT {", ".join(LEDGER)} FROM ledger'):
             ledger.update(dict(zip(LEDGER, values, strict=True)))
+        ((dead,),) = connection.execute('SELECT coalesce(sum(last - first + 1), 0) FROM dead')
+        self.dead_letters = dead
 
     def _read_lanes(self, path: Path, connection: sqlite3.Connection) -> None:
         seen = self._places.setdefault(path, set())
@@ -256,7 +262,7 @@ class Book:
             self._wrong(f'{boot}/{route}/{sequence} came twice, in life {life}')
             return
         order = (life, *place)
-        if self._newest.get(order, 0) > at:
+        if self.ordered and self._newest.get(order, 0) > at:
             self.disorder += 1
             self._wrong(f'{boot}/{route}/{sequence} came behind {self._newest[order]}')
         self._newest[order] = max(at, self._newest.get(order, 0))

@@ -32,6 +32,7 @@ from .fault_monitor import Monitor
 from .fault_proxy import FaultProxy
 from .fault_publisher import Load
 from .fault_reckoning import Book, Reckoning
+from .fault_recorder import RecorderSink
 from .robots import parameters
 from .waiting import wait_until
 
@@ -52,7 +53,8 @@ class Setup:
     What a scenario stands on.
 
     ``streams`` are merged into the policies of the durable streams, one per load and of the last
-    part of its topic's name; ``further`` into the bridge's other parameters.
+    part of its topic's name; ``further`` into the bridge's other parameters. With ``record``
+    the consumer is ``record --confirm``.
     """
 
     seed: int = 1
@@ -65,6 +67,7 @@ class Setup:
     environment: Mapping[str, str] = field(default_factory=dict)
     keepalive_s: int = 5
     sink: Mapping[str, object] = field(default_factory=dict)
+    record: bool = False
 
 
 class Rig:
@@ -89,6 +92,7 @@ class Rig:
             replace(load, topic=f'/{self.tag}/{load.topic}') for load in setup.loads
         )
         self.book = Book(setup.seed)
+        self.book.ordered = not setup.record
         self.bridge: BridgeProcess | None = None
         self.boots = 0
         self._logs: list[str] = []
@@ -100,16 +104,16 @@ class Rig:
         self.broker = Broker(lines)
         self.proxy = FaultProxy((self.broker.host, self.broker.port))
         self.monitor = Monitor(self.broker, self.robot_id)
-        self.sink = Sink(
-            self.folder,
-            {
-                'host': self.broker.host,
-                'port': self.broker.port,
-                'robot': self.robot_id,
-                'name': SINK,
-                'confirm': setup.confirm == 'consumer',
-                **setup.sink,
-            },
+        options = {
+            'host': self.broker.host,
+            'port': self.broker.port,
+            'robot': self.robot_id,
+            'name': SINK,
+            'confirm': setup.confirm == 'consumer',
+            **setup.sink,
+        }
+        self.sink: Sink | RecorderSink = (
+            RecorderSink(self.folder, options) if setup.record else Sink(self.folder, options)
         )
 
     def __enter__(self) -> 'Rig':
@@ -338,6 +342,9 @@ class Rig:
 
         :returns: the row
         """
+        if isinstance(self.sink, RecorderSink):
+            lanes = self.book.lanes.items()
+            self.sink.convert({lane.stream: place for place, lane in lanes if lane.committed})
         self.look()
         incomplete = 0
         if self.sink.summaries:

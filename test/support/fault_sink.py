@@ -97,7 +97,7 @@ class Sink:
             self._ended.set()
             self._writer.join()
         self._keep(self._waiting)
-        losses = [self._describe(entry) for entry in self._entries()]
+        losses = [describe(entry) for entry in self._entries()]
         print(json.dumps({'losses': losses, 'routes': self._routes()}), flush=True)
 
     def _take(self, sample: Sample) -> None:
@@ -118,7 +118,7 @@ class Sink:
     def _keep(self, samples: list[Sample]) -> None:
         if not samples:
             return
-        data = ''.join(_line(self._life, sample) for sample in samples).encode()
+        data = ''.join(map(self._line, samples)).encode()
         dies = self._had >= self._die_after and self._die
         if dies == 'torn':
             os.write(self._file, data[: len(data) - 7])
@@ -129,25 +129,24 @@ class Sink:
             os.kill(os.getpid(), signal.SIGKILL)
         self.consumer.confirm(samples)
 
+    def _line(self, sample: Sample) -> str:
+        return line_of(
+            self._life,
+            sample.boot_id,
+            sample.route,
+            sample.sequence,
+            sample.topic,
+            sample.cdr,
+            sample.stream,
+            sample.schema_id,
+        )
+
     def _entries(self) -> list[LedgerEntry]:
         return [] if self._ledger is None else self._ledger.entries()
 
     def _proven(self) -> list[tuple[str, int]]:
-        described = map(self._describe, self._entries())
+        described = map(describe, self._entries())
         return [(e['boot'], e['route']) for e in described if e['closed'] and e['complete']]
-
-    @staticmethod
-    def _describe(entry: LedgerEntry) -> dict[str, Any]:
-        known = Ranges((span.first, span.last) for span in entry.spans)
-        last = entry.committed
-        return {
-            'boot': entry.boot.hex(),
-            'route': entry.route,
-            'committed': last,
-            'closed': entry.closed,
-            'complete': entry.closed and (not last or known.count(1, last) == last),
-            'gaps': [list(span_of) for span_of in map(_gap, entry.spans) if span_of],
-        }
 
     def _routes(self) -> list[dict[str, Any]]:
         """Give what the decoder of this life says."""
@@ -164,17 +163,57 @@ class Sink:
         ]
 
 
+def describe(entry: LedgerEntry) -> dict[str, Any]:
+    """
+    Say what a ledger knows of a route.
+
+    :param entry: its entry
+    :returns: boot, route, committed, closed, complete and gaps
+    """
+    known = Ranges((span.first, span.last) for span in entry.spans)
+    last = entry.committed
+    return {
+        'boot': entry.boot.hex(),
+        'route': entry.route,
+        'committed': last,
+        'closed': entry.closed,
+        'complete': entry.closed and (not last or known.count(1, last) == last),
+        'gaps': [list(span_of) for span_of in map(_gap, entry.spans) if span_of],
+    }
+
+
 def _gap(span: Span) -> tuple[int, int, int] | tuple[()]:
     return () if span.reason == HELD else (span.reason, span.first, span.last)
 
 
-def _line(life: str, sample: Sample) -> str:
-    size = int.from_bytes(sample.cdr[4:_STRING_AT], 'little')
-    text = sample.cdr[_STRING_AT : _STRING_AT + size - 1]
+def line_of(
+    life: str,
+    boot: str,
+    route: int,
+    sequence: int,
+    topic: str,
+    cdr: bytes,
+    stream: str,
+    schema: str,
+) -> str:
+    """
+    Write a sample down.
+
+    :param life: of the consumer
+    :param boot: boot id, hexadecimal
+    :param route: route number
+    :param sequence: sequence number
+    :param topic: ROS topic
+    :param cdr: the serialized std_msgs/String
+    :param stream: the stream's name
+    :param schema: the schema's id
+    :returns: a line with its end
+    """
+    size = int.from_bytes(cdr[4:_STRING_AT], 'little')
+    text = cdr[_STRING_AT : _STRING_AT + size - 1]
     name, number, _ = text.decode().split(':', 2)
-    place = (life, sample.boot_id, sample.route, sample.sequence, sample.topic)
-    words = (*place, name, number, text_digest(text), sample.stream, sample.schema_id or '-')
-    return ' '.join(map(str, words)) + '\n'
+    words = (life, boot, route, sequence, topic, name, number, text_digest(text))
+    return ' '.join(map(str, (*words, stream, schema or '-'))) + '\n'
 
 
 def _mend(path: Path, robot_id: str) -> list[LedgerEntry]:
