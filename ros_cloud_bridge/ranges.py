@@ -78,6 +78,21 @@ class Ranges:
             for place in range(low, high)
         )
 
+    def within(self, first: int, last: int) -> list[tuple[int, int]]:
+        """
+        Find what it holds of a range.
+
+        :param first: its first number
+        :param last: its last number
+        :returns: ranges, ascending
+        """
+        low = bisect_left(self._ends, first)
+        high = bisect_right(self._starts, last)
+        return [
+            (max(first, self._starts[place]), min(last, self._ends[place]))
+            for place in range(low, high)
+        ]
+
     def add(self, first: int, last: int) -> int:
         """
         Add a range.

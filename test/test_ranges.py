@@ -44,7 +44,10 @@ def test_ranges_are_a_set(steps: list[tuple[bool, int, int]]) -> None:
         found = ranges.at(number)
         assert (found is not None) is (number in plain)
         assert found is None or found[0] <= number <= found[1]
-        assert ranges.count(number, number + 5) == len(plain & set(range(number, number + 6)))
+        part = plain & set(range(number, number + 6))
+        assert ranges.count(number, number + 5) == len(part)
+        within = ranges.within(number, number + 5)
+        assert [n for low, high in within for n in range(low, high + 1)] == sorted(part)
 
 
 def test_what_it_begins_with_and_clear() -> None:

@@ -119,16 +119,18 @@ class DurableRoute(Route):
 
     def drop_all(self, reason: Drop) -> int:
         """
-        Let go of whatever waits.
+        Let go of whatever waits, but for what the spool is at work on: it may be committed yet.
 
         :param reason: has no effect
         :returns: how many samples are lost; what is committed stays in the spool
         """
         lost = self.drops[Drop.NOT_COMMITTED]
-        while self._queue:
-            entry = self._queue.popleft()
-            if entry.sequence <= self._decided:
-                self._release(entry)
+        while self._queue and self._queue[0].sequence <= self._decided:
+            self._release(self._queue.popleft())
+        waiting, self._queue = self._queue, deque()
+        for entry in waiting:
+            if entry.sequence <= self._committing:
+                self._queue.append(entry)
             else:
                 self.not_yet_committed -= 1
                 self._lose(entry)
@@ -183,13 +185,17 @@ class DurableRoute(Route):
             return
         self._flying.remove(first, last)
         self.in_flight -= count
+        # Of these alone: whoever is told of a gap says that it needs none of it, and what the
+        # spool has of it would be deleted.
+        gone = self._volatile.within(first, last)
         volatile = self._volatile.remove(first, last)
         self.spooled += count - volatile
         if reason is None:
             self.delivered += volatile
-        elif volatile:
+        else:
             self.drops[Drop.NOT_COMMITTED] += volatile
-            self._gap(first, last)
+            for low, high in gone:
+                self._gap(low, high)
         if volatile < count and self.on_settled is not None:
             self.on_settled(first, last, reason)
 

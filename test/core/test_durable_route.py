@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, RuleBasedStateMachine
+import pytest
 
 from ros_cloud_bridge.core.durable_route import DurableRoute, FRESH_S
 from ros_cloud_bridge.core.queued import Queued
@@ -100,6 +101,43 @@ def test_a_failed_disk_makes_it_best_effort() -> None:
     assert route.drops == {Drop.NOT_COMMITTED: 2}
 
 
+def test_a_gap_is_told_for_nothing_that_the_spool_has() -> None:
+    # Who is told of a gap confirms it, and the spool deletes what is confirmed.
+    gaps: list[tuple[int, int, Drop]] = []
+    route = made()
+    route.on_gap = lambda *gap: gaps.append(gap)
+    for failed in ((1, 2), None, (5, 5), None):
+        route.offer([sample(1), sample(2)] if failed != (5, 5) else [sample(1)], 0.0)
+        count = len(route.to_commit())
+        if failed:
+            route.was_not_committed([failed])
+        else:
+            route.was_committed(count)
+    assert numbers(route.take(1000, 10)) == [1, 2, 3, 4, 5, 6, 7]
+    route.settle(7, Drop.ABANDONED, (1, 7))
+    assert gaps == [(1, 2, Drop.NOT_COMMITTED), (5, 5, Drop.NOT_COMMITTED)]
+    assert (route.spooled, route.drops) == (4, {Drop.NOT_COMMITTED: 3})
+
+
+@pytest.mark.parametrize('works', [True, False])
+def test_what_a_hanging_disk_has_yet_to_decide_is_not_given_up(works: bool) -> None:
+    gaps: list[tuple[int, int, Drop]] = []
+    route = made()
+    route.on_gap = lambda *gap: gaps.append(gap)
+    route.offer([sample(1), sample(2)], 0.0)
+    committing = route.to_commit()
+    route.offer([sample(3)], 0.0)
+    assert route.drop_all(Drop.SHUTDOWN) == 1 and gaps == [(3, 3, Drop.NOT_COMMITTED)]
+    assert (len(route), route.not_yet_committed) == (2, 2)
+    if works:
+        route.was_committed(len(committing))
+    else:
+        route.was_not_committed([(1, 2)])
+    assert route.drop_all(Drop.SHUTDOWN) == (0 if works else 2)
+    assert (len(route), route.not_yet_committed) == (0, 0)
+    assert route.spooled == (2 if works else 0)
+
+
 def test_a_sample_for_which_the_spool_has_no_room_is_not_sent() -> None:
     route = made()
     route.offer([sample(n) for n in range(1, 5)], 0.0)
@@ -130,8 +168,9 @@ class DurableMachine(RuleBasedStateMachine):
 
     def gap(self, first: int, last: int, reason: Drop) -> None:
         assert reason is Drop.NOT_COMMITTED
-        # A range may hold some that are in the spool or were delivered from memory before.
-        self.gaps.add(first, last)
+        assert self.spool.count(first, last) == 0, 'whoever confirms the gap would delete these'
+        assert not set(self.committing) & set(range(first, last + 1))
+        assert self.gaps.add(first, last) == last - first + 1
 
     def leave(self, first: int, last: int, reason: Drop | None) -> None:
         self.route.left_spool(self.spool.remove(first, last), reason)
@@ -178,6 +217,11 @@ class DurableMachine(RuleBasedStateMachine):
             low, high = first, min(last, self.route.live_from - 1)
             if low <= high:
                 self.leave(low, high, reason)
+
+    @rule()
+    def give_up(self) -> None:
+        self.route.drop_all(Drop.SHUTDOWN)
+        assert numbers(list(self.route._queue)) == self.committing
 
     @invariant()
     def everything_is_somewhere(self) -> None:
