@@ -130,10 +130,10 @@ class Spooling:
         with self._work_came:
             self._ending = True
             self._work_came.notify()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        if not self._thread.is_alive():
+        if self._thread.ident is None:
             self._spool.close()
+        else:
+            self._thread.join(timeout_s)
 
     def opened(self, route: DurableRoute, schema: Schema | None) -> None:
         """
@@ -212,6 +212,9 @@ class Spooling:
                 over = self._turn()
             except Exception as error:  # a fault of ours: the robot's samples go on
                 self._fail(error)
+        # Here, for a disk that hangs longer than anybody waits: as long as it is open nobody
+        # else may write it, not even the next bridge of this process.
+        self._spool.close()
 
     def _fail(self, error: Exception) -> None:
         text = f'spool: {error!r}'
@@ -355,21 +358,26 @@ class Spooling:
             while work.commits:
                 route, entries = work.commits.pop()
                 route.was_committed(len(entries))
+            # In one stroke: what had no room must not be sent.
+            departures = list(self._dropped(dropped, new_from))
             self._news()
-        yield from self._dropped(dropped, new_from)
+        yield from departures
 
     def _dropped(
         self, dropped: Iterable[tuple[Lane, Gap]], new_from: dict[int, int]
     ) -> Iterator[Departure]:
         """Tell routes what had no room: out of their memory, or out of the spool."""
         for lane, gap in dropped:
-            reason, samples = Drop(gap.reason), gap.last - gap.first + 1
+            reason = Drop(gap.reason)
             route = self._route_of(lane)
-            if route is not None and gap.first >= new_from.get(route.number, lane.live_from):
-                with self._work_came:
-                    route.was_dropped(gap.first, gap.last, reason)
-            else:
-                yield Departure(lane=lane, samples=samples, reason=reason)
+            # One gap can hold both: what was spooled, and what has just come.
+            new = gap.last + 1
+            if route is not None:
+                new = min(new, max(gap.first, new_from.get(route.number, lane.live_from)))
+                if new <= gap.last:
+                    route.was_dropped(new, gap.last, reason)
+            if gap.first < new:
+                yield Departure(lane=lane, samples=new - gap.first, reason=reason)
 
     def _route_of(self, lane: Lane) -> DurableRoute | None:
         return None if lane.closed else self._routes.get(lane.route)
@@ -381,7 +389,9 @@ class Spooling:
             expired = self._spool.expire()
             for lane, _ in expired:
                 self._reader.accounts.gap_opened(lane)
-            yield from self._dropped(expired, {})
+            with self._work_came:
+                departures = list(self._dropped(expired, {}))
+            yield from departures
             self._spool.flush()
             self._reader.accounts.written()
         except SpoolError:  # the spool has said so, and does it later
