@@ -66,6 +66,10 @@ class Accounts:
         ]
         if known:
             self._spool.gaps_told(lane, known)
+            # So many as it shows at a time were told; now it shows others.
+            progress = self._standing.of(lane)
+            if any(gap.last > progress.told_to for gap in self._spool.gaps(lane)):
+                progress.accounted = False
         self.forget(lane)
 
     def next(self, now: float) -> Stocked | None:
@@ -95,7 +99,8 @@ class Accounts:
         if not told:
             return None
         for lane, _ in told:
-            self._standing.of(lane).accounting = True
+            progress = self._standing.of(lane)
+            progress.accounting, progress.stale = True, False
         number, boot = batch_number(), told[0][0].boot
         account = Account(
             boot=boot,
@@ -126,13 +131,11 @@ class Accounts:
             progress = self._standing.of(lane)
             progress.accounting = False
             if outcome is Outcome.ACCEPTED:
-                progress.told_to = gaps[-1].last if gaps else progress.told_to
                 if lane.policy.confirm is Confirm.BROKER and gaps:
                     self._spool.gaps_told(lane, gaps)
                 # A closed lane whose gaps did not fit goes round once more, with the rest.
-                progress.accounted = all(
-                    gap.last <= progress.told_to for gap in self._spool.gaps(lane)
-                )
+                to = gaps[-1].last if gaps else progress.told_to
+                progress.told(to, all(gap.last <= to for gap in self._spool.gaps(lane)))
                 self.forget(lane)
             elif outcome is not Outcome.LOST:
                 self._standing.put_off(lane.descriptor.stream, now)
@@ -148,8 +151,7 @@ class Accounts:
     def written(self) -> None:
         """Learn that everything up to now is on disk: the gaps, too."""
         for lane in self._opened:
-            progress = self._standing.of(lane)
-            progress.accounted, progress.told_to = False, -1
+            self._standing.of(lane).tell_again()
         self._opened.clear()
 
     def forget(self, lane: Lane) -> None:

@@ -34,7 +34,7 @@ class Progress:
 
     ``away`` are the numbers on their way as backlog, ``sent`` those that wait for their consumer.
     ``accounting`` while an account is on its way, ``accounted`` once everything is told; gaps are
-    told up to ``told_to``.
+    told up to ``told_to``. ``stale`` when there is more to tell than the account on its way says.
     """
 
     away: Ranges = field(default_factory=Ranges)
@@ -44,11 +44,27 @@ class Progress:
     accounting: bool = False
     accounted: bool = False
     told_to: int = -1
+    stale: bool = False
 
     def begin_again(self) -> None:
         """Forget what was sent and told: whoever had it has not kept it."""
         self.sent.clear()
-        self.accounted, self.told_to = False, -1
+        self.tell_again()
+
+    def tell_again(self) -> None:
+        """Tell all gaps, whatever becomes of an account that is on its way."""
+        self.accounted, self.told_to, self.stale = False, -1, self.accounting
+
+    def told(self, to: int, everything: bool) -> None:
+        """
+        Note that an account has arrived.
+
+        :param to: the highest number of the gaps that are told
+        :param everything: whether it tells all gaps that there are
+        """
+        if self.stale:
+            return
+        self.told_to, self.accounted = to, everything
 
     def wait_for_consumer(self, first: int, last: int, now: float) -> None:
         """
@@ -123,9 +139,9 @@ class Standing:
         self._consumers.clear()
         self._retries.clear()
         for progress in self._progress.values():
+            progress.accounting = False
             progress.begin_again()
             progress.away.clear()
-            progress.accounting = False
 
     def heard(self, consumer: str, instance: bytes, now: float) -> bool:
         """
