@@ -183,9 +183,9 @@ class BacklogReader:
                 yield Departure(lane=lane, samples=samples, reason=None)
             self.accounts.forget(lane)
             return
-        # The consumer can be quicker than the broker's answer.
-        if lane.samples:
-            self._standing.of(lane).wait_for_consumer(first, last, now)
+        # Of what is still there: the consumer can be quicker than the broker's answer.
+        for low, high in self._spool.left(lane, first, last) if lane.samples else ():
+            self._standing.of(lane).wait_for_consumer(low, high, now)
 
     def _refused(self, lane: Lane, first: int, last: int) -> Iterator[Departure]:
         samples = self._spool.settle(lane, first, last, Drop.REFUSED)
@@ -223,7 +223,7 @@ class BacklogReader:
         before = lane.samples
         raw = min(_MOST_RAW_BYTES, _RAW_PER_WIRE * wire_bytes)
         if lane.policy.backlog_order is BacklogOrder.NEWEST_FIRST:
-            found = self._read_down(lane, first, raw)
+            found = self._read_down(lane, first, stop - 1, raw)
         else:
             found = self._spool.read(lane, first, raw, BATCH_SAMPLES)
         found = [entry for entry in found if entry.sequence < stop]
@@ -260,18 +260,19 @@ class BacklogReader:
         key = _Samples(lane=lane, first=first, last=last)
         return Stocked(key=key, boot=lane.boot, number=number, payload=payload), departures
 
-    def _read_down(self, lane: Lane, first: int, max_bytes: int) -> list[Queued]:
-        """Read the row that begins here, and rows before it as far as they go on."""
+    def _read_down(self, lane: Lane, first: int, last: int, max_bytes: int) -> list[Queued]:
+        """Read the row that lies here, and rows before it as far as they go on."""
         progress, size = self._standing.of(lane), 0
         found: list[Queued] = []
         while size < max_bytes and len(found) < BATCH_SAMPLES:
-            row = self._spool.read(lane, first, 1, 1)
+            # In place of a damaged row comes the one behind it, which was read before.
+            row = [e for e in self._spool.read(lane, first, 1, 1) if e.sequence <= last]
             found[:0] = row
             size += sum(len(entry.sample.cdr) for entry in row)
             before = self._spool.peek(lane, 0, first, True)
             if before is None or busy_range(progress, before[0], before[1]):
                 break
-            first = before[0]
+            first, last, _ = before
         return found
 
     def _by_stream(self, now: float) -> dict[str, list[Lane]]:
@@ -306,7 +307,11 @@ class BacklogReader:
             first, last, _ = row
             busy = busy_range(progress, first, last)
             if busy is None:
-                return first, self._stop(progress, first, lane.live_from)
+                stop = self._stop(progress, first, lane.live_from)
+                # Its ends are free, yet all that is left of it may wait for an answer.
+                if stop > last or self._spool.left(lane, first, stop - 1):
+                    return first, stop
+                busy = first, last
             if newest_first:
                 high = min(first, busy[0])
             else:

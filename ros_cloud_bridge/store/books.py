@@ -145,15 +145,28 @@ class Books:
         """
         count = 0
         pending = self._pending(lane)
-        for row in tables.rows_within(self.connection, lane.key, first, last):
-            for low, high in pending.fresh(row.open_ranges(first, last)):
-                pending.settle(low, high, reason)
-                count += high - low + 1
+        for low, high in self.spooled(lane, first, last):
+            pending.settle(low, high, reason)
+            count += high - low + 1
         if not pending.gone and not pending.told:
             del self.pending[lane.key]
         lane.samples -= count
         lane.totals[_COLUMN[reason]] += count
         return count
+
+    def spooled(self, lane: Lane, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """
+        Find what of a range is spooled.
+
+        :param lane: the lane
+        :param first: its first sequence number
+        :param last: its last
+        :returns: ranges, ascending
+        """
+        for row in tables.rows_within(self.connection, lane.key, first, last):
+            pending = self.pending.get(lane.key)
+            ranges = row.open_ranges(first, last)
+            yield from ranges if pending is None else pending.fresh(ranges)
 
     def tell(self, lane: Lane, gaps: list[Gap]) -> None:
         """

@@ -256,6 +256,18 @@ class Spool:
         """
         return self._keeper.books.settle(lane, first, last, reason)
 
+    @_careful(list)
+    def left(self, lane: Lane, first: int, last: int) -> list[tuple[int, int]]:
+        """
+        Find what of a range is spooled.
+
+        :param lane: the lane
+        :param first: its first sequence number
+        :param last: its last
+        :returns: ranges, ascending
+        """
+        return list(self._keeper.books.spooled(lane, first, last))
+
     def flush(self) -> None:
         """
         Write what is settled; beyond the day's budget once a minute.

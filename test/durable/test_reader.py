@@ -17,13 +17,15 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+import sqlite3
 
 import pytest
 
 from ros_cloud_bridge.core.queued import Queued
+from ros_cloud_bridge.durable.accounts import Told
 from ros_cloud_bridge.durable.reader import BacklogReader, Departure
 from ros_cloud_bridge.store.lanes import Lane, LanePolicy, NEVER
-from ros_cloud_bridge.store.spool import Spool
+from ros_cloud_bridge.store.spool import MOST_GAPS, Spool
 from ros_cloud_bridge.uplink.backlog import Outcome, Stocked
 from ros_cloud_bridge.values import (
     BacklogOrder,
@@ -36,6 +38,7 @@ from ros_cloud_bridge.values import (
 from ros_cloud_bridge.wire.account import Account, decode_account, Gap
 from ros_cloud_bridge.wire.batch import decode_batch, decode_message, Descriptor, Kind
 from ros_cloud_bridge.wire.confirm import Confirmation, Held
+from support.spools import Lines
 
 FIRST_BOOT, BOOT = b'boot---1', b'boot---2'
 ARCHIVE = LanePolicy(confirm=Confirm.CONSUMER, confirm_by='archive')
@@ -260,6 +263,122 @@ def test_gaps_are_told_until_the_consumer_has_them(spool: Spool) -> None:
     assert account_of(found).routes[0].gaps == (gap,), 'the new process has not heard of it'
     reader.heard('archive', confirmation(b'instanc2', (1, 25)), 0.0)
     assert spool.gaps(lane) == () and lane.samples == 0
+
+
+def archived(spool: Spool) -> tuple[BacklogReader, Lane]:
+    lane, reader = lane_of(spool, ARCHIVE), reader_of(spool)
+    reader.heard('archive', confirmation(b'instance'), 0.0)
+    return reader, lane
+
+
+def test_more_gaps_than_are_shown_at_a_time_are_told_as_the_first_are_confirmed(
+    spool: Spool,
+) -> None:
+    reader, lane = archived(spool)
+    fill(spool, lane, 1, 10)
+    gaps = [Gap(Drop.NOT_COMMITTED, n, n) for n in range(11, 11 + 2 * (MOST_GAPS + 300), 2)]
+    spool.commit([], [(lane, gap) for gap in gaps])
+    told: list[Gap] = []
+    while spool.gaps(lane):
+        before = len(told)
+        while len(told) < len(gaps) and (found := reader.next(4096, 0.0)[0]) is not None:
+            if not isinstance(found.key, Told):
+                continue  # the samples
+            told += account_of(found).routes[0].gaps
+            assert list(reader.outcome(found.key, Outcome.ACCEPTED, 0.0)) == []
+        assert len(told) > before, 'the rest is never told'
+        ranges = [(gap.first, gap.last) for gap in told]
+        for at in range(0, len(ranges), 4096):
+            reader.heard('archive', confirmation(b'instance', *ranges[at : at + 4096]), 0.0)
+        spool.flush()
+    assert told == gaps
+
+
+def test_a_gap_that_opens_while_an_account_is_on_its_way_is_told_by_the_next(
+    spool: Spool,
+) -> None:
+    reader, lane = archived(spool)
+    fill(spool, lane, 1, 10, rows=10)
+    spool.commit([], [(lane, Gap(Drop.NOT_COMMITTED, 30, 30))])
+    found, _ = reader.next(4096, 0.0)
+    assert account_of(found).routes[0].gaps == (Gap(Drop.NOT_COMMITTED, 30, 30),)
+    # Below those that are being told.
+    assert gone(list(reader.live(lane, 3, 3, Drop.REFUSED, 0.0))) == [(1, Drop.REFUSED)]
+    spool.flush()
+    reader.accounts.written()
+    assert found is not None and list(reader.outcome(found.key, Outcome.ACCEPTED, 0.0)) == []
+    gaps = account_of(reader.next(4096, 0.0)[0]).routes[0].gaps
+    assert Gap(Drop.REFUSED, 3, 3) in gaps
+
+
+def test_an_account_for_a_process_that_is_gone_is_told_again(spool: Spool) -> None:
+    reader, lane = archived(spool)
+    fill(spool, lane, 1, 1)
+    spool.commit([], [(lane, Gap(Drop.NOT_COMMITTED, 30, 30))])
+    found, _ = reader.next(4096, 0.0)
+    reader.heard('archive', confirmation(b'another-'), 0.0)
+    assert found is not None and list(reader.outcome(found.key, Outcome.ACCEPTED, 0.0)) == []
+    again = account_of(reader.next(4096, 0.0)[0])
+    assert again.routes[0].gaps == (Gap(Drop.NOT_COMMITTED, 30, 30),)
+
+
+def test_what_waits_for_its_consumer_holds_up_no_other_stream(spool: Spool) -> None:
+    reader, lane = archived(spool)
+    other = lane_of(spool, LanePolicy(), 2, 'other')
+    fill(spool, lane, 1, 30)
+    fill(spool, other, 1, 1)
+    # Of one row the first part is done with, and the second with its consumer: its ends are free.
+    reader.heard('archive', confirmation(b'instance', (1, 10)), 0.0)
+    assert list(reader.live(lane, 11, 20, None, 0.0)) == []
+    assert batch_of(reader.next(4096, 0.0)[0]) == [1]
+    assert reader.next(4096, 0.0)[0] is None
+    reader.heard('archive', confirmation(b'instance', (1, 20)), 0.0)
+    assert drained_of_consumer(reader) == list(range(21, 31))
+
+
+def drained_of_consumer(reader: BacklogReader) -> list[int]:
+    numbers = []
+    while (found := reader.next(4096, 0.0)[0]) is not None:
+        numbers += batch_of(found)
+        assert list(reader.outcome(found.key, Outcome.ACCEPTED, 0.0)) == []
+    return numbers
+
+
+def test_a_confirmation_before_the_broker_s_answer_leaves_nothing_to_wait_for(
+    spool: Spool,
+) -> None:
+    reader, lane = archived(spool)
+    fill(spool, lane, 1, 30, rows=3)
+    departures = reader.heard('archive', confirmation(b'instance', (1, 10)), 0.0)
+    assert gone(departures) == [(10, None)]
+    assert list(reader.live(lane, 1, 20, None, 0.0)) == []
+    assert reader.awaited('all') == 10
+
+
+@pytest.mark.parametrize('damaged', [1, 2, 3])
+def test_a_damaged_row_brings_no_other_twice(tmp_path: Path, damaged: int) -> None:
+    log = Lines()
+    spool = Spool(tmp_path / 'spool.sqlite3', BOOT, SpoolConfig(), log)
+    lane = lane_of(spool, LanePolicy(backlog_order=BacklogOrder.NEWEST_FIRST))
+    fill(spool, lane, 1, 30, rows=3)
+    with sqlite3.connect(tmp_path / 'spool.sqlite3') as connection:
+        query = 'UPDATE blocks SET crc = crc + 1 WHERE id IN (SELECT block FROM rows WHERE first=?)'
+        connection.execute(query, (10 * damaged - 9,))
+    connection.close()
+    reader, numbers, departures = reader_of(spool), [], []
+    while lane.samples:
+        found, gone_now = reader.next(4096, 0.0)
+        departures += gone_now
+        if found is not None and isinstance(found.key, Told):
+            reader.outcome(found.key, Outcome.ACCEPTED, 0.0)
+        elif found is not None:
+            numbers += batch_of(found)
+            departures += reader.outcome(found.key, Outcome.ACCEPTED, 0.0)
+    good = {n for n in range(1, 31) if (n + 9) // 10 != damaged}
+    assert sorted(numbers) == sorted(good)
+    assert sum(count for count, reason in gone(departures) if reason is Drop.DAMAGED) == 10
+    assert spool.dead_letters() == 0
+    spool.close()
 
 
 def test_streams_share_by_class(spool: Spool) -> None:
