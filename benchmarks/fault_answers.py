@@ -122,6 +122,7 @@ def no_subscriber_0x10(options: Options) -> Result:
     with Rig(options.setup()) as rig:
         rig.start_bridge()
         rig.start_publisher()
+        rig.wait_for_more()
         for number in range(rounds):
             wait(3.0)
             health = rig.monitor.wait_for_health(lambda health: health['spool']['samples'] > 0)

@@ -134,7 +134,7 @@ def result(rig: Rig, faults: int, notes: Mapping[str, object], **how: Any) -> Re
 
 def started(rig: Rig) -> Rig:
     """
-    Start consumer, bridge and publisher.
+    Start consumer, bridge and publisher, and wait until samples come.
 
     :param rig: new
     :returns: the same
@@ -142,4 +142,5 @@ def started(rig: Rig) -> Rig:
     rig.sink.start()
     rig.start_bridge()
     rig.start_publisher()
+    rig.wait_for_more()
     return rig

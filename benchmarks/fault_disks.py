@@ -106,7 +106,7 @@ def read_only(options: Options) -> Result:
             with _mounted('ext4', 'loop', str(image)) as folder:
                 rig.state_dir = folder / 'state'
                 rig.start_bridge()
-                wait(1.0)
+                rig.wait_for_more()
                 return result(rig, 2, {'states': ' '.join(sorted(states))})
 
 
@@ -189,6 +189,7 @@ def clock_jump(options: Options) -> Result:
         rig.sink.start()
         rig.start_bridge(environment=clock)
         rig.start_publisher()
+        rig.wait_for_more()
         for seconds in shifts:
             wait(0.7)
             rig.proxy.refuse()

@@ -113,6 +113,7 @@ def kill_consumer(options: Options) -> Result:
     with Rig(options.setup(loads=_LOADS)) as rig:
         rig.start_bridge()
         rig.start_publisher()
+        rig.wait_for_more()
         sink = rig.sink
         assert isinstance(sink, Sink)
         for number in range(rounds):
@@ -139,6 +140,7 @@ def kill_recorder(options: Options) -> Result:
     with Rig(options.setup(loads=_LOADS, record=True)) as rig:
         rig.start_bridge()
         rig.start_publisher()
+        rig.wait_for_more()
         for _ in range(rounds):
             rig.sink.start()
             wait(drawn.uniform(0.2, 4.0))
@@ -162,7 +164,7 @@ def publisher_restart(options: Options) -> Result:
             wait(drawn.uniform(0.5, 1.5))
             rig.publisher.process.kill()
             rig.start_publisher()
-        wait(1.0)
+            rig.wait_for_more()
         return result(rig, rounds, {'publishers': len(rig.publishers)})
 
 

@@ -272,6 +272,11 @@ class Rig:
             for route in health['routes']
         )
 
+    def wait_for_more(self) -> None:
+        """Wait until the bridge says that it has received more; it must be connected."""
+        before = self.figures('received')
+        wait_until(lambda: self.figures('received') > before, 60.0, 'samples at the bridge')
+
     def drain(self, timeout_s: float = 90.0) -> None:
         """
         Publish no more, and wait until nothing is in the bridge and its spool.
