@@ -15,6 +15,7 @@
 """What ``tail`` and ``record`` share: selection, ends, and what they say on stderr."""
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 import logging
@@ -200,21 +201,27 @@ class LinkReporter:
             say(printable(text))
 
 
-def report_losses(consumer: Consumer, wanted: Callable[[str], bool]) -> None:
+def report_losses(
+    consumer: Consumer, wanted: Callable[[str], bool], *, durable_too: bool = True
+) -> None:
     """
     Say what did not arrive, per route, and what was dropped on this side.
 
     :param consumer: a stopped consumer
     :param wanted: says whether a ROS topic was asked for
+    :param durable_too: say as well what is missing of durable routes
     """
-    for entry in consumer.decoder.losses():
+    losses = consumer.decoder.losses()
+    boots = Counter(robot_id for robot_id, _ in {(e.robot_id, e.boot_id) for e in losses})
+    for entry in losses:
         if not wanted(entry.topic):
             continue
         reported = ', '.join(f'{name} {count}' for name, count in entry.reported.items() if count)
-        if reported or entry.missing:
+        which = f' (boot {entry.boot_id})' if boots[entry.robot_id] > 1 else ''
+        if reported or (entry.missing and (durable_too or not entry.durable)):
             say(
                 printable(
-                    f'{entry.robot_id} {entry.topic}: {entry.received} received, '
+                    f'{entry.robot_id} {entry.topic}{which}: {entry.received} received, '
                     f'{entry.missing} missing ({entry.unexplained} unexplained), '
                     f'dropped on the robot: {reported or "none"}'
                 )

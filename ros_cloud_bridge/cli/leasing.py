@@ -40,7 +40,8 @@ def add_lease_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--name',
         default='',
-        help="this consumer's name, which demand.allow of the robot must hold",
+        help="this consumer's name: what demand.allow of the robot must hold, and confirm_by of "
+        'durable streams',
     )
 
 
@@ -55,7 +56,7 @@ class Leasing:
     def __init__(self, args: argparse.Namespace) -> None:
         self._wanted = dict(map(_parse, args.lease))
         if self._wanted and not args.name:
-            raise ConfigError('name', "is needed for --lease: the robot's demand.allow names it")
+            raise ConfigError('--name', "is needed for --lease: the robot's demand.allow names it")
         self._robots: str = args.robot
         self._consumer: Consumer | None = None
         self._told: dict[tuple[str, str], str] = {}

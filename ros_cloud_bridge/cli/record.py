@@ -45,6 +45,11 @@ from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import ConfigError
 
 _FLUSH_S = 1.0
+_UNFINISHED = {
+    False: 'it may lack its end; record --repair gives it one, when there is room',
+    True: 'it may lack its end; the next recording with this ledger gives it one, when there is '
+    'room, and what is not confirmed comes again',
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,12 +128,13 @@ def run(args: argparse.Namespace) -> int:
             recorder.close(consumer.decoder.losses())
             writing.end()
     _print_table(recorder.close())
-    report_losses(consumer, wanted)
+    report_losses(consumer, wanted, durable_too=confirming is None)
     if confirming is not None:
         confirming.report(consumer.decoder.losses(), writing.historical)
         confirming.ledger.close()
     if writing.failed is not None:
         say(f'{args.output}: {_reason(writing.failed)}')
+        say(f'{args.output}: {_UNFINISHED[args.confirm]}')
         return 1
     return link.exit_status()
 

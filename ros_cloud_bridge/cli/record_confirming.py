@@ -65,7 +65,9 @@ class Confirming:
 
     def __init__(self, args: argparse.Namespace) -> None:
         if not args.name:
-            raise ConfigError('name', 'is needed for --confirm: the streams name it in confirm_by')
+            raise ConfigError(
+                '--name', 'is needed for --confirm: the streams name it in confirm_by'
+            )
         check_name(args.name)
         self._path: Path = args.output.absolute()
         path = args.ledger or args.output.with_name(f'{args.output.name}.ledger')
@@ -140,18 +142,28 @@ class Confirming:
         """
         assert self._consumer is not None
         durable = [entry for entry in losses if entry.durable]
-        lacking = [entry for entry in durable if not entry.complete]
+        complete = sum(entry.complete for entry in durable)
+        # Of a run that goes on a robot says how much there is only when it has gaps to tell.
+        going_on = [entry for entry in durable if entry.committed is None]
+        sound = sum(not entry.unexplained for entry in going_on)
+        lacking = [
+            entry
+            for entry in durable
+            if not entry.complete and (entry.committed is not None or entry.unexplained)
+        ]
         say(
             f'{self._consumer.confirmed} samples confirmed; {historical} recorded samples were '
-            f'historical; {len(durable) - len(lacking)} durable routes complete, '
-            f'{len(lacking)} not'
+            f'historical; durable routes: {complete} complete, {sound} going on without a gap, '
+            f'{len(lacking)} with samples missing'
         )
         for entry in lacking[:_MOST_TOLD]:
             where = f'{entry.robot_id} {entry.topic} (boot {entry.boot_id})'
             lack = f'{entry.outstanding} of {entry.committed} committed samples have not come'
             if entry.committed is None:
-                lack = 'the robot has not said how many samples there are'
+                lack = f'{entry.unexplained} samples between others have not come'
             say(printable(f'{where}: {lack}'))
+        if len(lacking) > _MOST_TOLD:
+            say(f'… and of {len(lacking) - _MOST_TOLD} more routes')
 
 
 def _sync_directory(path: Path) -> None:
