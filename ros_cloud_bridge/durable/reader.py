@@ -217,21 +217,29 @@ class BacklogReader:
         lane, first, stop = heads[str(chosen)]
         return self._read(lane, first, stop, wire_bytes)
 
+    def damaged(self) -> list[Departure]:
+        """
+        Take note of what turned out damaged, wherever that was.
+
+        :returns: what has left the spool
+        """
+        damaged = self._spool.take_damaged()
+        for lane, _ in damaged:
+            self.accounts.gap_opened(lane)
+        return [
+            Departure(lane=lane, samples=samples, reason=Drop.DAMAGED) for lane, samples in damaged
+        ]
+
     def _read(
         self, lane: Lane, first: int, stop: int, wire_bytes: int
     ) -> tuple[Stocked | None, list[Departure]]:
-        before = lane.samples
         raw = min(_MOST_RAW_BYTES, _RAW_PER_WIRE * wire_bytes)
         if lane.policy.backlog_order is BacklogOrder.NEWEST_FIRST:
             found = self._read_down(lane, first, stop - 1, raw)
         else:
             found = self._spool.read(lane, first, raw, BATCH_SAMPLES)
         found = [entry for entry in found if entry.sequence < stop]
-        departures: list[Departure] = []
-        if lane.samples < before:
-            gone = before - lane.samples
-            departures.append(Departure(lane=lane, samples=gone, reason=Drop.DAMAGED))
-            self.accounts.gap_opened(lane)
+        departures = self.damaged()
         if not found:
             return None, departures
         first, last = min(first, found[0].sequence), found[-1].sequence

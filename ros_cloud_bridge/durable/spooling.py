@@ -248,6 +248,7 @@ class Spooling:
         if work.wish is not None:
             batch, unreadable = self._reader.next(work.wish, now)
             departures += unreadable
+        departures += self._reader.damaged()
         document = self._describe() if looks else None
         with self._work_came:
             self.document = document or self.document

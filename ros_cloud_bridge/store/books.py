@@ -52,6 +52,8 @@ class Books:
         self.unwritten: set[int] = set()
         self._forgotten: dict[int, Lane] = {}
         self.dropped: list[tuple[Lane, Gap]] = []
+        # What of the present lanes turned out damaged, and its owner has not been told.
+        self.damaged: list[tuple[Lane, int]] = []
         self.dead_letters = 0
         self.dead_bytes = 0
         self._boot = boot
@@ -72,6 +74,7 @@ class Books:
         """
         self.connection = connection
         known = {(lane.boot, lane.route): lane for lane in self.lanes.values()}
+        before = [(lane, lane.samples) for lane in known.values()]
         lanes: dict[int, Lane] = {}
         moved: dict[int, int] = {}
         for loaded in tables.load_lanes(connection, self._boot):
@@ -97,6 +100,8 @@ class Books:
         self._forgotten = {}
         self._settle_again(moved)
         self._count_dead()
+        lost = [(lane, samples - lane.samples) for lane, samples in before]
+        self.damaged += [(lane, samples) for lane, samples in lost if samples > 0]
 
     def _settle_again(self, moved: dict[int, int]) -> None:
         pending, self.pending = self.pending, {}

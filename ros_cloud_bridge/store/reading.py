@@ -86,7 +86,7 @@ def read(books: Books, lane: Lane, first: int, max_bytes: int, max_samples: int)
         found = _read_row(books, lane, row)
         if found is None:
             for low, high in left:
-                books.settle(lane, low, high, Drop.DAMAGED)
+                books.damaged.append((lane, books.settle(lane, low, high, Drop.DAMAGED)))
             continue
         size += row.raw
         samples += _only(found, left)

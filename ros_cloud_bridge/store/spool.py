@@ -311,6 +311,16 @@ class Spool:
         """
         return read(self._keeper.books, lane, first, max_bytes, max_samples)
 
+    def take_damaged(self) -> list[tuple[Lane, int]]:
+        """
+        Tell what turned out damaged since the last call; it is in the books.
+
+        :returns: lanes, each with a number of samples
+        """
+        books = self._keeper.books
+        damaged, books.damaged = books.damaged, []
+        return damaged
+
     @_careful(lambda: None)
     def schema(self, schema_id: str) -> Schema | None:
         """

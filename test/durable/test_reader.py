@@ -362,7 +362,9 @@ def test_a_damaged_row_brings_no_other_twice(tmp_path: Path, damaged: int) -> No
     lane = lane_of(spool, LanePolicy(backlog_order=BacklogOrder.NEWEST_FIRST))
     fill(spool, lane, 1, 30, rows=3)
     with sqlite3.connect(tmp_path / 'spool.sqlite3') as connection:
-        query = 'UPDATE blocks SET crc = crc + 1 WHERE id IN (SELECT block FROM rows WHERE first=?)'
+        query = (
+            'UPDATE blocks SET crc = crc + 1 WHERE id IN (SELECT block FROM rows WHERE first=?)'
+        )
         connection.execute(query, (10 * damaged - 9,))
     connection.close()
     reader, numbers, departures = reader_of(spool), [], []

@@ -16,6 +16,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 import threading
 import time
 from typing import Any
@@ -28,7 +29,8 @@ from ros_cloud_bridge.durable.spooling import Spooling
 from ros_cloud_bridge.ranges import Ranges
 from ros_cloud_bridge.store.lanes import Lane, SpoolError
 from ros_cloud_bridge.store.spool import Spool
-from ros_cloud_bridge.values import Keep, SpoolConfig
+from ros_cloud_bridge.uplink.backlog import Outcome
+from ros_cloud_bridge.values import Drop, Keep, SpoolConfig
 from support.pumps import PumpRig, stream
 from support.spools import MB
 from support.waiting import wait_until
@@ -81,6 +83,20 @@ class SpoolingRig(PumpRig):
         self.offer(self.route, size, count)
         self.now = time.monotonic()
         self.turn()
+
+    def drain(self) -> None:
+        """Send the backlog; the broker takes all of it."""
+        self.connect()
+        with self.lock:
+            self.spooling.connection(True)
+        empty = 0
+        while empty < 2:
+            self.turn()
+            empty = 0 if self.pump.backlog.waits else empty + 1
+            with self.lock:
+                while self.pump.backlog.waits:
+                    shipped, _ = self.pump.backlog.next(MB)
+                    self.pump.backlog.answered(shipped, Outcome.ACCEPTED)
 
     def told(self) -> Ranges:
         """Give all numbers that are told as gaps."""
@@ -169,3 +185,30 @@ def test_a_disk_that_hangs_through_the_stop_does_not_keep_the_spool(
 
     wait_until(usable)
     spool.close()
+
+
+@pytest.mark.parametrize('found_by', ['reading', 'committing'])
+def test_what_a_damaged_file_has_lost_is_counted(
+    made: Callable[..., SpoolingRig], found_by: str
+) -> None:
+    rig = made(spool=SpoolConfig(max_bytes=16 * MB))
+    for _ in range(100):
+        rig.accept(20, 2000, age_s=OLD_S)
+    rig.turn()
+    rig.check_counts()
+    path, rng = spool_path(rig.config), Random(3)
+    with path.open('r+b') as file:
+        every = 60 if found_by == 'reading' else 1
+        for page in range(2, path.stat().st_size // 4096, every):
+            file.seek(4096 * page)
+            file.write(rng.randbytes(4096))
+    if found_by == 'committing':
+        rig.accept(2000, 200, age_s=OLD_S)
+        rig.turn()
+    rig.drain()
+    assert 'corrupt-1' in rig.spooling._spool.recovered
+    route = rig.route
+    assert (rig.lane.samples, route.spooled) == (0, 0)
+    assert route.drops[Drop.DAMAGED] == rig.lane.totals['damaged'] > 0
+    assert route.delivered + route.drops[Drop.DAMAGED] == route.accepted >= 2000
+    rig.check_counts()
