@@ -16,6 +16,7 @@
 
 import argparse
 from collections.abc import Iterator
+import os
 from pathlib import Path
 
 from ros_cloud_bridge.cli.parameter_file import ParameterFile, read_file
@@ -23,7 +24,7 @@ from ros_cloud_bridge.core.config import find_problems, read_config
 from ros_cloud_bridge.core.config_docs import key_tables
 from ros_cloud_bridge.core.selection import compile_pattern, resolve, TopicSelector
 from ros_cloud_bridge.errors import ConfigError
-from ros_cloud_bridge.values import BlackBoxConfig, BridgeConfig, StreamConfig
+from ros_cloud_bridge.values import BlackBoxConfig, BridgeConfig, Confirm, Keep, StreamConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +110,8 @@ def _check_node(
     if missing:
         return missing, False
     namespace = node.rpartition('/')[0] or '/'
-    warnings = (f'warning: {text}' for text in _warnings(config, namespace))
+    doubtful = (*_warnings(config, namespace), *_disk_warnings(config, look_for_files))
+    warnings = (f'warning: {text}' for text in doubtful)
     return (*warnings, f'ok: {_summary(config)}'), True
 
 
@@ -157,6 +159,7 @@ def _warnings(config: BridgeConfig, namespace: str) -> Iterator[str]:
     for box in config.black_boxes:
         yield from _span_warnings(box, config.spool.max_bytes)
     yield from _security_warnings(config)
+    yield from _confirm_warnings(config)
 
 
 def _span_warnings(box: BlackBoxConfig, spool_bytes: int) -> Iterator[str]:
@@ -170,6 +173,20 @@ def _span_warnings(box: BlackBoxConfig, spool_bytes: int) -> Iterator[str]:
         )
 
 
+def _disk_warnings(config: BridgeConfig, look: bool) -> Iterator[str]:
+    directory = config.state_dir
+    if '$' in directory:
+        yield f"state_dir: '{directory}' is taken as it stands: variables are not replaced, ~ is"
+    elif directory and not directory.startswith(('/', '~')):
+        yield (
+            f"state_dir: '{directory}' is relative: a bridge that is started from elsewhere does "
+            'not find what it left there'
+        )
+    path = Path(os.path.expanduser(directory or '/'))
+    if look and path.exists() and not path.is_dir():
+        yield f"state_dir: '{directory}' is no directory: nothing could be kept on disk"
+
+
 def _name_warnings(selector: TopicSelector, stream: StreamConfig, topic: str) -> Iterator[str]:
     key = f'stream.{stream.name}'
     taker = selector.stream_for(topic)
@@ -177,6 +194,17 @@ def _name_warnings(selector: TopicSelector, stream: StreamConfig, topic: str) ->
         yield f'{key}.topics: {topic} is named, but a deny pattern leaves it out'
     elif taker.name != stream.name:
         yield f'{key}.topics: {topic} goes to stream {taker.name}, which stands first'
+
+
+def _confirm_warnings(config: BridgeConfig) -> Iterator[str]:
+    if config.mqtt.protocol != '3.1.1':
+        return
+    for stream in (*config.streams, *(box.stream for box in config.black_boxes)):
+        if stream.keep is Keep.DURABLE and stream.confirm is Confirm.BROKER:
+            yield (
+                f"mqtt.protocol: 3.1.1 has no reason codes: of '{stream.name}' counts as "
+                'delivered what the broker refuses or nobody gets; with confirm: consumer not'
+            )
 
 
 def _security_warnings(config: BridgeConfig) -> Iterator[str]:

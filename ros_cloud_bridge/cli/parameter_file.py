@@ -197,7 +197,9 @@ def _value(name: str, node: yaml.Node) -> object:
     values = []
     for item in node.value:
         if not isinstance(item, yaml.ScalarNode):
-            raise _at(item.start_mark, f'{name}: a list holds single values only')
+            pair = isinstance(item, yaml.MappingNode)
+            hint = "; put a text that holds ': ' in quotes" if pair else ''
+            raise _at(item.start_mark, f'{name}: a list holds single values only{hint}')
         values.append(_scalar(name, item))
     if len({type(value) for value in values}) > 1:
         raise _at(

@@ -246,6 +246,62 @@ def test_a_span_without_enough_room_is_a_warning(tmp_path: Path, added: str, whe
     assert (ok, len(lines)) == (True, 1)
 
 
+def warnings(tmp_path: Path, added: str) -> list[str]:
+    lines, ok = check(tmp_path, BASE + added)
+    assert ok
+    return [line.removeprefix('warning: ') for line in lines[:-1]]
+
+
+def test_a_place_where_nothing_would_be_found_again_is_a_warning(tmp_path: Path) -> None:
+    file = tmp_path / 'file'
+    file.touch()
+    assert warnings(tmp_path, '    state_dir: var/rcb\n') == [
+        "state_dir: 'var/rcb' is relative: a bridge that is started from elsewhere does not find "
+        'what it left there'
+    ]
+    assert warnings(tmp_path, '    state_dir: $HOME/rcb\n') == [
+        "state_dir: '$HOME/rcb' is taken as it stands: variables are not replaced, ~ is"
+    ]
+    assert warnings(tmp_path, f'    state_dir: {file}\n') == [
+        f"state_dir: '{file}' is no directory: nothing could be kept on disk"
+    ]
+    for good in ('~/rcb', str(tmp_path), str(tmp_path / 'new'), "''"):
+        assert warnings(tmp_path, f'    state_dir: {good}\n') == []
+    path = tmp_path / 'elsewhere.yaml'
+    path.write_text(f'{BASE}    state_dir: {file}\n')
+    assert len(check_file(path, look_for_files=False)[0]) == 1
+
+
+def test_acknowledgements_without_reasons_are_a_warning(tmp_path: Path) -> None:
+    durable = (
+        '/**/uplink:\n  ros__parameters:\n    mqtt: {protocol: 3.1.1}\n'
+        '    black_boxes: [crash]\n'
+        '    black_box: {crash: {topics: [/imu], triggers: [service]}}\n'
+        '    stream: {pose: {keep: durable}}\n'
+    )
+    assert [line.partition(' counts')[0] for line in warnings(tmp_path, durable)] == [
+        f"mqtt.protocol: 3.1.1 has no reason codes: of '{name}'" for name in ('pose', 'crash')
+    ]
+    kept = 'confirm: consumer, confirm_by: archive'
+    sure = durable.replace('durable}', f'durable, {kept}}}').replace(
+        'service]}', f'service], {kept}}}'
+    )
+    assert warnings(tmp_path, sure) == []
+    assert warnings(tmp_path, durable.replace('3.1.1', 'auto')) == []
+
+
+def test_a_trigger_that_yaml_takes_for_a_pair_is_told_how_to_be_written(tmp_path: Path) -> None:
+    text = (
+        BASE + '    black_boxes: [b]\n    black_box: {b: {topics: [/a], triggers: [/a: x > 1]}}\n'
+    )
+    lines, ok = check(tmp_path, text)
+    assert not ok
+    assert (
+        "black_box.b.triggers: a list holds single values only; put a text that holds ': ' in "
+        in (lines[0])
+    )
+
+
 FLEET = BASE + (
     '/a/uplink: {ros__parameters: {robot_id: a}}\n'
     'b:\n  uplink: {ros__parameters: {robot_id: b}}\n'
