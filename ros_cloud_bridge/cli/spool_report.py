@@ -153,7 +153,7 @@ def _rows(state: SpoolState) -> list[tuple[str, ...]]:
     for name, lanes in _by_stream(state).items():
         if len(lanes) > 1:
             sums = _sums(lanes)
-            rows.append((clean(name), f'{len(lanes)} lanes', '', *_cells(sums)))
+            rows.append((clean(name), f'{len(lanes)} routes', '', *_cells(sums)))
         for lane in lanes:
             shown = '' if len(lanes) > 1 else clean(name)
             names = (shown, clean(lane.reckoning.topic), lane.reckoning.boot.hex())

@@ -94,7 +94,7 @@ def test_the_reckoning_by_stream_and_lane(tmp_path: Path, show: Show) -> None:
     first, second = BOOT.hex(), NEXT_BOOT.hex()
     rows = [line.split() for line in out[4:-1]]
     assert rows[-1] == ['total', '557', '70', '0', '10', '0', '0', '477']
-    assert rows[0][:10] == ['events', '2', 'lanes', '507', '20', '0', '10', '0', '0', '477']
+    assert rows[0][:10] == ['events', '2', 'routes', '507', '20', '0', '10', '0', '0', '477']
     assert rows[0][-4:] == ['refused', '10,', 'not_committed', '2']
     assert rows[1][:9] == ['/events', first, '500', '20', '0', '10', '0', '0', '470']
     assert rows[2][:9] == ['/events', second, '7', '0', '0', '0', '0', '0', '7']
