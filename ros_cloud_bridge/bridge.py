@@ -258,7 +258,7 @@ class Bridge:
         elif unanswered:
             self._log('warning', f'stopped; {unanswered} messages were not acknowledged')
         else:
-            self._log('info', 'stopped; everything was sent')
+            self._log('info', f'stopped; {"all else" if left else "everything"} was sent')
 
     def apply(self, config: BridgeConfig) -> None:
         """

@@ -119,6 +119,9 @@ def spool_troubles(spool: Spool | None) -> Iterator[tuple[int, str]]:
         yield 3, f'dead letters: {dead_letters:.0f}'
     if spool.recovered:
         yield 3, f'spool: {spool.recovered}'
+    for stream in spool.streams:
+        if stream.waits_for:
+            yield 4, f'{stream.name}: consumer {stream.waits_for} is not there'
     age_s, samples = spool.figures.get('oldest_age_s', 0.0), spool.figures.get('samples')
     if samples and age_s >= _OLD_S:
         yield 2, f'backlog: {samples:.0f} samples, the oldest for {age_s:.0f} s'

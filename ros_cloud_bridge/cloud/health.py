@@ -101,7 +101,8 @@ class SpooledStream:
     What of a durable stream is on the robot's disk.
 
     ``unconfirmed`` samples have been sent and wait for who is to confirm them; ``earlier_boots``
-    says how many are from before the bridge's last start.
+    says how many are from before the bridge's last start; ``waits_for`` names the consumer that
+    is to confirm them and is not there.
     """
 
     name: str
@@ -110,6 +111,7 @@ class SpooledStream:
     oldest_age_s: float | None = None
     earlier_boots: int = 0
     unconfirmed: int = 0
+    waits_for: str = ''
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +240,7 @@ def _spooled(entries: object) -> Iterator[SpooledStream]:
                 oldest_age_s=_amount(entry.get('oldest_age_s')),
                 earlier_boots=_count(entry.get('earlier_boots')) or 0,
                 unconfirmed=_count(entry.get('unconfirmed')) or 0,
+                waits_for=_text(entry.get('waits_for')),
             )
 
 

@@ -29,6 +29,7 @@ from ros_cloud_bridge.wire.account import Account, encode_account, Gap, RouteAcc
 _MOST_GAPS = 512
 _MOST_ROUTES = 64
 _NUMBER_BYTES = 7
+_OPEN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,21 @@ class Accounts:
         self._spool = spool
         self._standing = standing
         self._opened: set[Lane] = set()
+        self._open_at = 0.0
+
+    def look(self, now: float) -> None:
+        """
+        Tell once a minute how far lanes have come, so that consumers know what they have not got.
+
+        :param now: monotonic seconds
+        """
+        if now < self._open_at:
+            return
+        self._open_at = now + _OPEN_S
+        for lane in self._spool.lanes.values():
+            progress = self._standing.of(lane)
+            if lane.committed > progress.committed_told:
+                progress.tell_committed, progress.accounted = True, False
 
     def confirmed(self, lane: Lane, ranges: Iterable[tuple[int, int]]) -> None:
         """
@@ -89,7 +105,7 @@ class Accounts:
                 continue
             untold = [gap for gap in self._spool.gaps(lane) if gap.last > progress.told_to]
             gaps = tuple(untold[:left])
-            if not gaps and not lane.closed:
+            if not gaps and not lane.closed and not progress.tell_committed:
                 progress.accounted = True
                 continue
             told.append((lane, gaps))
@@ -101,6 +117,7 @@ class Accounts:
         for lane, _ in told:
             progress = self._standing.of(lane)
             progress.accounting, progress.stale = True, False
+            progress.committed_told, progress.tell_committed = lane.committed, False
         number, boot = batch_number(), told[0][0].boot
         account = Account(
             boot=boot,

@@ -78,14 +78,43 @@ class BacklogReader:
         self._encoder = BlockEncoder()
         self._connected = False
 
-    def connected(self) -> None:
-        """Begin with a new connection: nobody knows what the broker still had."""
+    def connected(self, now: float) -> None:
+        """
+        Begin with a new connection: nobody knows what the broker still had.
+
+        :param now: monotonic seconds
+        """
         self._connected = True
-        self._standing.connected()
+        self._standing.connected(now)
 
     def disconnected(self) -> None:
         """Read nothing until the next connection."""
         self._connected = False
+
+    def absent(self, now: float) -> dict[str, str]:
+        """
+        Name the consumers that are waited for in vain.
+
+        :param now: monotonic seconds
+        :returns: their names by stream
+        """
+        if not self._connected:
+            return {}
+        found = (
+            (lane.descriptor.stream, self._standing.absent(lane, now))
+            for lane in self._spool.lanes.values()
+            if lane.samples
+        )
+        return {stream: consumer for stream, consumer in found if consumer is not None}
+
+    def rivals(self, now: float) -> list[str]:
+        """
+        Name the consumers whose name several processes use.
+
+        :param now: monotonic seconds
+        :returns: their names
+        """
+        return self._standing.rivals(now)
 
     def awaited(self, stream: str) -> int:
         """

@@ -23,6 +23,7 @@ import time
 from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.durable.place import spool_path
 from ros_cloud_bridge.durable.reader import BacklogReader, Departure
+from ros_cloud_bridge.durable.telling import Telling
 from ros_cloud_bridge.durable.work import runs, span, Work
 from ros_cloud_bridge.store.lanes import Lane, LanePolicy, SpoolError
 from ros_cloud_bridge.store.spool import Spool
@@ -83,6 +84,9 @@ class Spooling:
         self._spool = Spool(spool_path(config), boot, config.spool, log)
         self._reader = BacklogReader(self._spool, time.time_ns)
         self._follow(config)
+        self._telling = Telling(log)
+        self._telling.began(self._spool.figures())
+        self._absent: dict[str, str] = {}
         self._announce_earlier()
         self.document: dict[str, object] = self._describe()
         pump.backlog.wake = self._wake
@@ -304,7 +308,7 @@ class Spooling:
             self._open(route, schema)
         if work.connected is not None:
             if work.connected:
-                self._reader.connected()
+                self._reader.connected(now)
             else:
                 self._reader.disconnected()
         for number, lane in self._lanes.items():
@@ -370,6 +374,8 @@ class Spooling:
         """Tell routes what had no room: out of their memory, or out of the spool."""
         for lane, gap in dropped:
             reason = Drop(gap.reason)
+            if reason is Drop.SPOOL_FULL:
+                self._telling.dropped(lane.descriptor.stream, gap.last - gap.first + 1)
             route = self._route_of(lane)
             # One gap can hold both: what was spooled, and what has just come.
             new = gap.last + 1
@@ -386,6 +392,9 @@ class Spooling:
     def _look(self, now: float) -> Iterator[Departure]:
         self._look_at = now + _LOOK_S
         self._dry = False
+        self._absent = self._reader.absent(now)
+        self._telling.look(self._absent, self._reader.rivals(now), now)
+        self._reader.accounts.look(now)
         try:
             expired = self._spool.expire()
             for lane, _ in expired:
@@ -427,6 +436,7 @@ class Spooling:
                     'oldest_age_s': _rounded(stream.oldest_age_s),
                     'earlier_boots': earlier.get(name, 0),
                     'unconfirmed': self._reader.awaited(name),
+                    'waits_for': self._absent.get(name, ''),
                 }
                 for name, stream in figures.streams.items()
             ],

@@ -23,6 +23,7 @@ from ros_cloud_bridge.values import Confirm
 
 # A consumer says that it is there at least every 20 s.
 _PRESENT_S = 60.0
+_MOST_INSTANCES = 8
 _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 60.0
 FIRST_RESEND_S, _LAST_RESEND_S = 30.0, 600.0
 
@@ -33,8 +34,9 @@ class Progress:
     How far the sending of a lane has come.
 
     ``away`` are the numbers on their way as backlog, ``sent`` those that wait for their consumer.
-    ``accounting`` while an account is on its way, ``accounted`` once everything is told; gaps are
-    told up to ``told_to``. ``stale`` when there is more to tell than the account on its way says.
+    ``accounting`` while an account is on its way, ``accounted`` once everything is told, ``stale``
+    when there is more to tell than the account on its way says. Gaps are told up to ``told_to``;
+    how far the lane is committed, last told as ``committed_told``, once ``tell_committed`` is set.
     """
 
     away: Ranges = field(default_factory=Ranges)
@@ -44,11 +46,14 @@ class Progress:
     accounting: bool = False
     accounted: bool = False
     told_to: int = -1
+    committed_told: int = 0
+    tell_committed: bool = False
     stale: bool = False
 
     def begin_again(self) -> None:
         """Forget what was sent and told: whoever had it has not kept it."""
         self.sent.clear()
+        self.committed_told = 0
         self.tell_again()
 
     def tell_again(self) -> None:
@@ -103,10 +108,12 @@ class _Retry:
 
 @dataclass(slots=True)
 class _Consumer:
-    """A consumer that was heard."""
+    """A consumer that was heard; ``instances`` are its processes and when each was heard last."""
 
-    instance: bytes
-    heard_at: float
+    heard_at: float = 0.0
+    instance: bytes = b''
+    instances: dict[bytes, float] = field(default_factory=dict)
+    rivals_until: float = 0.0
 
 
 class Standing:
@@ -116,6 +123,7 @@ class Standing:
         self._progress: dict[tuple[bytes, int], Progress] = {}
         self._retries: dict[str, _Retry] = {}
         self._consumers: dict[str, _Consumer] = {}
+        self._connected_at = float('inf')
 
     def of(self, lane: Lane) -> Progress:
         """
@@ -134,8 +142,13 @@ class Standing:
         """
         self._progress.pop((lane.boot, lane.route), None)
 
-    def connected(self) -> None:
-        """Begin with a new connection: nobody knows what the broker still had, or who is there."""
+    def connected(self, now: float) -> None:
+        """
+        Begin with a new connection: nobody knows what the broker still had, or who is there.
+
+        :param now: monotonic seconds
+        """
+        self._connected_at = now
         self._consumers.clear()
         self._retries.clear()
         for progress in self._progress.values():
@@ -152,9 +165,43 @@ class Standing:
         :param now: monotonic seconds
         :returns: whether it is another process than before
         """
+        known = self._consumers.setdefault(consumer, _Consumer())
+        new = instance not in known.instances
+        before = known.instances.pop(instance, 0.0)
+        if not new and known.instance != instance and now - before <= _PRESENT_S:
+            # It was heard, then another, and now it again: two processes, not one after another.
+            known.rivals_until = now + _PRESENT_S
+        known.instances[instance] = known.heard_at = now
+        known.instance = instance
+        while len(known.instances) > _MOST_INSTANCES:
+            del known.instances[next(iter(known.instances))]
+        return new
+
+    def rivals(self, now: float) -> list[str]:
+        """
+        Name the consumers whose name several processes use.
+
+        :param now: monotonic seconds
+        :returns: their names
+        """
+        return [name for name, one in self._consumers.items() if one.rivals_until > now]
+
+    def absent(self, lane: Lane, now: float) -> str | None:
+        """
+        Name the consumer that a lane waits for in vain.
+
+        :param lane: a lane with something spooled
+        :param now: monotonic seconds
+        :returns: its name, or None when it is there, or may still come
+        """
+        consumer = addressee(lane)
+        if consumer is None or now - self._connected_at <= _PRESENT_S:
+            return None
+        return None if self._present(consumer, now) else consumer
+
+    def _present(self, consumer: str, now: float) -> bool:
         known = self._consumers.get(consumer)
-        self._consumers[consumer] = _Consumer(instance, now)
-        return known is None or known.instance != instance
+        return known is not None and now - known.heard_at <= _PRESENT_S
 
     def put_off(self, stream: str, now: float) -> None:
         """
@@ -190,8 +237,7 @@ class Standing:
         consumer = addressee(lane)
         if consumer is None:
             return True
-        known = self._consumers.get(consumer)
-        if known is None or now - known.heard_at > _PRESENT_S:
+        if not self._present(consumer, now):
             return False
         progress = self.of(lane)
         if progress.sent and progress.resend_at <= now:

@@ -77,7 +77,7 @@ def fill(spool: Spool, lane: Lane, first: int, last: int, rows: int = 1, size: i
 
 def reader_of(spool: Spool) -> BacklogReader:
     reader = BacklogReader(spool, lambda: 10**9)
-    reader.connected()
+    reader.connected(0.0)
     return reader
 
 
@@ -221,7 +221,7 @@ def test_after_a_reconnect_nothing_is_taken_for_granted(spool: Spool) -> None:
     list(reader.live(lane, 1, 50, None, 0.0))
     reader.disconnected()
     assert reader.next(4096, 1.0) == (None, [])
-    reader.connected()
+    reader.connected(0.0)
     assert reader.next(4096, 1.0) == (None, []), 'who was there may have gone with the broker'
     reader.heard('archive', confirmation(b'instanc1', (1, 20)), 2.0)
     assert batch_of(reader.next(1 << 20, 2.0)[0]) == list(range(21, 51))
@@ -381,6 +381,53 @@ def test_a_damaged_row_brings_no_other_twice(tmp_path: Path, damaged: int) -> No
     assert sum(count for count, reason in gone(departures) if reason is Drop.DAMAGED) == 10
     assert spool.dead_letters() == 0
     spool.close()
+
+
+def test_how_far_an_open_lane_has_come_is_told_once_a_minute(spool: Spool) -> None:
+    lane = lane_of(spool, LanePolicy())
+    fill(spool, lane, 1, 20)
+    reader = reader_of(spool)
+    assert drained(reader) == list(range(1, 21)) and reader.next(4096, 1.0) == (None, [])
+    reader.accounts.look(1.0)
+    found, _ = reader.next(4096, 1.0)
+    (route,) = account_of(found).routes
+    assert (route.committed, route.closed, route.gaps) == (20, False, ()) and found is not None
+    list(reader.outcome(found.key, Outcome.ACCEPTED, 1.0))
+    reader.accounts.look(100.0)
+    assert reader.next(4096, 100.0) == (None, []), 'nothing new'
+    fill(spool, lane, 21, 25)
+    assert drained(reader) == list(range(21, 26))
+    reader.accounts.look(101.0)
+    assert reader.next(4096, 101.0) == (None, []), 'not before its minute is over'
+    reader.accounts.look(161.0)
+    assert account_of(reader.next(4096, 161.0)[0]).routes[0].committed == 25
+
+
+def test_a_consumer_that_is_not_there_is_named(spool: Spool) -> None:
+    lane = lane_of(spool, ARCHIVE)
+    fill(spool, lane, 1, 10)
+    reader = reader_of(spool)
+    assert reader.absent(59.0) == {}, 'it may still come'
+    assert reader.absent(61.0) == {'all': 'archive'}
+    reader.heard('archive', confirmation(b'instanc1'), 62.0)
+    assert reader.absent(63.0) == {} and reader.absent(130.0) == {'all': 'archive'}
+    reader.heard('archive', confirmation(b'instanc1', (1, 10)), 131.0)
+    assert reader.absent(300.0) == {}, 'nothing waits for it'
+
+
+def test_two_consumers_of_one_name_are_told_and_cause_no_storm(spool: Spool) -> None:
+    lane = lane_of(spool, ARCHIVE)
+    fill(spool, lane, 1, 10)
+    reader = reader_of(spool)
+    reader.heard('archive', confirmation(b'instanc1'), 0.0)
+    reader.heard('archive', confirmation(b'instanc2'), 1.0)
+    assert reader.rivals(1.0) == [], 'one may have followed the other'
+    found, _ = reader.next(4096, 1.0)
+    assert found is not None and not list(reader.outcome(found.key, Outcome.ACCEPTED, 1.0))
+    for second in range(2, 20):
+        reader.heard('archive', confirmation(b'instanc1' if second % 2 else b'instanc2'), second)
+    assert reader.rivals(20.0) == ['archive'] and reader.rivals(90.0) == []
+    assert reader.next(4096, 20.0) == (None, []), 'sent once'
 
 
 def test_streams_share_by_class(spool: Spool) -> None:
