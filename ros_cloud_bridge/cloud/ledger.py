@@ -249,6 +249,10 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             connection.close()
             raise _Damaged(str(error)) from error
+        except UnicodeDecodeError as error:
+            # SQLite quotes a damaged schema in its message, whatever bytes that has.
+            connection.close()
+            raise _Damaged('malformed database schema') from error
         except BaseException:
             connection.close()
             raise

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 import os
 from pathlib import Path
 import sqlite3
+from typing import Any
 from urllib.parse import quote
 
 from ros_cloud_bridge.store.lanes import SpoolError, SpoolFault
@@ -79,6 +80,19 @@ class Unusable(Exception):
         self.suffix = suffix
 
 
+class _Connection(sqlite3.Connection):
+    """Raises what SQLite means where Python cannot even read what it says."""
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        """Execute a statement; see :meth:`sqlite3.Connection.execute`."""
+        try:
+            return super().execute(*arguments)
+        except UnicodeDecodeError as error:
+            # SQLite quotes a damaged schema in its message, whatever bytes that has.
+            text = bytes(error.object).decode('utf-8', 'replace')
+            raise sqlite3.DatabaseError(text) from error
+
+
 def connect(path: Path, *, write: bool = True, immutable: bool = False) -> sqlite3.Connection:
     """
     Open a file without looking into it.
@@ -91,7 +105,12 @@ def connect(path: Path, *, write: bool = True, immutable: bool = False) -> sqlit
     mode = 'rwc' if write else 'ro'
     name = f'file:{quote(str(path))}?mode={mode}' + ('&immutable=1' if immutable else '')
     connection = sqlite3.connect(
-        name, uri=True, isolation_level=None, timeout=BUSY_S, check_same_thread=False
+        name,
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_S,
+        check_same_thread=False,
+        factory=_Connection,
     )
     connection.text_factory = _text
     return connection
