@@ -90,13 +90,15 @@ class Result:
     What became of a scenario.
 
     ``faults`` counts what was done to the bridge, ``notes`` is what this scenario measures beside
-    the reckoning, ``findings`` what the reckoning found wrong, in words.
+    the reckoning, ``findings`` what the reckoning found wrong, in words. ``told`` where the spool
+    has said of all that is unaccounted for that it lost something, without knowing what.
     """
 
     reckoning: Reckoning
     faults: int
     notes: dict[str, object] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
+    told: bool = False
 
 
 Scenario = Callable[[Options], Result]

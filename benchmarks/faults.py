@@ -38,7 +38,7 @@ from fault_outages import SCENARIOS as OUTAGES
 from tables import machine, table
 
 SCENARIOS: dict[str, Scenario] = {**OUTAGES, **KILLS, **DISKS, **ANSWERS}
-QUICK = ('kill_bridge', 'kill_consumer', 'broker_restart_memory', 'refuse_0x97', 'refuse_0x87')
+QUICK = ('kill_bridge', 'kill_consumer', 'broker_restart_memory', 'refuse_0x87')
 _COLUMNS = (
     'published',
     'received',
@@ -127,8 +127,8 @@ def _passed(row: Row, confirm: str) -> bool:
     if row.result is None:
         return row.problem.startswith('left out')
     reckoning = row.result.reckoning
-    if confirm == 'broker':
-        # What the broker lost is lost; the bridge's own books must still be right.
+    if confirm == 'broker' or row.result.told:
+        # What the broker or the disk lost is lost; the bridge's own books must still be right.
         return not (reckoning.unbalanced or reckoning.twice or reckoning.corrupt)
     return reckoning.sound
 
@@ -163,6 +163,7 @@ def _document(row: Row) -> dict[str, object]:
         'faults': found.faults if found else 0,
         'reckoning': found.reckoning.as_json() if found else None,
         'notes': found.notes if found else {},
+        'told': found.told if found else False,
         'findings': found.findings if found else [],
     }
 

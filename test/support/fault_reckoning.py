@@ -316,6 +316,14 @@ class Book:
         lost = {place: lane.unaccounted() for place, lane in self.lanes.items()}
         return ', '.join(f'{place}: {ranges}' for place, ranges in lost.items() if ranges)
 
+    def lost_samples(self) -> int:
+        """
+        Count what is nowhere by now.
+
+        :returns: samples
+        """
+        return sum(lane.unaccounted().total for lane in self.lanes.values())
+
     def reckon(
         self, *, published: int, received: int, accepted: int, incomplete: int = 0
     ) -> Reckoning:

@@ -352,14 +352,15 @@ class Rig:
             self.sink.convert({lane.stream: place for place, lane in lanes if lane.committed})
         self.look()
         incomplete = 0
-        if self.sink.summaries:
+        # Whoever does not confirm keeps no account of what is over.
+        if self.sink.summaries and self.setup.confirm == 'consumer':
             losses = self.sink.summaries[-1]['losses']
             incomplete = self.book.hear(losses)
         return self.book.reckon(
             published=self.published(),
             received=self.figures('received'),
             accepted=self.figures('accepted'),
-            incomplete=incomplete if self.setup.confirm == 'consumer' else 0,
+            incomplete=incomplete,
         )
 
     def _end_bridge(self) -> None:
