@@ -236,6 +236,7 @@ class SpoolConfig:
 
     max_bytes: int = 1024 * 1024 * 1024
     max_writes_mb_per_day: float = 0.0
+    commit_delay_s: float = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

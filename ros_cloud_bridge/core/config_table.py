@@ -186,6 +186,17 @@ FIELDS = (
         'them samples go from memory, not committed.',
     ),
     Field(
+        key='spool.commit_delay_s',
+        kind=Kind.NUMBER,
+        default=_SPOOL.commit_delay_s,
+        low=0.01,
+        high=5,
+        unit='s',
+        run_time=True,
+        help='Within this time a sample is committed, so much may go with the power. A commit '
+        'writes 12 KB at least: with slow topics a longer time spares the flash.',
+    ),
+    Field(
         key='state_dir',
         kind=Kind.TEXT,
         default=_BRIDGE.state_dir,

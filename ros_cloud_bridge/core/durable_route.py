@@ -43,12 +43,21 @@ class DurableRoute(Route):
     :param stream: as for :class:`Route`
     :param topic: as for :class:`Route`
     :param type_name: as for :class:`Route`
+    :param fresh_s: how long a sample is news; 0 for what was not even when it came
     """
 
     durable = True
 
-    def __init__(self, number: int, stream: StreamConfig, topic: str, type_name: str) -> None:
+    def __init__(
+        self,
+        number: int,
+        stream: StreamConfig,
+        topic: str,
+        type_name: str,
+        fresh_s: float = FRESH_S,
+    ) -> None:
         super().__init__(number, stream, topic, type_name)
+        self._fresh_s = fresh_s
         self.spooled = 0
         self.committed = 0
         self.not_yet_committed = 0
@@ -142,7 +151,7 @@ class DurableRoute(Route):
 
         :param now: monotonic seconds
         """
-        fresh_s = min(FRESH_S, self._stream.ttl_s or FRESH_S)
+        fresh_s = min(self._fresh_s, self._stream.ttl_s or self._fresh_s)
         while self._queue and now - self._queue[0].offered_at > fresh_s:
             if self._queue[0].sequence > self._decided:
                 break

@@ -36,8 +36,9 @@ from ros_cloud_bridge.wire.schema import Schema
 
 Log = Callable[[str, str], None]
 
-# Samples that come within this time share a commit: half of the promised 50 ms is the disk's.
-_GROUP_S = 0.025
+# Of the time within which a sample is committed so much is the disk's; in the rest others may come
+# that share its commit.
+_DISK_S = 0.025
 _LOOK_S = 1.0
 _FAILED_S = 0.5
 _MOST_GAPS = 4096
@@ -160,7 +161,8 @@ class Spooling:
         :param now: monotonic seconds
         """
         if self._commit_at is None and route.not_yet_committed:
-            self._commit_at = now + _GROUP_S
+            delay_s = self._config.spool.commit_delay_s
+            self._commit_at = now + max(delay_s / 2, delay_s - _DISK_S)
             self._work_came.notify()
 
     def confirmed(self, consumer: str, confirmation: Confirmation) -> None:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from ros_cloud_bridge.core.admission import Admission, CarrierLimits, Limit
 from ros_cloud_bridge.core.budget import MonthlyBudget
-from ros_cloud_bridge.core.durable_route import DurableRoute
+from ros_cloud_bridge.core.durable_route import DurableRoute, FRESH_S
 from ros_cloud_bridge.core.ladder import Change, LinkLoad
 from ros_cloud_bridge.core.outbox import Outbox
 from ros_cloud_bridge.core.pacing.flight import Packet
@@ -179,7 +179,10 @@ class Pump:
         number = len(self.outbox.routes) + 1
         route: Route
         if stream.keep is Keep.DURABLE:
-            route = DurableRoute(number, stream, topic, type_name)
+            # What a black box had kept is the past already.
+            boxed = any(box.stream.name == stream.name for box in self.config.black_boxes)
+            fresh_s = 0.0 if boxed else FRESH_S
+            route = DurableRoute(number, stream, topic, type_name, fresh_s)
         else:
             route = Route(number, stream, topic, type_name, gated)
         route.schema_id = schema.id if schema is not None else ''

@@ -385,7 +385,7 @@ RUN_TIME = {
     'health_period_s', 'announce_period_s',
     'max_hz', 'decimation',
     'max_age_s', 'max_delay_s', 'max_samples', 'max_bytes', 'priority', 'weight',
-    'spool.max_bytes', 'spool.max_writes_mb_per_day',
+    'spool.max_bytes', 'spool.max_writes_mb_per_day', 'spool.commit_delay_s',
     'ttl_s', 'when_full', 'backlog_order', 'spool_bytes',
 }  # fmt: skip
 

@@ -66,6 +66,16 @@ def test_what_is_no_news_any_more_is_left_to_the_spool() -> None:
     assert (len(route), route.spooled) == (1, 2)
 
 
+def test_what_was_old_when_it_came_is_never_sent_live() -> None:
+    route = DurableRoute(1, made().stream, '/a', 'std_msgs/msg/String', fresh_s=0.0)
+    route.offer([sample(1), sample(2)], 1.0)
+    route.expire(2.0)
+    assert len(route) == 2, 'not committed yet: it is nowhere else'
+    route.was_committed(len(route.to_commit()))
+    route.expire(2.0)
+    assert (len(route), route.spooled) == (0, 2)
+
+
 def test_memory_is_bounded_by_what_the_spool_has() -> None:
     gaps: list[tuple[int, int, Drop]] = []
     route = made(max_samples=3, max_bytes=30)
