@@ -192,9 +192,7 @@ class RouteManager:
         if len(types) > 1:
             self._say('warning', f'{topic}: published with several types: {", ".join(types)}')
 
-    def _say(
-        self, level: str, text: str, once: bool = True, identity: str | None = None
-    ) -> None:
+    def _say(self, level: str, text: str, once: bool = True, identity: str | None = None) -> None:
         if once:
             if (identity or text) in self._said:
                 return

@@ -161,9 +161,7 @@ class Assembler:
             for route in routes
         }
         payload = encode_batch(
-            Batch(
-                boot=self._boot, number=number, sent_time_ns=wall_ns, sections=tuple(sections)
-            ),
+            Batch(boot=self._boot, number=number, sent_time_ns=wall_ns, sections=tuple(sections)),
             encoders,
         )
         raw = [sum([len(sample[0]) for sample in section.samples]) for section in sections]

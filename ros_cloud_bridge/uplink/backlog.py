@@ -116,9 +116,7 @@ class Backlog:
             Shipped(
                 batch=batch,
                 contents=Fragments(self.topic, batch.payload, batch.boot, batch.number),
-                abandonment=Message(
-                    topic=self.topic, payload=abandoned(batch.boot, batch.number)
-                ),
+                abandonment=Message(topic=self.topic, payload=abandoned(batch.boot, batch.number)),
             )
         )
 

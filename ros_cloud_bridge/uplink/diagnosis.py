@@ -181,7 +181,7 @@ class Diagnosis:
             findings.append((Level.WARN, str(spool['recovered'])))
         for stream in spool.get('streams', ()):
             if stream.get('waits_for'):
-                text = f"{stream['stream']}: consumer {stream['waits_for']} is not there"
+                text = f'{stream["stream"]}: consumer {stream["waits_for"]} is not there'
                 findings.append((Level.WARN, text))
         if findings:
             return max(level for level, _ in findings), '; '.join(text for _, text in findings)

@@ -111,8 +111,7 @@ class HealthReporter:
             'demand': pump.steering.demand_document(now),
             'spool': self.spool,
             'routes': [
-                route_document(route, now)
-                for route in (everything if routes is None else routes)
+                route_document(route, now) for route in (everything if routes is None else routes)
             ],
             'routes_total': len(everything),
         }

@@ -115,9 +115,7 @@ class Pump:
         now: float,
     ) -> None:
         self.outbox = Outbox()
-        self.portrait = SelfPortrait(
-            config, presence, topics, lambda: self.outbox.routes, wall_ns
-        )
+        self.portrait = SelfPortrait(config, presence, topics, lambda: self.outbox.routes, wall_ns)
         self.announcer = Announcer(
             topics, self.portrait.birth, self.portrait.info, config.announce_period_s
         )
@@ -394,9 +392,7 @@ class Pump:
         if notice is not None:
             self._notices.append(notice)
 
-    def _answered_parcel(
-        self, parcel: Parcel, drop: Drop | None, later: bool
-    ) -> Message | None:
+    def _answered_parcel(self, parcel: Parcel, drop: Drop | None, later: bool) -> Message | None:
         if later and parcel.durable:
             drop = Drop.ABANDONED
         notice = parcel.answered(drop)

@@ -40,8 +40,7 @@ def _members(text: str) -> dict[str, list[tuple[str, str]]]:
         members[name] = [
             (_full(words[0], package), words[1])
             for line in body.splitlines()
-            if len(words := line.partition('#')[0].split(None, 2)) >= 2
-            and not _is_constant(words)
+            if len(words := line.partition('#')[0].split(None, 2)) >= 2 and not _is_constant(words)
         ]
     return members
 
