@@ -425,6 +425,10 @@ def test_samples_of_an_earlier_boot_s_backlog_do_not_name_the_boot(
         ({'state': 'disk_full', 'dead_letters': 2}, ('spool: disk_full', 'dead letters: 2')),
         ({'recovered': '3 rows lost'}, ('spool: 3 rows lost',)),
         ({'oldest_age_s': 59.0}, ()),
+        (
+            {'streams': [{'stream': 'events', 'waits_for': 'archive'}]},
+            ('events: consumer archive is not there',),
+        ),
         ({'oldest_age_s': 90.4}, ('backlog: 7 samples, the oldest for 90 s',)),
     ],
 )

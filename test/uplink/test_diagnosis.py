@@ -288,6 +288,11 @@ def test_an_empty_spool_is_fine_and_none_is_not_told_of(diagnosis: Diagnosis) ->
         ({'dead_letters': 3}, Level.WARN, 'dead letters: 3'),
         ({'recovered': '2 rows damaged'}, Level.WARN, '2 rows damaged'),
         (
+            {'streams': [{'stream': 'events', 'waits_for': 'archive'}]},
+            Level.WARN,
+            'events: consumer archive is not there',
+        ),
+        (
             {'state': 'failed', 'dead_letters': 3},
             Level.ERROR,
             'failed: durable samples are not committed; dead letters: 3',
