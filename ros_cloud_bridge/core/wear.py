@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""How much a ring may write, to spare the flash."""
+"""How much may be written a day, to spare the flash."""
 
 
 class WriteBudget:

@@ -32,7 +32,7 @@ from ros_cloud_bridge.store.log_file import LogFile
 from ros_cloud_bridge.store.repair import finish_salvage, replace_damaged
 from ros_cloud_bridge.store.room import expected_bytes, New, Room, SPARE_BYTES, too_large
 from ros_cloud_bridge.store.usage import Log
-from ros_cloud_bridge.store.writes import WriteBudget
+from ros_cloud_bridge.store.writes import SpoolBudget
 from ros_cloud_bridge.values import SpoolConfig
 from ros_cloud_bridge.wire.account import Gap
 from ros_cloud_bridge.wire.announce import encode_schema
@@ -78,7 +78,7 @@ class Keeper:
         self.path = path
         self.clock = clock
         self.disk = Disk(path, config.max_bytes)
-        self.budget = WriteBudget(config.max_writes_mb_per_day)
+        self.budget = SpoolBudget(config.max_writes_mb_per_day)
         self.state = _OK
         self.recovered = ''
         # Until the file can be opened: nothing is in it, and nothing can be written.

@@ -14,6 +14,8 @@
 
 """The day's writes, so that a spool does not wear out a flash."""
 
+from ros_cloud_bridge.core.wear import WriteBudget
+
 _DAY_S = 86400.0
 _MB = 1_000_000
 # Beyond the budget, what is settled is written so seldom.
@@ -22,7 +24,7 @@ WAL_HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
 
 
-class WriteBudget:
+class SpoolBudget(WriteBudget):
     """
     Counts the bytes written per day of the spool's clock.
 
@@ -34,10 +36,17 @@ class WriteBudget:
     """
 
     def __init__(self, max_mb_per_day: float) -> None:
-        self.max_mb_per_day = max_mb_per_day
-        self.day = 0
-        self.written = 0
+        super().__init__(max_mb_per_day * _MB)
         self._sparing_until_s = 0.0
+
+    @property
+    def max_mb_per_day(self) -> float:
+        """Megabytes (10^6 bytes) a day; 0 for no limit."""
+        return self.max_bytes / _MB
+
+    @max_mb_per_day.setter
+    def max_mb_per_day(self, value: float) -> None:
+        self.max_bytes = value * _MB
 
     def add(self, size: int, now_s: float) -> None:
         """
@@ -46,8 +55,7 @@ class WriteBudget:
         :param size: bytes
         :param now_s: the spool's clock
         """
-        self._turn(now_s)
-        self.written += size
+        self.wrote(size, _day(now_s))
 
     def today(self, now_s: float) -> int:
         """
@@ -56,7 +64,7 @@ class WriteBudget:
         :param now_s: the spool's clock
         :returns: bytes since the day began
         """
-        self._turn(now_s)
+        self.wrote(0, _day(now_s))
         return self.written
 
     def exceeded(self, now_s: float) -> bool:
@@ -66,8 +74,7 @@ class WriteBudget:
         :param now_s: the spool's clock
         :returns: whether no more samples are to be written
         """
-        self._turn(now_s)
-        return 0 < self.max_mb_per_day * _MB <= self.written
+        return 0 < self.max_bytes <= self.today(now_s)
 
     def may_settle(self, now_s: float) -> bool:
         """
@@ -83,7 +90,6 @@ class WriteBudget:
         self._sparing_until_s = now_s + _SPARING_S
         return True
 
-    def _turn(self, now_s: float) -> None:
-        day = int(now_s // _DAY_S)
-        if day != self.day:
-            self.day, self.written = day, 0
+
+def _day(now_s: float) -> int:
+    return int(now_s // _DAY_S)
