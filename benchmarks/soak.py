@@ -45,6 +45,7 @@ from support.broker import find_mosquitto
 
 _TOLD = (
     'published',
+    'received',
     'committed',
     'delivered',
     'expired',
@@ -143,15 +144,13 @@ class Soak:
     def _finish(self, rig: SoakRig) -> None:
         rig.proxy.heal()
         rig.shift_clock(0)
-        routes_of = rig.durable_routes
         log = rig.log
         found = rig.finish(timeout_s=_DRAIN_S)
-        routes = routes_of().values()
         self.reckoning = {
             **found.as_json(),
             'published': rig.published_durable(),
-            'received': sum(_count(route, 'received') for route in routes),
-            'accepted': sum(_count(route, 'accepted') for route in routes),
+            'received': rig.figure('received'),
+            'accepted': rig.figure('accepted'),
             'connections': rig.proxy.connections,
             'consumer_lives': rig.sink.starts,
         }
@@ -179,11 +178,6 @@ class _Spooled:
         except sqlite3.Error:
             pass  # not there yet, or busy
         return self._last
-
-
-def _count(route: dict[str, object], name: str) -> int:
-    value = route.get(name, 0)
-    return value if isinstance(value, int) else 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

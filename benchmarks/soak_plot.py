@@ -82,9 +82,8 @@ def draw(
 def _line(axis: Any, slope: Slope, unit: str, window_s: tuple[float, float]) -> None:
     begin, end = window_s
     half = slope.per_hour * (end - begin) / 7200
-    middle = (slope.first + slope.last) / 2
     text = f'{slope.per_hour:+.2f} ± {slope.margin:.2f} {unit}/h'.replace(' /h', '/h')
-    points = [begin / 60, end / 60], [middle - half, middle + half]
+    points = [begin / 60, end / 60], [slope.mean - half, slope.mean + half]
     axis.plot(*points, color='black', lw=1.0, ls='--', label=text)
     axis.legend(loc='lower right', fontsize=8)
 

@@ -51,13 +51,15 @@ class Slope:
     """
     A straight line through block means, by least squares.
 
-    ``per_hour`` +- ``margin`` are the slope and its 95 % confidence interval.
+    ``per_hour`` +- ``margin`` are the slope and its 95 % confidence interval, ``mean`` is where
+    the line is in the middle.
     """
 
     first: float
     last: float
     lowest: float
     highest: float
+    mean: float
     per_hour: float
     margin: float
 
@@ -106,6 +108,7 @@ def fit(times_s: Sequence[float], values: Sequence[float], floor: bool = False) 
         last=float(points[-1]),
         lowest=float(value.min()),
         highest=float(value.max()),
+        mean=float(points.mean()),
         per_hour=slope,
         margin=_STUDENT * error,
     )
