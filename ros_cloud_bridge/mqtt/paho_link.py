@@ -265,6 +265,13 @@ class PahoLink:
         if self._selector is not None:
             self._selector.close()
             self._selector = None
+        self._part()
+
+    def _part(self) -> None:
+        # paho's client and this hold each other, and the client the payloads that nobody has
+        # acknowledged: thus they go now, not when the garbage collector looks, which is seldom.
+        for event in ('socket_close', 'connect', 'disconnect', 'publish', 'subscribe', 'message'):
+            setattr(self._client, f'on_{event}', None)
 
     @property
     def socket(self) -> Any:

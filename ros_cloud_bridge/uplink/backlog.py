@@ -29,6 +29,9 @@ from ros_cloud_bridge.core.fair import FairShare
 from ros_cloud_bridge.uplink.parcels import Fragments, Message
 from ros_cloud_bridge.wire.fragments import abandoned
 
+# Receivers give an incomplete batch up after 120 s without a fragment: what came of it would count
+# as with the broker, and be nowhere.
+LONGEST_BREAK_S = 60.0
 # The floor: so much of the link the backlog has whatever else there is.
 _FLOOR = 0.1
 _LIVE, _BACKLOG = 'live', 'backlog'
@@ -70,6 +73,7 @@ class Shipped:
     abandonment: Message
     unanswered: int = 0
     sent: int = 0
+    sent_at: float = 0.0
     outcome: Outcome = Outcome.ACCEPTED
 
     @property
@@ -143,16 +147,33 @@ class Backlog:
         """
         self._turns.charge(_LIVE, size, 1.0 - _FLOOR)
 
-    def next(self, max_payload: int) -> tuple[Shipped, Message]:
+    def interrupted(self, now: float) -> Message | None:
+        """
+        Give up a batch whose last fragment was sent so long ago that receivers may have done so.
+
+        :param now: monotonic seconds
+        :returns: what to tell consumers then
+        """
+        begun = next((shipped for shipped in self._stock if shipped.sent), None)
+        if begun is None or now - begun.sent_at <= LONGEST_BREAK_S:
+            return None
+        begun.outcome = Outcome.LOST
+        self._stock.remove(begun)
+        self._over(begun)
+        return begun.abandonment
+
+    def next(self, max_payload: int, now: float) -> tuple[Shipped, Message]:
         """
         Take the next message; there is one.
 
         :param max_payload: its largest payload, bytes
+        :param now: monotonic seconds
         :returns: the batch that it is of, and the message
         """
         shipped = self._stock[0]
         message = shipped.contents.next(max_payload)
         shipped.sent += 1
+        shipped.sent_at = now
         shipped.unanswered += 1
         self._flying[shipped] = None
         if shipped.contents.done:
@@ -184,11 +205,14 @@ class Backlog:
                 notice = shipped.abandonment
             if shipped in self._stock:
                 self._stock.remove(shipped)
+        self._over(shipped)
+        return notice
+
+    def _over(self, shipped: Shipped) -> None:
         if shipped.over and not shipped.unanswered:
             self._flying.pop(shipped, None)
             self.outcomes.append((shipped.batch.key, shipped.outcome))
             self.wake()
-        return notice
 
     def give_up(self) -> None:
         """Forget what is not on its way, so that it is read again."""

@@ -111,7 +111,8 @@ class Parcel:
     A batch on its way: messages yet to send, and samples to settle once all are answered.
 
     ``shares`` says what part of its bytes is which route's. ``on_abandon`` tells consumers that
-    the rest of a fragmented batch will not come. ``expires_at`` and ``began_at`` are monotonic.
+    the rest of a fragmented batch will not come. ``expires_at``, ``began_at`` and ``sent_at`` (its
+    last message) are monotonic.
     """
 
     number: int
@@ -125,6 +126,7 @@ class Parcel:
     sent: int = 0
     sent_bytes: int = 0
     began_at: float | None = None
+    sent_at: float | None = None
     drop: Drop | None = None
     settled: bool = False
 

@@ -36,7 +36,7 @@ from ros_cloud_bridge.core.rate import TokenBucket
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.announcer import Announcer
 from ros_cloud_bridge.uplink.assembler import Assembler
-from ros_cloud_bridge.uplink.backlog import Backlog, Outcome, Shipped
+from ros_cloud_bridge.uplink.backlog import Backlog, LONGEST_BREAK_S, Outcome, Shipped
 from ros_cloud_bridge.uplink.batching import BatchMaker, Encoding
 from ros_cloud_bridge.uplink.health import HealthReporter
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
@@ -281,6 +281,7 @@ class Pump:
         self._steer(now)
         if not self._connected:
             return max(_SHORTEST_WAIT_S, self.steering.next_at(now) - now)
+        self._give_up_interrupted(now)
         wait = self.admission.wait_s(now)
         if wait == 0.0:
             return self._next_message(now)
@@ -291,6 +292,15 @@ class Pump:
                 return presence
         promised = self._next_promised(now)
         return wait if promised is None else promised
+
+    def _give_up_interrupted(self, now: float) -> None:
+        """Begin durable batches anew that stood still: by the month's budget, or by a pause."""
+        notice = self.backlog.interrupted(now)
+        if notice is not None:
+            self._notices.append(notice)
+        for parcel in self.schedule.durable():
+            if parcel.sent_at is not None and now - parcel.sent_at > LONGEST_BREAK_S:
+                self._abandon(parcel, Drop.ABANDONED)
 
     def _next_promised(self, now: float) -> Shipment | Encoding | None:
         guarantees = self.schedule.guarantees
@@ -482,6 +492,7 @@ class Pump:
         message = parcel.next(self.admission.fragment_bytes)
         if parcel.began_at is None:
             parcel.began_at = now
+        parcel.sent_at = now
         if parcel.done:
             self.schedule.remove(parcel)
         size = link_cost(len(message.payload) + len(message.topic))
@@ -502,7 +513,7 @@ class Pump:
         return shipment
 
     def _ship_backlog(self, now: float) -> Shipment:
-        shipped, message = self.backlog.next(self.admission.fragment_bytes)
+        shipped, message = self.backlog.next(self.admission.fragment_bytes, now)
         shipment = self._ship(message, None, None, now)
         shipment.backlog = shipped
         self.backlog.charge(link_cost(shipment.size))

@@ -16,6 +16,7 @@
 """A durable route: every sample is somewhere, and nothing old is sent as live."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -32,8 +33,8 @@ def sample(number: int, size: int = 10) -> Received:
     return Received(bytes([number % 256]) * size, number, number)
 
 
-def made(**policy: object) -> DurableRoute:
-    stream = StreamConfig(name='events', topics=('/a',), keep=Keep.DURABLE, **policy)  # type: ignore[arg-type]
+def made(**policy: Any) -> DurableRoute:
+    stream = StreamConfig(name='events', topics=('/a',), keep=Keep.DURABLE, **policy)
     return DurableRoute(1, stream, '/a', 'std_msgs/msg/String')
 
 

@@ -95,7 +95,7 @@ class SpoolingRig(PumpRig):
             empty = 0 if self.pump.backlog.waits else empty + 1
             with self.lock:
                 while self.pump.backlog.waits:
-                    shipped, _ = self.pump.backlog.next(MB)
+                    shipped, _ = self.pump.backlog.next(MB, self.now)
                     self.pump.backlog.answered(shipped, Outcome.ACCEPTED)
 
     def told(self) -> Ranges:

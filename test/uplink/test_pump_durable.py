@@ -15,8 +15,10 @@
 
 """Durable routes and backlog in the pump: what is sent where, again, and instead of what."""
 
+import pytest
+
 from ros_cloud_bridge.core.durable_route import DurableRoute
-from ros_cloud_bridge.uplink.backlog import Outcome, Stocked
+from ros_cloud_bridge.uplink.backlog import LONGEST_BREAK_S, Outcome, Stocked
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.pump import Shipment
 from ros_cloud_bridge.values import Drop, Keep, Priority
@@ -164,3 +166,28 @@ def test_live_data_keeps_nine_tenths_beside_a_backlog() -> None:
     backlog = sum(len(m.payload) for m in sent if m.topic.endswith('/b/backlog'))
     live = sum(len(m.payload) for m in sent if m.topic.endswith('/b/high'))
     assert 0.08 < backlog / (backlog + live) < 0.15
+
+
+@pytest.mark.parametrize('live', [True, False])
+def test_a_batch_that_stood_still_is_not_gone_on_with(live: bool) -> None:
+    # Receivers have given its fragments up by then; the broker takes the others all the same.
+    rig = DurableRig()
+    rig.begin()
+    if live:
+        rig.accept(1, size=200_000)
+    else:
+        rig.stock(7, 200_000)
+    assert rig.sent_samples()
+    while rig.flying:
+        rig.answer()
+    rig.pump.flowing = False
+    rig.now += LONGEST_BREAK_S + 1.0
+    before = len(rig.sent)
+    rig.pump.flowing = True
+    rig.go(30.0)
+    kinds = [decode_message(m.payload)[1] for m in rig.sent[before:] if '/b/' in m.topic]
+    assert kinds == [Kind.ABANDONED]
+    if live:
+        assert rig.told == [(1, 1, Drop.ABANDONED)] and rig.durable.spooled == 1
+    else:
+        assert list(rig.pump.backlog.outcomes) == [(7, Outcome.LOST)]
