@@ -41,7 +41,7 @@ def test_memory_holds_two_batches_and_as_many_on_their_way() -> None:
     made.put(stocked(2))
     assert made.wish(1e6) is None
     for number in range(3, 7):
-        made.next(10_000)
+        made.next(10_000, 0.0)
         if number < 6:
             made.put(stocked(number))
     assert made.wish(1e6) is None, 'four are not answered for'
@@ -88,20 +88,20 @@ def test_without_anything_else_it_has_every_turn() -> None:
 
 def test_the_worst_answer_counts_and_consumers_learn_of_a_batch_given_up() -> None:
     made = filled(1, 2, size=3000)
-    shipped, first = made.next(1000)
-    again, second = made.next(1000)
+    shipped, first = made.next(1000, 0.0)
+    again, second = made.next(1000, 0.0)
     assert shipped is again and decode_message(first.payload)[1] == Kind.FRAGMENT
     assert made.answered(shipped, Outcome.ACCEPTED) is None
     notice = made.answered(shipped, Outcome.LATER)
     assert notice is not None and notice.payload == abandoned(BOOT, 1)
     assert list(made.outcomes) == [('batch 1', Outcome.LATER)]
-    other, _ = made.next(10_000)
+    other, _ = made.next(10_000, 0.0)
     assert other.batch.number == 2, 'the rest of the first is not sent'
 
 
 def test_a_single_message_that_is_refused_needs_no_notice() -> None:
     made = filled(1)
-    shipped, _ = made.next(10_000)
+    shipped, _ = made.next(10_000, 0.0)
     assert made.answered(shipped, Outcome.REFUSED) is None
     assert list(made.outcomes) == [('batch 1', Outcome.REFUSED)] and not made.waits
 
@@ -110,7 +110,7 @@ def test_a_lost_connection_gives_everything_back_once() -> None:
     woken = []
     made = filled(1, 2, size=2500)
     made.wake = lambda: woken.append(1)
-    shipped: list[Shipped] = [made.next(1000)[0]]
+    shipped: list[Shipped] = [made.next(1000, 0.0)[0]]
     made.give_up()
     assert list(made.outcomes) == [('batch 2', Outcome.LOST)]
     # The session gives the fragment back that was on its way.
