@@ -154,7 +154,10 @@ class Accounts:
                 to = gaps[-1].last if gaps else progress.told_to
                 progress.told(to, all(gap.last <= to for gap in self._spool.gaps(lane)))
                 self.forget(lane)
-            elif outcome is not Outcome.LOST:
+                continue
+            # Not told yet how far it is, which the next look finds.
+            progress.committed_told = 0
+            if outcome is not Outcome.LOST:
                 self._standing.put_off(lane.descriptor.stream, now)
 
     def gap_opened(self, lane: Lane) -> None:

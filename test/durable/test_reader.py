@@ -265,6 +265,19 @@ def test_gaps_are_told_until_the_consumer_has_them(spool: Spool) -> None:
     assert spool.gaps(lane) == () and lane.samples == 0
 
 
+def test_how_far_a_lane_is_is_told_again_when_nobody_took_it(spool: Spool) -> None:
+    reader, lane = reader_of(spool), lane_of(spool, LanePolicy())
+    fill(spool, lane, 1, 10)
+    list(reader.live(lane, 1, 10, None, 0.0))
+    reader.accounts.look(0.0)
+    for now in (0.0, 60.0, 120.0):
+        reader.accounts.look(now)
+        found, _ = reader.next(4096, now)
+        assert account_of(found).routes[0].committed == 10, now
+        assert found is not None and list(reader.outcome(found.key, Outcome.LATER, now)) == []
+        assert reader.next(4096, now + 59.0)[0] is None
+
+
 def archived(spool: Spool) -> tuple[BacklogReader, Lane]:
     lane, reader = lane_of(spool, ARCHIVE), reader_of(spool)
     reader.heard('archive', confirmation(b'instance'), 0.0)
