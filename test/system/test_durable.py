@@ -110,8 +110,10 @@ def test_live_samples_are_committed_then_sent_then_forgotten(
         assert numbers(collector, topic, historical=False) == list(range(200))
         assert (entry['accepted'], entry['committed']) == (200, 200)
         assert entry['not_yet_committed'] == 0 and entry['dropped'] == {}
+        # The spool's own figures are those of its last look.
+        wait_until(lambda: collector.documents('health')[-1]['spool']['samples'] == 0)
         health = collector.documents('health')[-1]['spool']
-        assert (health['state'], health['samples'], health['dead_letters']) == ('ok', 0, 0)
+        assert (health['state'], health['dead_letters']) == ('ok', 0)
         assert bridge.stop() == 0
     found = reckoning(spool_of(tmp_path)).total
     assert (found.committed, found.delivered, found.spooled) == (200, 200, 0)
