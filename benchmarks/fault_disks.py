@@ -85,7 +85,7 @@ def read_only(options: Options) -> Result:
             file.truncate(_IMAGE_BYTES)
         _run('mkfs.ext4', '-q', str(image))
         with Rig(options.setup(), state_dir=Path(name) / 'state') as rig:
-            with _mounted('ext4', 'loop', str(image)) as folder:
+            with _mounted('ext4', 'loop', str(image), Path(name) / 'disk') as folder:
                 rig.state_dir = folder / 'state'
                 started(rig)
                 wait(1.5)
@@ -103,7 +103,7 @@ def read_only(options: Options) -> Result:
                 states.add(_spool_state(rig))
                 rig.kill_bridge()
             subprocess.run(['e2fsck', '-fy', str(image)], capture_output=True, check=False)
-            with _mounted('ext4', 'loop', str(image)) as folder:
+            with _mounted('ext4', 'loop', str(image), Path(name) / 'disk') as folder:
                 rig.state_dir = folder / 'state'
                 rig.start_bridge()
                 rig.wait_for_more()
@@ -240,13 +240,14 @@ def _fill(path: Path) -> None:
 
 
 @contextmanager
-def _mounted(kind: str, how: str, device: str) -> Iterator[Path]:
+def _mounted(kind: str, how: str, device: str, at: Path | None = None) -> Iterator[Path]:
     if os.geteuid() != 0:
         raise Missing('needs root, to mount a small disk')
     for program in ('mount', 'umount', *(('mkfs.ext4', 'e2fsck') if kind == 'ext4' else ())):
         if shutil.which(program) is None:
             raise Missing(f'needs {program}')
-    folder = Path(tempfile.mkdtemp(prefix='faults-disk-'))
+    folder = at or Path(tempfile.mkdtemp(prefix='faults-disk-'))
+    folder.mkdir(exist_ok=True)
     _run('mount', '-t', kind, '-o', how, device, str(folder))
     try:
         yield folder
