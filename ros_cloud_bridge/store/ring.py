@@ -226,8 +226,9 @@ class Ring:
     def _oldest_is_old(self, needed_from: float) -> bool:
         if not self.pieces:
             return False
-        segment = self.pieces[0].segment
-        return (self.pieces[0] if segment is None else segment).end < needed_from
+        oldest = self.pieces[0]
+        end = oldest.end if oldest.segment is None else oldest.segment.end
+        return end < needed_from
 
     def _drop_oldest(self) -> None:
         segment = self.pieces[0].segment
