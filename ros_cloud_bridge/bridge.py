@@ -38,6 +38,7 @@ from ros_cloud_bridge.mqtt.events import (
     Refused,
     SessionEvent,
     TakenOver,
+    Unreachable,
 )
 from ros_cloud_bridge.mqtt.events import (
     Received as MqttReceived,
@@ -362,7 +363,7 @@ class Bridge:
                 self._pump.portrait.connected = True
                 self._pump.connected(event.limits, self._presence.announced, now)
                 self._tell_spooling(True)
-            elif isinstance(event, Disconnected | Refused | TakenOver):
+            elif isinstance(event, Disconnected | Refused | TakenOver | Unreachable):
                 self._pump.portrait.connected = False
                 self._pump.disconnected()
                 self._tell_spooling(False)
