@@ -372,7 +372,7 @@ SCALARS = [
 
 @pytest.mark.parametrize('text', SCALARS)
 def test_values_are_read_as_ros_reads_them(text: str, tmp_path: Path) -> None:
-    rclpy = pytest.importorskip('rclpy')
+    rclpy = pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is neither installed nor sourced')
     path = tmp_path / 'params.yaml'
     path.write_text(f'{HEAD}    k: {text}\n')
     context = rclpy.Context()

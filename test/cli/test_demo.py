@@ -62,7 +62,7 @@ def test_seconds_are_a_number_above_0(text: str, capsys: pytest.CaptureFixture[s
 def test_recording_that_is_none_is_told_before_anything_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip('mcap.reader')
+    pytest.importorskip('mcap.reader', reason='mcap: install the extra cloud')
     path = tmp_path / 'README.md'
     path.write_text('# no recording\n' * 100)
     assert main(['demo', '--recording', str(path)]) == 2

@@ -29,8 +29,8 @@ from support.waiting import wait_until
 
 wire_robot = pytest.importorskip('support.wire_robot', reason='rosbags is missing')
 WireRobot, level_cdr = wire_robot.WireRobot, wire_robot.level_cdr
-rosbag2 = pytest.importorskip('rosbags.rosbag2')
-mcap_reader = pytest.importorskip('mcap.reader')
+rosbag2 = pytest.importorskip('rosbags.rosbag2', reason='rosbags: install the extra cloud')
+mcap_reader = pytest.importorskip('mcap.reader', reason='mcap: install the extra cloud')
 
 CDRS = [level_cdr(n / 8, bytes(range(n))) for n in range(40)]
 

@@ -37,7 +37,7 @@ from support.waiting import wait_until
 wire_robot = pytest.importorskip('support.wire_robot', reason='rosbags is missing')
 durable_robot = pytest.importorskip('support.durable_robot', reason='rosbags is missing')
 level_cdr, DurableRobot = wire_robot.level_cdr, durable_robot.DurableRobot
-mcap_reader = pytest.importorskip('mcap.reader')
+mcap_reader = pytest.importorskip('mcap.reader', reason='mcap: install the extra cloud')
 
 ROUNDS = 12
 CDRS = [level_cdr(n / 8, n.to_bytes(4, 'little') + bytes(n % 50)) for n in range(4000)]
