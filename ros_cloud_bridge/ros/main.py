@@ -19,6 +19,7 @@ import gc
 from pathlib import Path
 import signal
 import sys
+import time
 from types import FrameType
 
 import rclpy
@@ -27,6 +28,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from ros_cloud_bridge.journal import Journal
+from ros_cloud_bridge.ros.tidying import Tidying
 from ros_cloud_bridge.ros.uplink import UplinkNode
 
 # How long a signal may wait to be noticed: rclpy's wait is not interrupted by one.
@@ -75,8 +77,10 @@ def _host(stopping: list[int], journal: Journal | None) -> int:
             return 2
         _spare_the_collector()
         sys.setswitchinterval(_SWITCH_S)
+        tidying = Tidying(time.monotonic())
         while not stopping and rclpy.ok():
             executor.spin_once(timeout_sec=_SPIN_S)
+            tidying.look(time.monotonic())
         return 0
     finally:
         node.trigger_shutdown()
@@ -87,7 +91,8 @@ def _host(stopping: list[int], journal: Journal | None) -> int:
 
 def _spare_the_collector() -> None:
     # Samples hold no cycles, but each is a tracked object: at 40,000 a second the default
-    # threshold of 700 has Python walk over them all the time.
+    # threshold of 700 has Python walk over them all the time. What does hold cycles (subscriptions
+    # that were closed, connections that were lost) goes in Tidying.
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
 
