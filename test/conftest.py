@@ -61,8 +61,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     Skip, saying why, the tests of rooms that cannot work on this machine.
 
-    Where pytest-rerunfailures is installed (scripts/test does so for CI) a timed test that fails is
-    tried once more; the report lists it as RERUN, so that it is seen.
+    Where pytest-rerunfailures is installed (scripts/test does so for CI) a timed test that fails
+    is tried once more; the report lists it as RERUN, so that it is seen.
 
     :param config: of this run
     :param items: collected tests
