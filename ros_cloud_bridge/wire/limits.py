@@ -37,6 +37,11 @@ MAX_TEXT = 1024
 MAX_JSON = 1024 * 1024
 CBOR_MAX_DEPTH = 6
 CBOR_MAX_ITEMS = 262144
+# Commands hold fields of ROS messages, which nest; signatures and heads are a part of the size.
+MAX_COMMAND = 64 * 1024
+MAX_ANSWER = 256 * 1024
+COMMAND_MAX_DEPTH = 24
+COMMAND_MAX_ITEMS = 16384
 TOPIC_MAX_LEVELS = 8
 TOPIC_MAX_BYTES = 256
 # What a portable sender keeps to (AWS IoT Core takes 128 KiB with headers).
