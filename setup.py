@@ -54,6 +54,7 @@ setup(
     # ROS 2 itself is no dependency that pip can bring: package.xml names it for rosdep.
     install_requires=[
         'cbor2>=5.4',
+        'cryptography>=3.4',
         'numpy>=1.21',
         'paho-mqtt>=1.6.1',
         'PyYAML>=5.4',
