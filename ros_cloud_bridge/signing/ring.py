@@ -150,7 +150,7 @@ class KeyRing:
                     'are left out'
                 )
                 break
-            stamp = _stamp(self.directory / name)
+            stamp = _stamp(f'{self.directory}/{name}')
             if stamp is not None:
                 found.files[name] = stamp
         return found
@@ -160,20 +160,24 @@ class KeyRing:
             for number, entry in enumerate(entries):
                 if number == _MOST_ENTRIES:
                     raise KeyFileError(self.directory, f'has more than {_MOST_ENTRIES} files')
-                if entry.name.startswith('.'):
+                name = entry.name
+                if name.startswith('.'):
                     continue
-                place = self.directory / entry.name
-                if KEY_NAME.fullmatch(entry.name):
-                    yield entry.name
-                elif entry.name.endswith('.pub'):
+                if KEY_NAME.fullmatch(name):
+                    yield name
+                elif name.endswith('.pub'):
                     found.problems.append(
-                        f'{_shown(place)}: no name of a key: {{operator}}.pub or '
+                        f'{self._shown(name)}: no name of a key: {{operator}}.pub or '
                         '{operator}.{label}.pub, of A-Z a-z 0-9 _ -'
                     )
-                elif entry.name.endswith(('.key', '.pem')):
+                elif name.endswith(('.key', '.pem')):
                     found.problems.append(
-                        f'{_shown(place)}: only public keys belong here, named {{operator}}.pub'
+                        f'{self._shown(name)}: only public keys belong here, as {{operator}}.pub'
                     )
+
+    def _shown(self, name: str) -> str:
+        text = f'{self.directory}/{name}'
+        return ''.join(c if c.isprintable() else '?' for c in text)
 
     def _read_key(self, name: str, stamp: _Stamp) -> _Read[PublicKey]:
         before = self._read.get(name)
@@ -189,7 +193,7 @@ class KeyRing:
     def _read_revoked(self, found: _Look) -> frozenset[bytes] | None:
         """Read the revoked key ids; None when they can't be known, and so no key is good."""
         path = self.directory / REVOKED
-        stamp = _stamp(path)
+        stamp = _stamp(str(path))
         if stamp is None:
             self._revoked = None
             return frozenset()
@@ -231,9 +235,9 @@ def _looks(read: _Read[_T] | None, stamp: _Stamp) -> int:
     return read.looks if read is not None and read.stamp == stamp else 0
 
 
-def _stamp(path: Path) -> _Stamp | None:
+def _stamp(path: str) -> _Stamp | None:
     try:
-        status = path.lstat()
+        status = os.lstat(path)
     except FileNotFoundError:
         return None
     except OSError:
@@ -245,7 +249,3 @@ def _stamp(path: Path) -> _Stamp | None:
         status.st_ino,
         status.st_mode,
     )
-
-
-def _shown(path: Path) -> str:
-    return ''.join(c if c.isprintable() else '?' for c in str(path))
