@@ -46,8 +46,8 @@ from ros_cloud_bridge.mqtt.events import (
 from ros_cloud_bridge.mqtt.reasons import describe
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.pump import Pump, Shipment
-from ros_cloud_bridge.values import BridgeConfig, Drop, Received, StreamConfig
-from ros_cloud_bridge.wire.announce import decode_json
+from ros_cloud_bridge.values import BridgeConfig, Drop, Lease, Received, StreamConfig
+from ros_cloud_bridge.wire.announce import Ask, decode_json
 from ros_cloud_bridge.wire.confirm import decode_confirmation
 from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
@@ -96,6 +96,8 @@ class Bridge:
         self._failure = ''
         self._refusals: set[int] = set()
         self.on_demand_changed: Callable[[], None] | None = None
+        # Gives what ``health`` says of commands.
+        self.commands: Callable[[], dict[str, object]] | None = None
         self._link = Link(
             config,
             will=self._pump.portrait.will,
@@ -143,6 +145,45 @@ class Bridge:
         """
         with self._wake:
             return self._pump.steering.demanded_hz(stream, time.monotonic())
+
+    def identify(self, identity: dict[str, str]) -> None:
+        """
+        Tell in ``info`` whose answers to commands are to be believed.
+
+        :param identity: ``key`` and ``kid``, hexadecimal
+        """
+        with self._wake:
+            self._pump.portrait.identity = identity
+
+    def passed(self, payload: int, topic: int) -> None:
+        """
+        Take into account what another session has sent over the same link.
+
+        :param payload: its bytes
+        :param topic: bytes of its topic
+        """
+        with self._wake:
+            self._pump.passed(payload, topic, time.monotonic())
+
+    def lease(self, consumer: str, lease: Lease) -> str:
+        """
+        Lease a stream for somebody who has the right to by a command.
+
+        :param consumer: who wants it
+        :param lease: what is wanted
+        :returns: why not; empty when it is so
+        """
+        with self._wake:
+            (refused,) = self._pump.lease(consumer, [lease], time.monotonic(), vouched=True)
+            self._wake.notify()
+            return refused
+
+    def announce(self) -> None:
+        """Say schemas, routes, latched values and ``info`` again."""
+        with self._wake:
+            self._pump.announcer.say_again(time.monotonic())
+            self._tell_again(Ask(info=True, routes=True, latched=True))
+            self._wake.notify()
 
     def report(self) -> dict[str, object]:
         """
@@ -340,6 +381,8 @@ class Bridge:
     def _housekeep(self, now: float) -> None:
         self._meter.look(now)
         self._pump.health.tcp = self._link.tcp
+        if self.commands is not None:
+            self._pump.health.commands = self.commands()
         if self._spooling is not None:
             self._pump.health.spool = self._spooling.document
         if self._pump.portrait.connected and self._pump.unanswered_s(now) > _UNANSWERED_S:
@@ -418,6 +461,12 @@ class Bridge:
             if self._pump.health.bad_messages == 1:
                 self._log('warning', f'{message.topic}: {error} (said once)')
 
+    def _tell_again(self, ask: Ask) -> None:
+        if ask.routes:
+            self._pump.batches.assembler.describe_again()
+        if ask.latched:
+            self._pump.batches.latched.again(self._pump.outbox.routes)
+
     def _confirm(self, consumer: str, message: MqttReceived) -> None:
         # A retained one is of a time that nobody knows.
         if self._spooling is not None and message.payload and not message.retain:
@@ -442,9 +491,6 @@ class Bridge:
 
     def _answer(self, consumer: str, payload: bytes, now: float) -> None:
         ask = self._pump.announcer.asked(consumer, payload, now)
-        if ask.routes:
-            self._pump.batches.assembler.describe_again()
-        if ask.latched:
-            self._pump.batches.latched.again(self._pump.outbox.routes)
+        self._tell_again(ask)
         if ask.leases:
             self._pump.lease(consumer, ask.leases, now)

@@ -67,6 +67,7 @@ class Connection:
     :param subscriptions: topic filters, and the QoS that is wanted for them
     :param leave_by: monotonic time by which to have left; None while nobody wants to leave
     :param cut: why to end the connection at once; empty while nobody wants that
+    :param fresh_only: whether to subscribe without what is retained
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Connection:
         subscriptions: tuple[Sequence[str], int, int],
         leave_by: Callable[[], float | None],
         cut: Callable[[], str] = lambda: '',
+        fresh_only: bool = False,
     ) -> None:
         self._outstanding = outstanding
         self._emit = emit
@@ -84,6 +86,7 @@ class Connection:
         self._filters, self._subscription_qos, self._filters_per_packet = subscriptions
         self._leave_by = leave_by
         self._cut = cut
+        self._fresh_only = fresh_only
         self._connack: tuple[int, ServerLimits] | None = None
         self._closed: tuple[str, int | None] | None = None
         self._limits: SessionLimits | None = None
@@ -201,7 +204,9 @@ class Connection:
     def _subscribe(self, link: PahoLink) -> None:
         for start in range(0, len(self._filters), self._filters_per_packet):
             chunk = self._filters[start : start + self._filters_per_packet]
-            packet_id = link.subscribe(chunk, self._subscription_qos)
+            packet_id = link.subscribe(
+                chunk, self._subscription_qos, fresh_only=self._fresh_only
+            )
             if packet_id is not None:
                 self._asked[packet_id] = chunk
 

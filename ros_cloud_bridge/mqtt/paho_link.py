@@ -33,6 +33,7 @@ from typing import Any, Protocol
 import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from ros_cloud_bridge.mqtt.credentials import Login
 from ros_cloud_bridge.mqtt.events import Will
@@ -232,15 +233,22 @@ class PahoLink:
             return None
         return info.mid, qos == 0 and info.is_published()
 
-    def subscribe(self, filters: Sequence[str], qos: int) -> int | None:
+    def subscribe(
+        self, filters: Sequence[str], qos: int, *, fresh_only: bool = False
+    ) -> int | None:
         """
         Write a SUBSCRIBE.
 
         :param filters: topic filters
         :param qos: the highest wanted
+        :param fresh_only: whether to leave out what is retained, and to be told of messages that
+            are published to be (MQTT 5, 3.8.3.1: Retain Handling 2, Retain As Published)
         :returns: packet id of the answer to come; None when the connection is gone
         """
-        asked = [(topic_filter, qos) for topic_filter in filters]
+        options: Any = qos
+        if fresh_only and self._v5:
+            options = SubscribeOptions(qos=qos, retainAsPublished=True, retainHandling=2)
+        asked = [(topic_filter, options) for topic_filter in filters]
         packet_id: int | None = self._client.subscribe(asked)[1]
         return packet_id
 

@@ -70,6 +70,7 @@ class Session:
     :param max_receive_bytes: the largest packet that the broker may send (MQTT 5)
     :param max_segment_bytes: asked before each connection, on the session's thread: the largest
         TCP segment to send; 0 leaves it to the kernel
+    :param fresh_only: whether to subscribe without what is retained, where MQTT 5 allows that
     :raises ConfigError: names the key, as for a missing file, before any connection
     """
 
@@ -85,6 +86,7 @@ class Session:
         subscription_qos: int = 1,
         max_receive_bytes: int = MAX_RECEIVE_BYTES,
         max_segment_bytes: Callable[[], int] = lambda: 0,
+        fresh_only: bool = False,
     ) -> None:
         self._config = config
         self._preset = find_preset(config.preset)
@@ -99,6 +101,7 @@ class Session:
         self._subscription_qos = subscription_qos
         self._max_receive_bytes = max_receive_bytes
         self._max_segment_bytes = max_segment_bytes
+        self._fresh_only = fresh_only
         self._on_event = on_event
         self._delay = ReconnectDelay(random or random_module.Random())
         self._limits = self._negotiate(ServerLimits())
@@ -267,6 +270,7 @@ class Session:
             ),
             lambda: self._leave_by,
             lambda: self._cut,
+            self._fresh_only,
         )
         link = PahoLink(
             connection,

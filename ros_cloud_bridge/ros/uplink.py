@@ -14,7 +14,7 @@
 
 """The managed node ``uplink``: its lifecycle, and what each transition does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -25,7 +25,9 @@ from rclpy.parameter import Parameter
 from rclpy.timer import Timer
 
 from ros_cloud_bridge.bridge import Bridge
-from ros_cloud_bridge.core.config import changed_at_run_time
+from ros_cloud_bridge.command.identity import identity, robot_key
+from ros_cloud_bridge.core.config import changed_at_run_time, may_change_at_run_time
+from ros_cloud_bridge.core.config_table import field_of
 from ros_cloud_bridge.core.selection import TopicSelector
 from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.host_lock import HostLock
@@ -34,8 +36,11 @@ from ros_cloud_bridge.ros.black_box import BlackBoxes
 from ros_cloud_bridge.ros.diagnostics import DiagnosticsPublisher
 from ros_cloud_bridge.ros.parameters import adopt_overrides, read_parameters, try_change
 from ros_cloud_bridge.ros.routes import RouteManager
+from ros_cloud_bridge.ros.saying import say
 from ros_cloud_bridge.ros.taking import STEADY_CLOCK
-from ros_cloud_bridge.values import BridgeConfig
+from ros_cloud_bridge.values import BridgeConfig, Lease
+
+_INACTIVE = 'the uplink is not active'
 
 
 class UplinkNode(LifecycleNode):
@@ -75,6 +80,8 @@ class UplinkNode(LifecycleNode):
             self._config = read_parameters(self)
             self._lock = HostLock(self._config)
             self._bridge = Bridge(self._config, self._log, self._journal)
+            if self._config.channels:
+                self._bridge.identify(identity(robot_key(self._config)))
         except BridgeError as error:
             self.problem = error
             self._log('error', str(error))
@@ -202,12 +209,96 @@ class UplinkNode(LifecycleNode):
             self._refresh()
         return answer
 
+    def charge(self, payload: int, topic: int) -> None:
+        """
+        Take into account what the commands' session has sent; from any thread.
+
+        :param payload: its bytes
+        :param topic: bytes of its topic
+        """
+        bridge = self._bridge
+        if bridge is not None:
+            bridge.passed(payload, topic)
+
+    def tells_commands(self, figures: Callable[[], dict[str, object]] | None) -> None:
+        """
+        Tell of commands in ``health`` from now on.
+
+        :param figures: gives what to tell; None for nothing
+        """
+        if self._bridge is not None:
+            self._bridge.commands = figures
+
+    def set_values(self, values: Mapping[str, Any]) -> str:
+        """
+        Set parameters, all or none; on the executor's thread.
+
+        :param values: by full name
+        :returns: why not; empty when they are set
+        """
+        for name in values:
+            if not may_change_at_run_time(name):
+                why = 'is read-only while the bridge runs' if field_of(name) else 'unknown key'
+                return f'{name}: {why}'
+        try:
+            parameters = [Parameter(name, value=value) for name, value in values.items()]
+        except (TypeError, ValueError) as error:
+            return str(error)
+        answer = self.set_parameters_atomically(parameters)
+        return '' if answer.successful else str(answer.reason)
+
+    def lease(self, consumer: str, lease: Lease) -> str:
+        """
+        Lease a stream for an operator.
+
+        :param consumer: the operator
+        :param lease: what is wanted
+        :returns: why not; empty when it is so
+        """
+        return _INACTIVE if self._bridge is None else self._bridge.lease(consumer, lease)
+
+    def pause(self) -> str:
+        """
+        Stop sending samples.
+
+        :returns: why not; empty when it is so
+        """
+        if self._bridge is None or self._routes is None:
+            return _INACTIVE
+        self._bridge.pause()
+        return ''
+
+    def resume(self) -> str:
+        """
+        Send samples again.
+
+        :returns: why not; empty when it is so
+        """
+        if self._bridge is None or self._routes is None:
+            return _INACTIVE
+        self._bridge.start()
+        return ''
+
+    def announce(self) -> str:
+        """
+        Say schemas, routes, latched values and ``info`` again.
+
+        :returns: why not; empty when it is so
+        """
+        if self._bridge is None:
+            return _INACTIVE
+        self._bridge.announce()
+        return ''
+
+    def trigger(self, box: str, by: str) -> str:
+        """
+        Fire a black box.
+
+        :param box: its name
+        :param by: the operator
+        :returns: why not; empty when the span is kept
+        """
+        return _INACTIVE if self._boxes is None else self._boxes.command(box, by)
+
     def _log(self, level: str, text: str) -> None:
-        logger = self.get_logger()
-        # One call each: rclpy refuses a call site that changes its severity.
-        if level == 'error':
-            logger.error(text)
-        elif level == 'warning':
-            logger.warning(text)
-        else:
-            logger.info(text)
+        say(self, level, text)

@@ -129,6 +129,15 @@ class Announcer:
                 self._due[f'schema/{schema_id}'] = now
         return ask
 
+    def say_again(self, now: float) -> None:
+        """
+        Say everything again, whatever its turn.
+
+        :param now: monotonic seconds
+        """
+        for key in ('state', 'info', *(f'schema/{schema_id}' for schema_id in self._schemas)):
+            self._due[key] = now
+
     def next(self, now: float) -> Message | None:
         """
         Give the next announcement that is due.

@@ -232,17 +232,32 @@ class Pump:
         self._limit_routes(now)
         self.announcer.route_added(None, now)
 
-    def lease(self, consumer: str, leases: Sequence[Lease], now: float) -> None:
+    def lease(
+        self, consumer: str, leases: Sequence[Lease], now: float, *, vouched: bool = False
+    ) -> list[str]:
         """
         Take a consumer's leases; ``health`` tells at once what became of them.
 
         :param consumer: its name
         :param leases: what it wants
         :param now: monotonic seconds
+        :param vouched: whether a command's signature has shown that the consumer may
+        :returns: why each is refused; empty texts for those that are granted
         """
-        self.steering.lease(consumer, leases, now)
+        refused = self.steering.lease(consumer, leases, now, vouched=vouched)
         self._limit_routes(now)
         self.health.soon(now)
+        return refused
+
+    def passed(self, payload: int, topic: int, now: float) -> None:
+        """
+        Take into account what another session has sent over the same link.
+
+        :param payload: its bytes
+        :param topic: bytes of its topic
+        :param now: monotonic seconds
+        """
+        self.admission.passed(payload, topic, now)
 
     def connected(self, limits: CarrierLimits, look_first: bool, now: float) -> None:
         """
