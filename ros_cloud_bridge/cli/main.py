@@ -33,6 +33,7 @@ SUBCOMMANDS = {
     'top': ('ros_cloud_bridge.cli.top', "show robots' links, streams, ages and drops, live"),
     'spool': ('ros_cloud_bridge.cli.spool', "account for a robot's durable samples"),
     'plan': ('ros_cloud_bridge.cli.plan', 'predict what a link makes of a recording'),
+    'keys': ('ros_cloud_bridge.cli.keys', "make, grant and revoke keys; trust robots' keys"),
     'check-config': ('ros_cloud_bridge.cli.check_config', 'check a parameter YAML'),
 }
 

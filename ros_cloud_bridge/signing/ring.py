@@ -37,7 +37,7 @@ REVOKED = 'revoked'
 KEY_NAME = re.compile(r'(?P<operator>[A-Za-z0-9_-]{1,64})(\.[A-Za-z0-9_-]{1,64})?\.pub')
 _PERIOD_S = 1.0
 _MOST_ENTRIES = 4096
-_MOST_REVOKED_BYTES = 256 * 1024
+MOST_REVOKED_BYTES = 256 * 1024
 _MOST_PROBLEMS = 64
 # A second change within one tick of the file system's clock shows no other time stamp: what has
 # changed is read in the next looks as well (FAT has ticks of 2 s).
@@ -223,7 +223,7 @@ def parse_revoked(text: str) -> tuple[frozenset[bytes], list[int]]:
 
 def _read_revoked(path: Path, stamp: _Stamp, looks: int) -> _Read[frozenset[bytes]]:
     try:
-        text = read_file(path, most_bytes=_MOST_REVOKED_BYTES).decode('utf-8', 'replace')
+        text = read_file(path, most_bytes=MOST_REVOKED_BYTES).decode('utf-8', 'replace')
     except KeyFileError as error:
         return _Read(stamp, None, (f'{error}; until then no key is good',), looks)
     kids, wrong = parse_revoked(text)
