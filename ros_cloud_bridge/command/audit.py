@@ -15,6 +15,7 @@
 """Decisions on commands, one JSON object a line, in a file that is rotated."""
 
 from collections.abc import Callable
+import contextlib
 from dataclasses import asdict
 from datetime import datetime, timezone
 import json
@@ -46,8 +47,16 @@ class _Handler(RotatingFileHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
         """Pass on what went wrong; called while the exception is handled."""
         error = sys.exc_info()[1]
+        self.reopen()
         if isinstance(error, Exception):
             self._told(error)
+
+    def reopen(self) -> None:
+        """Let go of the file, and of what it did not take: the next line opens it again."""
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 class AuditLog:
@@ -103,8 +112,8 @@ class AuditLog:
             self._log('info', f'{self.path}: decisions on commands are noted again')
 
     def close(self) -> None:
-        """Close the file."""
-        self._handler.close()
+        """Close the file; a line that is written later opens it again."""
+        self._handler.reopen()
 
     def _fault(self, error: Exception) -> None:
         self._failed_now = True

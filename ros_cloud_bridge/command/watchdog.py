@@ -65,7 +65,8 @@ class Watchdog:
         self._driven = {one.name: _Driven(one) for one in channels if one.lease}
         self._publish_stop = publish_stop
         self._log = log
-        self._wake = threading.Condition()
+        # Remembers that something has changed while the thread was looking.
+        self._news = threading.Event()
         self._ending = False
         self._thread = threading.Thread(target=self._run, name='watchdog', daemon=True)
 
@@ -96,9 +97,8 @@ class Watchdog:
             # Watched before it moves: should publishing fail half-way, it is stopped.
             driven.due = now + driven.config.watchdog_s
             driven.repeats = _REPEATS
+            self._news.set()
             publish()
-        with self._wake:
-            self._wake.notify()
         return True
 
     def stop(self, channel: str, why: str) -> None:
@@ -112,8 +112,7 @@ class Watchdog:
         with driven.lock:
             if driven.due is not None:
                 self._stop(driven, why)
-        with self._wake:
-            self._wake.notify()
+        self._news.set()
 
     def stop_all(self, why: str) -> None:
         """
@@ -130,21 +129,19 @@ class Watchdog:
 
         :param why: for the log
         """
-        with self._wake:
-            self._ending = True
-            self._wake.notify()
+        self._ending = True
+        self._news.set()
         if self._thread.ident is not None:
             self._thread.join(2.0)
         self.stop_all(why)
 
     def _run(self) -> None:
         while not self._ending:
+            self._news.clear()
             due = self._look()
-            with self._wake:
-                if not self._ending:
-                    wait_s = _IDLE_S if due is None else due - time.monotonic()
-                    if wait_s > 0:
-                        self._wake.wait(wait_s)
+            wait_s = _IDLE_S if due is None else due - time.monotonic()
+            if wait_s > 0:
+                self._news.wait(wait_s)
 
     def _look(self) -> float | None:
         """Stop what is due; returns when the next one is."""
