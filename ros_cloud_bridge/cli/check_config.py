@@ -19,6 +19,11 @@ from collections.abc import Iterator
 import os
 from pathlib import Path
 
+from ros_cloud_bridge.cli.check_commands import (
+    command_notes,
+    command_problems,
+    command_warnings,
+)
 from ros_cloud_bridge.cli.parameter_file import ParameterFile, read_file
 from ros_cloud_bridge.core.config import find_problems, read_config
 from ros_cloud_bridge.core.config_docs import key_tables
@@ -107,18 +112,25 @@ def _check_node(
         return tuple(map(str, problems)), False
     config = read_config(flat)
     missing = tuple(_missing_files(config)) if look_for_files else ()
-    if missing:
-        return missing, False
+    if wrong := (*command_problems(config), *missing):
+        return wrong, False
     namespace = node.rpartition('/')[0] or '/'
-    doubtful = (*_warnings(config, namespace), *_disk_warnings(config, look_for_files))
+    doubtful = (
+        *_warnings(config, namespace),
+        *_disk_warnings(config, look_for_files),
+        *command_warnings(config, look_for_files),
+    )
     warnings = (f'warning: {text}' for text in doubtful)
-    return (*warnings, f'ok: {_summary(config)}'), True
+    notes = (f'note: {text}' for text in command_notes(config))
+    return (*warnings, *notes, f'ok: {_summary(config)}'), True
 
 
 def _summary(config: BridgeConfig) -> str:
     things = _count(len(config.streams), 'stream')
     if config.black_boxes:
         things += f', {_count(len(config.black_boxes), "black box", "black boxes")}'
+    if config.channels:
+        things += f', {_count(len(config.channels), "channel")} for commands'
     broker = f'{config.mqtt.host}:{config.mqtt.effective_port}'
     secured = ' with TLS' if config.mqtt.tls is not None else ''
     return f'robot {config.robot_id}, {things}, {config.mqtt.preset} at {broker}{secured}'
