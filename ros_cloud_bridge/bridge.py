@@ -21,6 +21,7 @@ import os
 import threading
 import time
 
+from ros_cloud_bridge.command.identity import keys_directory
 from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.presence import Presence, Verdict
 from ros_cloud_bridge.core.route import Route
@@ -44,9 +45,11 @@ from ros_cloud_bridge.mqtt.events import (
     Received as MqttReceived,
 )
 from ros_cloud_bridge.mqtt.reasons import describe
+from ros_cloud_bridge.signing.confirmations import ConfirmationKeys
+from ros_cloud_bridge.signing.ring import KeyRing
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.pump import Pump, Shipment
-from ros_cloud_bridge.values import BridgeConfig, Drop, Lease, Received, StreamConfig
+from ros_cloud_bridge.values import BridgeConfig, Drop, Lease, Received, StreamConfig, Trust
 from ros_cloud_bridge.wire.announce import Ask, decode_json
 from ros_cloud_bridge.wire.confirm import decode_confirmation
 from ros_cloud_bridge.wire.schema import Schema
@@ -98,6 +101,11 @@ class Bridge:
         self.on_demand_changed: Callable[[], None] | None = None
         # Gives what ``health`` says of commands.
         self.commands: Callable[[], dict[str, object]] | None = None
+        self._confirmation_keys: ConfirmationKeys | None = None
+        if config.confirm_trust is Trust.SIGNATURES:
+            self._confirmation_keys = ConfirmationKeys(
+                KeyRing(keys_directory(config)), config.robot_id
+            )
         self._link = Link(
             config,
             will=self._pump.portrait.will,
@@ -379,6 +387,9 @@ class Bridge:
         return self._pump.empty
 
     def _housekeep(self, now: float) -> None:
+        if self._confirmation_keys is not None:
+            for problem in self._confirmation_keys.ring.look(now):
+                self._log('error', f'confirmations: {problem}')
         self._meter.look(now)
         self._pump.health.tcp = self._link.tcp
         if self.commands is not None:
@@ -469,8 +480,12 @@ class Bridge:
 
     def _confirm(self, consumer: str, message: MqttReceived) -> None:
         # A retained one is of a time that nobody knows.
-        if self._spooling is not None and message.payload and not message.retain:
-            self._spooling.confirmed(consumer, decode_confirmation(message.payload))
+        if self._spooling is None or not message.payload or message.retain:
+            return
+        payload = message.payload
+        if self._confirmation_keys is not None:
+            payload = self._confirmation_keys.open(consumer, message.topic, payload)
+        self._spooling.confirmed(consumer, decode_confirmation(payload))
 
     def _judge_state(self, message: MqttReceived, now: float) -> None:
         if not message.payload:

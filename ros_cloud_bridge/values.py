@@ -337,6 +337,7 @@ class BridgeConfig:
     streams: tuple[StreamConfig, ...] = ()
     black_boxes: tuple[BlackBoxConfig, ...] = ()
     trust: Trust = Trust.SIGNATURES
+    confirm_trust: Trust = Trust.TRANSPORT
     operator_keys: str = ''
     robot_key_file: str = ''
     audit: AuditConfig = AuditConfig()

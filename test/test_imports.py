@@ -52,7 +52,8 @@ ROOMS = {
     'metering': LEAVES | {'core', 'store', 'link'},
     'durable': LEAVES | {'core', 'wire', 'store', 'uplink'},
     'bridge': LEAVES
-    | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering', 'durable'},
+    | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering', 'durable'}
+    | {'command', 'signing'},
     'black_box': LEAVES | {'core', 'wire', 'store'},
     'ros': LEAVES
     | {'core', 'wire', 'uplink', 'bridge', 'link', 'journal', 'host_lock', 'black_box', 'command'},

@@ -126,6 +126,18 @@ def decode_signed(message: bytes, max_bytes: int) -> Signed:
     )
 
 
+def signer(message: bytes, max_bytes: int) -> bytes:
+    """
+    Read whose key a message says it is signed with; nothing is checked.
+
+    :param message: MQTT payload
+    :param max_bytes: largest message that is looked at
+    :returns: the key's id
+    :raises ProtocolError: as for :func:`decode_signed`
+    """
+    return decode_signed(message, max_bytes).kid
+
+
 def _header(protected: bytes) -> tuple[int, bytes]:
     header: Any = cbor.loads(protected, _PROTECTED_MOST)
     if not isinstance(header, dict) or [type(k) for k in header] != [int, int]:
