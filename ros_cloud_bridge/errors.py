@@ -23,6 +23,7 @@ Every error that this package raises on purpose.
         MissingTypeSupport   a ROS type whose package is not installed
         SchemaMismatch       a message class differs from what the graph publishes
         DuplicateRobotId     another bridge of this robot id runs on this host
+        BadFields            values that do not fit a ROS message, or a message too large to tell
       RemoteFault          the other side failed or is hostile
         ProtocolError        bytes from the wire that break the protocol or a limit
         UnknownSchema        a sample's fields were asked for before its schema arrived
@@ -87,6 +88,14 @@ class SchemaMismatch(LocalFault):
 
 class DuplicateRobotId(LocalFault):
     """Another bridge of this robot id runs on this host."""
+
+
+class BadFields(LocalFault):
+    """
+    Values do not fit a ROS message, or a message is too large to be told.
+
+    The text is one line: the field's path, what was expected there and what was given.
+    """
 
 
 class RemoteFault(BridgeError):
