@@ -59,16 +59,17 @@ def read_file(path: Path, *, secret: bool = False, most_bytes: int = _MOST_BYTES
         if error.errno == errno.ELOOP and path.is_symlink():
             raise KeyFileError(path, 'is a symbolic link; put the file itself there') from None
         raise KeyFileError(path, _reason(error)) from None
-    with os.fdopen(handle, 'rb') as file:
+    try:
         # Of what was opened, so that nobody swaps it in between.
-        status = os.fstat(file.fileno())
+        status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
             raise KeyFileError(path, 'is no regular file')
         _check_mode(path, status.st_mode, secret)
-        try:
-            data = file.read(most_bytes + 1)
-        except OSError as error:
-            raise KeyFileError(path, _reason(error)) from None
+        data = _read_whole(handle, most_bytes + 1)
+    except OSError as error:
+        raise KeyFileError(path, _reason(error)) from None
+    finally:
+        os.close(handle)
     if len(data) > most_bytes:
         raise KeyFileError(path, f'has more than {most_bytes} bytes: no key file')
     return data
@@ -98,6 +99,14 @@ def write_file(path: Path, data: bytes, *, mode: int, overwrite: bool = False) -
         raise KeyFileError(path, 'stands there already; it is not overwritten') from None
     except OSError as error:
         raise KeyFileError(path, f'cannot be written: {_reason(error)}') from None
+
+
+def _read_whole(handle: int, most_bytes: int) -> bytes:
+    parts: list[bytes] = []
+    while most_bytes and (part := os.read(handle, most_bytes)):
+        parts.append(part)
+        most_bytes -= len(part)
+    return b''.join(parts)
 
 
 def _check_mode(path: Path, mode: int, secret: bool) -> None:

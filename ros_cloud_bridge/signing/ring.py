@@ -21,6 +21,7 @@ key ids in hexadecimal, one a line, behind ``#`` comments. Whatever is in doubt 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 import os
 from pathlib import Path
 import re
@@ -132,11 +133,7 @@ class KeyRing:
     def _scan(self) -> _Look:
         found = _Look()
         try:
-            if self.directory.stat().st_mode & stat.S_IWOTH:
-                raise KeyFileError(
-                    self.directory, f'anybody may write there: chmod o-w {self.directory}'
-                )
-            names = sorted(self._names(found))
+            names = self._names()
         except KeyFileError as error:
             found.problems.append(str(error))
             return found
@@ -144,36 +141,40 @@ class KeyRing:
             found.problems.append(f'{self.directory}: {error.strerror or error}')
             return found
         for name in names:
-            if len(found.files) == MOST_KEYS:
-                found.problems.append(
+            if not KEY_NAME.fullmatch(name):
+                found.problems.extend(self._misplaced(name))
+            elif len(found.files) == MOST_KEYS:
+                found.problems.insert(
+                    0,
                     f'{self.directory}: has more than {MOST_KEYS} keys; those from {name} on '
-                    'are left out'
+                    'are left out',
                 )
                 break
-            stamp = _stamp(f'{self.directory}/{name}')
-            if stamp is not None:
+            elif stamp := _stamp(f'{self.directory}/{name}'):
                 found.files[name] = stamp
         return found
 
-    def _names(self, found: _Look) -> Iterator[str]:
+    def _names(self) -> list[str]:
+        if self.directory.stat().st_mode & stat.S_IWOTH:
+            raise KeyFileError(
+                self.directory, f'anybody may write there: chmod o-w {self.directory}'
+            )
         with os.scandir(self.directory) as entries:
-            for number, entry in enumerate(entries):
-                if number == _MOST_ENTRIES:
-                    raise KeyFileError(self.directory, f'has more than {_MOST_ENTRIES} files')
-                name = entry.name
-                if name.startswith('.'):
-                    continue
-                if KEY_NAME.fullmatch(name):
-                    yield name
-                elif name.endswith('.pub'):
-                    found.problems.append(
-                        f'{self._shown(name)}: no name of a key: {{operator}}.pub or '
-                        '{operator}.{label}.pub, of A-Z a-z 0-9 _ -'
-                    )
-                elif name.endswith(('.key', '.pem')):
-                    found.problems.append(
-                        f'{self._shown(name)}: only public keys belong here, as {{operator}}.pub'
-                    )
+            names = [entry.name for entry in islice(entries, _MOST_ENTRIES + 1)]
+        if len(names) > _MOST_ENTRIES:
+            raise KeyFileError(self.directory, f'has more than {_MOST_ENTRIES} files')
+        return sorted(names)
+
+    def _misplaced(self, name: str) -> Iterator[str]:
+        if name.startswith('.'):
+            return
+        if name.endswith('.pub'):
+            yield (
+                f'{self._shown(name)}: no name of a key: {{operator}}.pub or '
+                '{operator}.{label}.pub, of A-Z a-z 0-9 _ -'
+            )
+        elif name.endswith(('.key', '.pem')):
+            yield f'{self._shown(name)}: only public keys belong here, as {{operator}}.pub'
 
     def _shown(self, name: str) -> str:
         text = f'{self.directory}/{name}'
@@ -200,7 +201,7 @@ class KeyRing:
         read, looks = self._revoked, _looks(self._revoked, stamp)
         if read is None or looks < _LOOKS:
             read = self._revoked = _read_revoked(path, stamp, looks + 1)
-        found.problems += read.problems
+        found.problems[:0] = read.problems
         return read.value
 
 
@@ -241,7 +242,7 @@ def _stamp(path: str) -> _Stamp | None:
     except FileNotFoundError:
         return None
     except OSError:
-        return ()  # reading it says why
+        return (0,)  # reading it says why
     return (
         status.st_mtime_ns,
         status.st_ctime_ns,

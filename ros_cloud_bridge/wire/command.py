@@ -45,6 +45,8 @@ from ros_cloud_bridge.wire.limits import (
     MAX_COMMAND,
 )
 
+_PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
+
 
 def encode_command(command: Command) -> bytes:
     """
@@ -78,6 +80,7 @@ def decode_command(payload: bytes) -> Command:
     """
     fields = _fields(payload, MAX_COMMAND, 9, 'command')
     _, kind, identity, instance, epoch, sequence, sent_ms, deadline_ms, arguments = fields
+    _check_plain(arguments, 'arguments')
     return Command(
         type=_text(kind, 'type', 1, MAX_TYPE_CHARACTERS),
         id=_bytes(identity, 'id', ID_BYTES),
@@ -123,6 +126,7 @@ def decode_answer(payload: bytes) -> Answer:
     _, identity, epoch, robot_ms, state, number, reason, detail = fields
     if type(state) is not int or state not in State._value2member_map_:
         raise ProtocolError('an answer has one of the states 0 to 8')
+    _check_plain(detail, 'detail')
     return Answer(
         id=_bytes(identity, 'id', ID_BYTES),
         epoch=_bytes(epoch, 'epoch', EPOCH_BYTES),
@@ -141,6 +145,22 @@ def _fields(payload: bytes, most: int, count: int, what: str) -> list[Any]:
     if type(fields[0]) is not int or fields[0] != VERSION:
         raise ProtocolError(f'{what} of another protocol version than {VERSION}')
     return fields
+
+
+def _check_plain(value: object, what: str) -> None:
+    """Refuse what no field of a message can be, such as undefined and keys that are no text."""
+    left: list[Any] = [value]
+    while left:
+        part = left.pop()
+        kind = type(part)
+        if kind is dict:
+            if not all(type(key) is str for key in part):
+                raise ProtocolError(f'{what}: a key that is no text')
+            left.extend(part.values())
+        elif kind is list:
+            left.extend(part)
+        elif kind not in _PLAIN:
+            raise ProtocolError(f'{what}: neither number, text, bytes, boolean nor null')
 
 
 def _text(value: object, what: str, least: int, most: int) -> str:
