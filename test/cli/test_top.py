@@ -191,7 +191,12 @@ def test_a_spool_and_its_backlogs_have_lines_of_their_own() -> None:
 
 
 def test_commands_have_a_line_where_they_are_taken() -> None:
-    told = {'connected': True, 'running': 1, 'refused': {'bad_signature': 3}, 'stops': {'drive': 2}}
+    told = {
+        'connected': True,
+        'running': 1,
+        'refused': {'bad_signature': 3},
+        'stops': {'drive': 2},
+    }
     lines = drawn([view_of(commands=told)], width=200)
     assert 'commands connected; 1 running; refused: bad_signature 3; stopped: drive 2' in lines
     assert [line for line in lines if 'bad signatures: 3' in line]
