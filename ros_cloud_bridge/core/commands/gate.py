@@ -16,8 +16,8 @@
 The gate: what becomes of each message, as effects that somebody else carries out in their order.
 
 A command that changes something is first put into the log (``Record``) and dispatched when it
-stands there (:meth:`Gate.recorded`). It ends in the log before the operator hears of it, so that no
-answer contradicts what a later run finds there.
+stands there (:meth:`Gate.recorded`). It ends in the log before the operator hears of it, so that
+no answer contradicts what a later run finds there.
 """
 
 from collections import Counter

@@ -84,6 +84,15 @@ class Limit(ABC):
         :param fields: a map, or None for none
         :returns: as in ``linear.x: 2.5 is outside -0.5..1.0``, or an empty text
         """
+        # Nearly always the path leads through maps to a value that fits.
+        found = fields
+        for step in self.steps:
+            if type(found) is not dict or step == ANY:
+                break
+            found = found.get(step, ABSENT)
+        else:
+            if not self.objection(found):
+                return ''
         for place, value in at(fields, self.steps):
             if problem := self.objection(value):
                 return f'{place}: {problem}'
