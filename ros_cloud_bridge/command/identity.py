@@ -57,16 +57,6 @@ def keys_directory(config: BridgeConfig) -> Path:
     return state_directory(config) / 'operators'
 
 
-def log_path(config: BridgeConfig) -> Path:
-    """
-    Say where the log of executed commands is.
-
-    :param config: checked configuration
-    :returns: the database
-    """
-    return state_directory(config) / f'commands-{quote(config.robot_id, safe="")}.sqlite3'
-
-
 def audit_path(config: BridgeConfig) -> Path:
     """
     Say where decisions on commands are noted.

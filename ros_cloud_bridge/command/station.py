@@ -27,7 +27,8 @@ import threading
 import time
 
 from ros_cloud_bridge.command.audit import AuditLog
-from ros_cloud_bridge.command.identity import audit_path, keys_directory, log_path, robot_key
+from ros_cloud_bridge.command.faults import reason_of
+from ros_cloud_bridge.command.identity import audit_path, keys_directory, robot_key
 from ros_cloud_bridge.command.inbox import Inbox
 from ros_cloud_bridge.command.ports import Actuators, Controls
 from ros_cloud_bridge.command.reader import reader_for
@@ -69,6 +70,7 @@ from ros_cloud_bridge.mqtt.session import Session
 from ros_cloud_bridge.signing.messages import sign
 from ros_cloud_bridge.signing.ring import KeyRing
 from ros_cloud_bridge.store.executed import ExecutedStore
+from ros_cloud_bridge.store.usage import state_directory
 from ros_cloud_bridge.values import BridgeConfig, ChannelKind, MqttConfig, Trust
 from ros_cloud_bridge.wire.announce import encode_json
 from ros_cloud_bridge.wire.command import encode_answer
@@ -153,7 +155,7 @@ class Station:
         self._ring = KeyRing(keys_directory(config))
         self._tell_of_keys(time.monotonic())
         self._audit = AuditLog(audit_path(config), config.robot_id, config.audit, log)
-        self._store = ExecutedStore(log_path(config), log)
+        self._store = ExecutedStore(state_directory(config), config.robot_id, log)
         self._left = self._store.left_over()
         self._gate = Gate(
             config,
@@ -173,7 +175,6 @@ class Station:
         self._forgotten = 0
         self._effects: deque[Effect] = deque()
         self._connected = False
-        self._active = False
         self._ended = False
         self._failure = ''
         self._said = ''
@@ -186,6 +187,7 @@ class Station:
             on_event=self._on_event,
             max_receive_bytes=2 * MAX_COMMAND,
             fresh_only=True,
+            quick_ack=True,
         )
         self._thread = threading.Thread(target=self._run, name='commands', daemon=True)
 
@@ -198,7 +200,7 @@ class Station:
         """
         with self._wake:
             self._actuators, self._controls = actuators, controls
-            self._active = True
+            self._gate.open()
             if self._left:
                 self._effects.extend(self._gate.left_over(self._left, time.monotonic()))
                 self._left = []
@@ -212,13 +214,13 @@ class Station:
         """
         Stop what moves, give up what runs, and refuse what comes until the next :meth:`start`.
 
+        The connection stays, so that whoever commands something learns that.
+
         :param why: for the log
         """
         self._watchdog.stop_all(why)
         with self._wake:
-            self._active = False
             self._effects.extend(self._gate.close(time.monotonic()))
-            self._inbox.clear()
             self._wake.notify()
 
     def stop(self) -> None:
@@ -325,7 +327,7 @@ class Station:
         self._perform()
         for _ in range(_TURN_MESSAGES):
             with self._wake:
-                arrival = self._inbox.take() if self._active else None
+                arrival = self._inbox.take()
                 if arrival is None:
                     break
                 self._effects.extend(self._gate.take(arrival, time.monotonic()))
@@ -333,14 +335,13 @@ class Station:
         self._send()
         with self._wake:
             if self._idle() and not self._ended:
-                due = self._gate.next_at()
+                due = self._gate.next_at(time.monotonic())
                 wait_s = _IDLE_S if due is None else min(_IDLE_S, due - time.monotonic())
                 if wait_s > 0:
                     self._wake.wait(wait_s)
 
     def _idle(self) -> bool:
-        waiting = self._inbox if self._active else ()
-        return not (waiting or self._events or self._reports or self._effects)
+        return not (self._inbox or self._events or self._reports or self._effects)
 
     def _fail(self, error: Exception) -> None:
         if repr(error) != self._failure:
@@ -423,7 +424,7 @@ class Station:
                 if gone:
                     publish()
         except BridgeError as error:
-            return Ended(ticket=ticket, state=State.FAILED, reason=str(error))
+            return Ended(ticket=ticket, state=State.FAILED, reason=reason_of(error))
         if gone:
             return Ended(ticket=ticket, state=State.SUCCEEDED)
         return Ended(ticket=ticket, state=State.FAILED, reason=Reason.EXPIRED)

@@ -64,7 +64,8 @@ class Connection:
     :param outstanding: messages to publish, and those that wait for an answer
     :param emit: takes events
     :param negotiate: makes limits of what the broker says
-    :param subscriptions: topic filters, and the QoS that is wanted for them
+    :param subscriptions: topic filters, of which there may come more; the QoS that is wanted for
+        them, and how many go into one packet
     :param leave_by: monotonic time by which to have left; None while nobody wants to leave
     :param cut: why to end the connection at once; empty while nobody wants that
     :param fresh_only: whether to subscribe without what is retained
@@ -92,6 +93,7 @@ class Connection:
         self._limits: SessionLimits | None = None
         self._aliases = TopicAliases(0)
         self._asked: dict[int, Sequence[str]] = {}
+        self._subscribed = 0
 
     def await_connack(self, link: PahoLink, timeout_s: float) -> Ended | SessionLimits:
         """
@@ -202,8 +204,9 @@ class Connection:
         return min(LONGEST_TURN_S, max(0.0, leave_by - time.monotonic()))
 
     def _subscribe(self, link: PahoLink) -> None:
-        for start in range(0, len(self._filters), self._filters_per_packet):
-            chunk = self._filters[start : start + self._filters_per_packet]
+        while self._subscribed < len(self._filters):
+            chunk = self._filters[self._subscribed :][: self._filters_per_packet]
+            self._subscribed += len(chunk)
             packet_id = link.subscribe(
                 chunk, self._subscription_qos, fresh_only=self._fresh_only
             )
@@ -213,6 +216,8 @@ class Connection:
     def _send(self, link: PahoLink) -> None:
         while self._closed is None:
             entry = self._outstanding.next_to_send()
+            # Behind the message that was taken: what was asked for before it goes before it.
+            self._subscribe(link)
             if entry is None or not self._send_one(link, entry):
                 return
 

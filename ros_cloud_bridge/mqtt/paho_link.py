@@ -48,7 +48,7 @@ from ros_cloud_bridge.mqtt.paho_versions import (
 )
 from ros_cloud_bridge.mqtt.protocol_choice import V5
 from ros_cloud_bridge.mqtt.reasons import describe, from_v311
-from ros_cloud_bridge.mqtt.tcp import open_connection, read_info, TcpInfo
+from ros_cloud_bridge.mqtt.tcp import acknowledge_now, open_connection, read_info, TcpInfo
 from ros_cloud_bridge.mqtt.waker import Waker
 
 # How many packets one turn reads at most while TLS has more of them decrypted.
@@ -102,6 +102,7 @@ class PahoLink:
     :param login: user name and password
     :param tls: TLS context or None
     :param will: what the broker shall say when we vanish
+    :param quick_ack: whether TCP shall acknowledge at once, for the price of more packets
     """
 
     def __init__(
@@ -114,7 +115,9 @@ class PahoLink:
         login: Login,
         tls: ssl.SSLContext | None,
         will: Will | None,
+        quick_ack: bool = False,
     ) -> None:
+        self._quick_ack = quick_ack
         self._handler = handler
         self._waker = waker
         self._v5 = protocol == V5
@@ -329,7 +332,11 @@ class PahoLink:
     def _read(self, connected: Any) -> None:
         for _ in range(MAX_READS_PER_TURN):
             self._client.loop_read()
-            if self._client.socket() is None or not _pending(connected):
+            if self._client.socket() is None:
+                return
+            if self._quick_ack:
+                acknowledge_now(connected)
+            if not _pending(connected):
                 return
 
     def _end(self, reason: str, code: int | None) -> None:
