@@ -21,6 +21,7 @@ known, and what a crash left unfinished is told as such instead of being run aga
 
 from collections.abc import Callable
 from dataclasses import replace
+import os
 from pathlib import Path
 import sqlite3
 import time
@@ -208,6 +209,12 @@ class ExecutedStore:
                 raise
             self._set_aside(str(error), suffix)
             connection = self._prepared()
+        # Else a power cut may undo the making of the file.
+        handle = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
         last = connection.execute('SELECT max(number) FROM executed').fetchone()[0]
         self._before = last or 0
         return connection
