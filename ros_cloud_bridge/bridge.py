@@ -21,7 +21,7 @@ import os
 import threading
 import time
 
-from ros_cloud_bridge.command.identity import keys_directory
+from ros_cloud_bridge.command.identity import key_ring
 from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.presence import Presence, Verdict
 from ros_cloud_bridge.core.route import Route
@@ -46,7 +46,6 @@ from ros_cloud_bridge.mqtt.events import (
 )
 from ros_cloud_bridge.mqtt.reasons import describe
 from ros_cloud_bridge.signing.confirmations import ConfirmationKeys
-from ros_cloud_bridge.signing.ring import KeyRing
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.pump import Pump, Shipment
 from ros_cloud_bridge.values import BridgeConfig, Drop, Lease, Received, StreamConfig, Trust
@@ -102,10 +101,9 @@ class Bridge:
         # Gives what ``health`` says of commands.
         self.commands: Callable[[], dict[str, object]] | None = None
         self._confirmation_keys: ConfirmationKeys | None = None
-        if config.confirm_trust is Trust.SIGNATURES:
-            self._confirmation_keys = ConfirmationKeys(
-                KeyRing(keys_directory(config)), config.robot_id
-            )
+        ring = key_ring(config)
+        if config.confirm_trust is Trust.SIGNATURES and ring is not None:
+            self._confirmation_keys = ConfirmationKeys(ring, config.robot_id)
         self._link = Link(
             config,
             will=self._pump.portrait.will,

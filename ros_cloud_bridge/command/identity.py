@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ros_cloud_bridge.signing.keys import PrivateKey
+from ros_cloud_bridge.signing.ring import KeyRing
 from ros_cloud_bridge.signing.robot_key import load_or_make
 from ros_cloud_bridge.store.usage import state_directory
 from ros_cloud_bridge.values import BridgeConfig
@@ -45,16 +46,16 @@ def identity(key: PrivateKey) -> dict[str, str]:
     return {'key': key.public_bytes.hex(), 'kid': key.kid.hex()}
 
 
-def keys_directory(config: BridgeConfig) -> Path:
+def key_ring(config: BridgeConfig) -> KeyRing | None:
     """
-    Say where operators' public keys are.
+    Open the directory of operators' public keys.
 
     :param config: checked configuration
-    :returns: the directory; it need not be there
+    :returns: None when it names none
     """
-    if config.operator_keys:
-        return Path(os.path.expanduser(config.operator_keys)).absolute()
-    return state_directory(config) / 'operators'
+    if not config.operator_keys:
+        return None
+    return KeyRing(Path(os.path.expanduser(config.operator_keys)).absolute())
 
 
 def audit_path(config: BridgeConfig) -> Path:

@@ -28,7 +28,7 @@ import time
 
 from ros_cloud_bridge.command.audit import AuditLog
 from ros_cloud_bridge.command.faults import reason_of
-from ros_cloud_bridge.command.identity import audit_path, keys_directory, robot_key
+from ros_cloud_bridge.command.identity import audit_path, key_ring, robot_key
 from ros_cloud_bridge.command.inbox import Inbox
 from ros_cloud_bridge.command.ports import Actuators, Controls
 from ros_cloud_bridge.command.reader import reader_for
@@ -68,7 +68,6 @@ from ros_cloud_bridge.mqtt.presets import find_preset
 from ros_cloud_bridge.mqtt.protocol_choice import V5, V311
 from ros_cloud_bridge.mqtt.session import Session
 from ros_cloud_bridge.signing.messages import sign
-from ros_cloud_bridge.signing.ring import KeyRing
 from ros_cloud_bridge.store.executed import ExecutedStore
 from ros_cloud_bridge.store.usage import state_directory
 from ros_cloud_bridge.values import BridgeConfig, ChannelKind, MqttConfig, Trust
@@ -152,7 +151,9 @@ class Station:
         self._charge = charge
         self._topics = RobotTopics(config.root, config.robot_id)
         self._key = robot_key(config)
-        self._ring = KeyRing(keys_directory(config))
+        self._ring = key_ring(config)
+        if config.trust is Trust.SIGNATURES and self._ring is None:
+            log('warning', 'commands: operator_keys names no directory: all are refused')
         self._tell_of_keys(time.monotonic())
         self._audit = AuditLog(audit_path(config), config.robot_id, config.audit, log)
         self._store = ExecutedStore(state_directory(config), config.robot_id, log)
@@ -301,12 +302,12 @@ class Station:
 
     def _may_be_operator(self, name: str) -> bool:
         if self._config.trust is Trust.SIGNATURES:
-            return bool(self._ring.keys_of(name))
+            return self._ring is not None and bool(self._ring.keys_of(name))
         globs = (glob for channel in self._config.channels for glob in channel.operators)
         return any(fnmatchcase(name, glob) for glob in globs)
 
     def _tell_of_keys(self, now: float) -> None:
-        if self._config.trust is Trust.SIGNATURES:
+        if self._ring is not None:
             for problem in self._ring.look(now):
                 self._log('error', f'commands: {problem}')
 

@@ -60,6 +60,7 @@ from ros_cloud_bridge.values import (
     Priority,
     StreamConfig,
     TlsConfig,
+    Trust,
 )
 
 _SECRET_WORDS = ('password', 'passwd', 'passphrase', 'secret', 'token')
@@ -315,6 +316,8 @@ class _Reading:
         channels, boxes = self.names[COMMANDS.section], self.names[BLACK_BOXES.section]
         for key, problem in broken_channels(self.values, channels, boxes, wrong):
             self._add(key, problem)
+        if self.values.get('confirm_trust') == Trust.SIGNATURES.value:
+            self._needs('confirm_trust', 'operator_keys')
         self._needs(f'{_TLS}cert_file', f'{_TLS}key_file')
         self._needs(f'{_TLS}key_file', f'{_TLS}cert_file')
         self._needs(f'{_TLS}key_password_env', f'{_TLS}key_file')

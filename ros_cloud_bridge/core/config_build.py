@@ -83,8 +83,9 @@ def build(values: Mapping[str, object], names: Mapping[str, Sequence[str]]) -> B
 def _top(values: Mapping[str, object]) -> dict[str, object]:
     named = {group.names_key for group in GROUPS}
     given = {k: v for k, v in values.items() if '.' not in k and k not in named}
-    if 'trust' in given:
-        given['trust'] = Trust(given['trust'])
+    for key in ('trust', 'confirm_trust'):
+        if key in given:
+            given[key] = Trust(given[key])
     return given
 
 

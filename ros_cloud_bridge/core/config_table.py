@@ -266,6 +266,14 @@ FIELDS = (
         help='What proves who sent a command: signatures, or the MQTT topic alone (transport).',
     ),
     Field(
+        key='confirm_trust',
+        kind=Kind.TEXT,
+        default=_BRIDGE.confirm_trust.value,
+        choices=tuple(trust.value for trust in Trust),
+        help="What proves that a confirmation is the consumer's: a signature by a key of its name "
+        'in operator_keys, or the MQTT topic alone (transport).',
+    ),
+    Field(
         key='operator_keys',
         kind=Kind.TEXT,
         default=_BRIDGE.operator_keys,

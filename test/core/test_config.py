@@ -471,8 +471,7 @@ def values_of(field: Field) -> st.SearchStrategy[object]:
 
 EXCLUSIVE = (
     'mqtt.password_env', 'mqtt.tls.', 'streams', 'black_boxes', 'link.monthly', 'link.max_bytes',
-    'commands',
-)  # fmt: skip
+    'commands', 'confirm_trust')  # fmt: skip
 # Keys of a stream that depend on others.
 DEPENDENT = ('topics', 'keep', 'key', 'max_age_s', 'ladder', 'on_demand', 'idle_hz')
 NEED_DURABLE = ('ttl_s', 'confirm', 'confirm_by', 'when_full', 'backlog_order', 'spool_bytes')

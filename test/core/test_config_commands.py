@@ -540,3 +540,13 @@ def test_what_is_accepted_reads_back_as_itself(data: st.DataObject, name: str) -
         return
     config = read_config(flat)
     assert read_config(flatten(config)) == config
+
+
+def test_signed_confirmations_need_keys() -> None:
+    flat = {'robot_id': 'r', 'streams': ['s'], 'stream.s.topics': ['/t']}
+    problem = 'confirm_trust: is given without operator_keys; both are needed'
+    signed = {**flat, 'confirm_trust': 'signatures'}
+    assert [str(found) for found in find_problems(signed)] == [problem]
+    config = read_config({**signed, 'operator_keys': '/keys'})
+    assert config.confirm_trust is Trust.SIGNATURES
+    assert read_config(flat).confirm_trust is Trust.TRANSPORT
