@@ -58,7 +58,7 @@ STUBBORN_ORDER = 40
 TOO_HIGH = 'gain above 10 shakes the robot apart'
 
 
-class CommandServers(Node):
+class CommandServers(Node):  # type: ignore[misc]
     """
     The servers.
 
@@ -70,6 +70,7 @@ class CommandServers(Node):
         super().__init__(name, context=context)
         self.calls: list[Any] = []
         self.goals: list[int] = []
+        self.ended: list[int] = []
         self.stopping = threading.Event()
         group = ReentrantCallbackGroup()
 
@@ -123,8 +124,22 @@ class CommandServers(Node):
         stubborn = goal.request.order == STUBBORN_ORDER
         return CancelResponse.REJECT if stubborn else CancelResponse.ACCEPT
 
+    def running(self) -> list[int]:
+        """
+        Tell which goals run.
+
+        :returns: their orders
+        """
+        return [order for order in self.goals if order not in self.ended]
+
     def _count(self, goal: Any) -> Fibonacci.Result:
         self.goals.append(goal.request.order)
+        try:
+            return self._count_up(goal)
+        finally:
+            self.ended.append(goal.request.order)
+
+    def _count_up(self, goal: Any) -> Fibonacci.Result:
         numbers = [0, 1]
         while len(numbers) < goal.request.order and not self.stopping.wait(STEP_S):
             if goal.is_cancel_requested:
@@ -170,7 +185,9 @@ class ServersProcess:
     def kill(self) -> None:
         """End it at once, without a word to anybody."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 def main() -> None:

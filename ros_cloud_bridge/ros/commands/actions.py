@@ -16,6 +16,7 @@
 
 import time
 from typing import Any
+from uuid import uuid4
 
 from action_msgs.msg import GoalStatus
 from action_msgs.srv import CancelGoal
@@ -37,6 +38,8 @@ GOAL = 'goal'
 ABORTED = 'aborted'
 # Taking a message apart costs; nobody far away needs more, and the newest follows anyway.
 _FEEDBACK_PERIOD_S = 0.05
+# Behind which the answer to a goal is believed to be lost; servers decide at once.
+_ANSWER_S = 1.0
 _ENDS = {
     GoalStatus.STATUS_SUCCEEDED: (State.SUCCEEDED, '', 'succeeded'),
     GoalStatus.STATUS_CANCELED: (State.CANCELLED, '', 'canceled'),
@@ -64,6 +67,8 @@ class _Goal:
         self._tell = tell
         self._watch: Watch | None = None
         self._handle: ClientGoalHandle | None = None
+        self._sent_at = 0.0
+        self._accepted = False
         self._cancel_wanted = False
         self._feedback: Any = None
         self._told_at = 0.0
@@ -74,21 +79,24 @@ class _Goal:
         """Send once there is a server, then see whether it is still there."""
         if self._watch is not None:
             self._tell_feedback(now)
+            if self._cancel_wanted and now >= self._sent_at + _ANSWER_S:
+                self._send_cancel()
             if self._watch.lost():
                 self._tell.fail(Reason.SERVER_LOST, f'{self._name} is gone')
         elif self._servers.ready():
             self._send()
         elif now >= self._give_up:
-            self._tell.fail(Reason.NO_SERVER, f'nobody offers {self._name}')
+            self._servers.tell_absence(self._tell, self._name)
 
     def cancel(self) -> None:
         """Ask the server to cancel; the goal ends by its result."""
-        if self._watch is None:
+        if self._handle is None:
             self._tell.end(State.CANCELLED)
-        elif self._handle is None:
-            self._cancel_wanted = True
+        elif self._accepted:
+            self._send_cancel()
         else:
-            self._handle.cancel_goal_async().add_done_callback(self._cancel_answered)
+            # The server would not know the goal yet.
+            self._cancel_wanted = True
 
     def drop(self) -> None:
         """Ask the server to cancel, without waiting for what it says."""
@@ -100,33 +108,50 @@ class _Goal:
         if time.monotonic() > self._deadline:
             self._tell.fail(Reason.EXPIRED)
             return
-        future = self._client.send_goal_async(self._goal, feedback_callback=self._fed_back)
-        future.add_done_callback(self._goal_answered)
+        identity = CancelGoal.Request().goal_info.goal_id
+        identity.uuid = list(uuid4().bytes)
+        # Made here: a goal must be cancelled even if the answer that makes rclpy's own is lost.
+        self._handle = ClientGoalHandle(self._client, identity, None)
+        self._sent_at = time.monotonic()
+        self._client.send_goal_async(
+            self._goal, feedback_callback=self._fed_back, goal_uuid=identity
+        ).add_done_callback(self._goal_answered)
 
     def _goal_answered(self, future: Future) -> None:
         with self._tell.guarded():
-            handle = future.result()
-            if not handle.accepted:
+            if not future.result().accepted:
                 self._tell.fail(Reason.REFUSED_BY_SERVER, f'{self._name} rejects the goal')
-                return
-            self._handle = handle
-            if self._tell.over:
+            elif self._tell.over:
                 # It was given up for lost; nobody is to drive on for nobody.
-                handle.cancel_goal_async()
-                return
-            self._tell.progress()
-            handle.get_result_async().add_done_callback(self._finished)
-            if self._cancel_wanted:
-                self.cancel()
+                self.drop()
+            else:
+                self._accept()
+
+    def _accept(self) -> None:
+        if self._accepted or self._handle is None:
+            return
+        self._accepted = True
+        self._tell.progress()
+        self._handle.get_result_async().add_done_callback(self._finished)
+        if self._cancel_wanted:
+            self._send_cancel()
+
+    def _send_cancel(self) -> None:
+        self._cancel_wanted = False
+        if self._handle is not None:
+            self._handle.cancel_goal_async().add_done_callback(self._cancel_answered)
 
     def _fed_back(self, message: Any) -> None:
         with self._tell.guarded():
             self._feedback = message.feedback
+            if time.monotonic() >= self._sent_at + _ANSWER_S:
+                # The answer is lost, but it runs.
+                self._accept()
             self._tell_feedback(time.monotonic())
 
     def _tell_feedback(self, now: float, *, last: bool = False) -> None:
         early = now - self._told_at < _FEEDBACK_PERIOD_S and not last
-        if self._feedback is None or self._handle is None or self._tell.over or early:
+        if self._feedback is None or not self._accepted or self._tell.over or early:
             return
         newest, self._feedback, self._told_at = self._feedback, None, now
         left_out, fields = told(newest)
@@ -136,6 +161,7 @@ class _Goal:
         with self._tell.guarded():
             response = future.result()
             if response.goals_canceling:
+                self._accept()
                 self._tell.progress({'cancel': 'accepted'})
             elif response.return_code == CancelGoal.Response.ERROR_UNKNOWN_GOAL_ID:
                 self._tell.fail(Reason.SERVER_LOST, f'{self._name} does not know the goal')
@@ -180,6 +206,10 @@ class ActionReach:
         """
         goal = build(self._class.Goal, dispatch.arguments or {})
         return _Goal(self._client, self._servers, self._name, goal, dispatch.deadline, tell)
+
+    def look(self) -> None:
+        """Get to know the server."""
+        self._servers.ready()
 
     def close(self) -> None:
         """Destroy the client."""

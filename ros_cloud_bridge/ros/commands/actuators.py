@@ -33,8 +33,9 @@ from ros_cloud_bridge.ros.commands.topics import TopicReach
 from ros_cloud_bridge.ros.taking import STEADY_CLOCK
 from ros_cloud_bridge.values import ChannelConfig, ChannelKind
 
-# How often servers are looked at while something runs.
-_LOOK_PERIOD_S = 0.1
+# How often jobs are looked at while something runs, and servers at all times.
+_JOBS_PERIOD_S = 0.1
+_SERVERS_PERIOD_S = 1.0
 
 _REACHES: dict[ChannelKind, Callable[[Node, ChannelConfig], Reach]] = {
     ChannelKind.SERVICE: ServiceReach,
@@ -74,8 +75,11 @@ class Actuators:
         for channel in channels:
             self._open(channel)
         self._handed_over = node.create_guard_condition(self._take)
-        self._timer = node.create_timer(_LOOK_PERIOD_S, self._look, clock=STEADY_CLOCK)
+        self._timer = node.create_timer(_JOBS_PERIOD_S, self._look, clock=STEADY_CLOCK)
         self._timer.cancel()
+        self._slow_timer = node.create_timer(
+            _SERVERS_PERIOD_S, self._look_at_servers, clock=STEADY_CLOCK
+        )
 
     def check(self) -> dict[str, str]:
         """
@@ -147,6 +151,7 @@ class Actuators:
             tell.fail(Reason.STOPPING)
         self._jobs.clear()
         self._node.destroy_timer(self._timer)
+        self._node.destroy_timer(self._slow_timer)
         self._node.destroy_guard_condition(self._handed_over)
         for topic in self._topics.values():
             topic.close()
@@ -217,6 +222,13 @@ class Actuators:
                 with tell.guarded():
                     job.look(now)
         self._tidy()
+
+    def _look_at_servers(self) -> None:
+        for name, reach in self._reaches.items():
+            try:
+                reach.look()
+            except Exception as error:
+                self._log('error', f"command channel '{name}': {error!r}")
 
     def _tidy(self) -> None:
         for ticket in [ticket for ticket, (tell, _) in self._jobs.items() if tell.over]:

@@ -57,6 +57,9 @@ class Reach(Protocol):
         :raises BadFields: when the arguments do not fit
         """
 
+    def look(self) -> None:
+        """Get to know servers before they are needed; about once a second."""
+
     def close(self) -> None:
         """Give back what it holds in the graph."""
 

@@ -90,6 +90,7 @@ class ParameterReach:
         self._set = client(SetParametersAtomically, 'set_parameters_atomically')
         self._list = client(ListParameters, 'list_parameters')
         self._describe = client(DescribeParameters, 'describe_parameters')
+        self._clients = (self._get, self._set, self._list, self._describe)
         self._begin: dict[str, Callable[[_Asking], None]] = {
             'get': self._begin_get,
             'set': self._begin_set,
@@ -114,9 +115,14 @@ class ParameterReach:
             begin(asking)
         return asking
 
+    def look(self) -> None:
+        """Get to know the node."""
+        for client in self._clients:
+            client.servers.ready()
+
     def close(self) -> None:
         """Destroy the clients."""
-        for client in (self._get, self._set, self._list, self._describe):
+        for client in self._clients:
             client.close()
 
     def _permitted(self, name: str) -> bool:
@@ -134,7 +140,7 @@ class ParameterReach:
 
         def answered(response: GetParameters.Response) -> None:
             if len(response.values) != len(names):
-                _not_declared(names, asking.tell)
+                self._name_undeclared(names, asking)
                 return
             values = dict(zip(names, map(_value_of, response.values), strict=True))
             _succeed(asking.tell, {'values': values})
@@ -147,7 +153,7 @@ class ParameterReach:
 
         def answered(response: DescribeParameters.Response) -> None:
             if len(response.descriptors) != len(names):
-                _not_declared(names, asking.tell)
+                self._name_undeclared(names, asking)
                 return
             told_of = map(_description_of, response.descriptors)
             _succeed(asking.tell, {'parameters': dict(zip(names, told_of, strict=True))})
@@ -163,8 +169,7 @@ class ParameterReach:
             names = sorted(filter(self._permitted, response.result.names))
             _succeed(asking.tell, {'names': names})
 
-        request = ListParameters.Request(depth=ListParameters.Request.DEPTH_RECURSIVE)
-        asking.ask(self._list, request, answered)
+        asking.ask(self._list, _list_all(), answered)
 
     def _begin_set(self, asking: '_Asking') -> None:
         values = _values(asking.dispatch.arguments)
@@ -188,6 +193,15 @@ class ParameterReach:
                 asking.tell.fail(Reason.REFUSED_BY_SERVER, why)
 
         asking.ask(self._describe, DescribeParameters.Request(names=names), described)
+
+    def _name_undeclared(self, names: list[str], asking: '_Asking') -> None:
+        # Since Kilted, and in C++, a node that lacks one of the names tells of none of them.
+        def answered(response: ListParameters.Response) -> None:
+            lacking = [name for name in names if name not in response.result.names] or names
+            listed = ', '.join(f"'{name}'" for name in lacking)
+            asking.tell.fail(Reason.REFUSED_BY_SERVER, f'not declared: {listed}')
+
+        asking.ask(self._list, _list_all(), answered)
 
 
 class _Asking:
@@ -216,6 +230,10 @@ class _Asking:
         """Forget the present request."""
         if self._call is not None:
             self._call.drop()
+
+
+def _list_all() -> ListParameters.Request:
+    return ListParameters.Request(depth=ListParameters.Request.DEPTH_RECURSIVE)
 
 
 def _names(arguments: Any) -> list[str]:
@@ -291,11 +309,6 @@ def _description_of(descriptor: ParameterDescriptor) -> dict[str, Any]:
     del fields['name']
     # What says nothing is left out.
     return {name: value for name, value in fields.items() if value not in ('', [], False)}
-
-
-def _not_declared(names: list[str], tell: Telling) -> None:
-    listed = ', '.join(f"'{name}'" for name in names)
-    tell.fail(Reason.REFUSED_BY_SERVER, f'not all of these are declared: {listed}')
 
 
 def _succeed(tell: Telling, detail: dict[str, Any]) -> None:

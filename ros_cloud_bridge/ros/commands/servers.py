@@ -21,11 +21,17 @@ apart is the identity (gid) of the writer that answers.
 """
 
 from collections.abc import Callable
+import time
 
 from rclpy.node import Node
 
+from ros_cloud_bridge.command_values import Reason
+from ros_cloud_bridge.ros.commands.jobs import Telling
+
 # Graph information may be a moment behind.
 _LOOKS_BEFORE_LOST = 2
+# We find a server before it finds us, and what it answers until then goes nowhere.
+_ACQUAINTED_S = 0.5
 
 
 class Servers:
@@ -45,6 +51,9 @@ class Servers:
         self._ready = ready
         self._topic = topic
         self._mangled = mangled
+        self._known: frozenset[bytes] = frozenset()
+        self._known_since = -_ACQUAINTED_S
+        self._was_ready = False
 
     @classmethod
     def of_service(cls, node: Node, ready: Callable[[], bool], name: str) -> 'Servers':
@@ -73,11 +82,36 @@ class Servers:
 
     def ready(self) -> bool:
         """
-        Tell whether one is there.
+        Tell whether one is there that can answer; to be asked now and then also without need.
 
-        :returns: True when a request would reach a server
+        :returns: True when a request would reach a server, and its answer us
+        """
+        now, found = time.monotonic(), self.identities()
+        is_ready = self._ready()
+        if found - self._known or (is_ready and not self._was_ready):
+            self._known_since = now
+        self._known, self._was_ready = found, is_ready
+        return is_ready and now - self._known_since >= _ACQUAINTED_S
+
+    def there(self) -> bool:
+        """
+        Tell whether one is there at all.
+
+        :returns: what the client says
         """
         return self._ready()
+
+    def tell_absence(self, tell: Telling, name: str) -> None:
+        """
+        Tell why nothing was sent.
+
+        :param tell: of the command
+        :param name: of the service or action
+        """
+        if self.there():
+            tell.fail(Reason.EXPIRED)
+        else:
+            tell.fail(Reason.NO_SERVER, f'nobody offers {name}')
 
     def identities(self) -> frozenset[bytes]:
         """
@@ -113,6 +147,6 @@ class Watch:
         if self._asked:
             gone = self._asked.isdisjoint(self._servers.identities())
         else:
-            gone = not self._servers.ready()
+            gone = not self._servers.there()
         self._missed = self._missed + 1 if gone else 0
         return self._missed >= _LOOKS_BEFORE_LOST

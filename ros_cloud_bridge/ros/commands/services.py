@@ -96,7 +96,7 @@ class Call:
         elif self._service.servers.ready():
             self._send()
         elif now >= self._give_up:
-            self._tell.fail(Reason.NO_SERVER, f'nobody offers {self._service.name}')
+            self._service.servers.tell_absence(self._tell, self._service.name)
 
     def cancel(self) -> None:
         """Wait no longer; a response that comes all the same is ignored."""
@@ -151,6 +151,10 @@ class ServiceReach:
 
         request = build(self._class.Request, dispatch.arguments or {})
         return Call(self._service, request, dispatch.deadline, tell, answered)
+
+    def look(self) -> None:
+        """Get to know the server."""
+        self._service.servers.ready()
 
     def close(self) -> None:
         """Destroy the client."""

@@ -352,7 +352,7 @@ def test_what_an_answer_cannot_hold_is_refused_by_its_path() -> None:
 
 @given(
     st.lists(st.floats(allow_nan=False, width=64), max_size=30),
-    st.lists(st.text(st.characters(exclude_categories=('Cs',), exclude_characters='\0'))),
+    st.lists(st.text(st.characters(exclude_categories=['Cs'], exclude_characters='\0'))),
     st.binary(max_size=300),
 )
 def test_sizes_are_never_reckoned_too_small(
