@@ -21,6 +21,7 @@ from ros_cloud_bridge.cloud.identity import SampleId
 from ros_cloud_bridge.cloud.leasing import LeaseState
 from ros_cloud_bridge.cloud.ledger import Ledger, LedgerError
 from ros_cloud_bridge.cloud.losses import RouteLosses
+from ros_cloud_bridge.cloud.operator import CommandFailed, Drive, Operator, Outcome, Sent
 from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.cloud.seen import dump_seen, load_seen, Seen
@@ -28,18 +29,23 @@ from ros_cloud_bridge.errors import BridgeError, ProtocolError, UnknownSchema
 
 __all__ = [
     'BridgeError',
+    'CommandFailed',
     'Consumer',
     'ConsumerCounts',
     'Decoder',
+    'Drive',
     'LeaseState',
     'Ledger',
     'LedgerError',
+    'Operator',
+    'Outcome',
     'ProtocolError',
     'RobotState',
     'RouteLosses',
     'Sample',
     'SampleId',
     'Seen',
+    'Sent',
     'UnknownSchema',
     'dump_seen',
     'load_seen',
