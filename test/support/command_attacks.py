@@ -275,7 +275,7 @@ def driven_without_lease(arena: Arena, rng: random.Random) -> Iterator[Hostile]:
     alice, bob, twin = arena.signer('alice'), arena.signer('bob'), arena.signer('alice')
     while True:
         arena.honest(alice.make('drive', 'acquire'))
-        arena.now += 0.3
+        arena.now += 1.0
         for signer in (bob, twin):
             for kind, arguments in (
                 ('publish', {'linear': {'x': 1.0}}),
