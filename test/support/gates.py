@@ -248,19 +248,24 @@ class Rig:
         """Do effects and what follows from them; all of them are returned, in order."""
         done: list[Effect] = []
         for effect in effects:
+            self.tick()
             done.append(effect)
+            self.effects.append(effect)
             if isinstance(effect, Record):
                 done += self.do(self._record(effect))
             elif isinstance(effect, Finish):
                 self.log.finish(effect.key, effect.answer)
-        self.effects += done
         return done
+
+    def tick(self) -> None:
+        """Be asked between any two effects whether the process lives on."""
 
     def _record(self, record: Record) -> list[Effect]:
         try:
             self.log.start(record.entry)
         except LocalFault as error:
             return self.gate.not_recorded(record.entry.key, str(error), self.now)
+        self.tick()
         return self.gate.recorded(record.entry.key, self.now)
 
 
