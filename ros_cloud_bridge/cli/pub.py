@@ -1,0 +1,168 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""``ros-cloud-bridge pub``: publish on a topic of a robot, or of many; with a lease, drive."""
+
+import argparse
+from collections.abc import Mapping
+import threading
+import time
+from typing import Any
+
+from ros_cloud_bridge.cli.fields import read_fields
+from ros_cloud_bridge.cli.operating import add_operator_arguments, seconds, status_of, Work
+from ros_cloud_bridge.cloud.operator.drive import Drive
+from ros_cloud_bridge.cloud.operator.finding import Found
+from ros_cloud_bridge.cloud.operator.outcome import CommandFailed, Outcome
+from ros_cloud_bridge.cloud.operator.sent import Sent
+from ros_cloud_bridge.command_values import State
+from ros_cloud_bridge.errors import BridgeError, ConfigError
+
+_RATE_HZ = 10.0
+_SET_S = 0.1
+_HEARD_S = 2.0
+# Of a rate's messages so many may be without an answer.
+_MOST_WAITING = 100
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """
+    Add the subcommand's arguments.
+
+    :param parser: the subcommand's parser
+    """
+    parser.add_argument('channel', metavar='CHANNEL', help='of kind topic')
+    parser.add_argument(
+        'fields',
+        metavar='FIELDS',
+        nargs='?',
+        default='',
+        help="of the message: JSON or YAML, @FILE, or '-' for standard input",
+    )
+    parser.add_argument(
+        '--rate', type=seconds, metavar='HZ', help='messages per second; needs --duration (10)'
+    )
+    parser.add_argument(
+        '--duration', type=seconds, metavar='S', help='publish for so long (one message)'
+    )
+    add_operator_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """
+    Publish, and say what the robot made of it.
+
+    :param args: the parsed arguments
+    :returns: exit status
+    :raises ConfigError: when an argument cannot be used
+    """
+    fields = read_fields(args.fields)
+    if args.rate is not None and args.duration is None:
+        raise ConfigError('--rate', 'needs --duration')
+    if args.rate is not None and not 0.1 <= args.rate <= 200.0:
+        raise ConfigError('--rate', f'{args.rate:g} must be from 0.1 to 200')
+
+    def act(work: Work, robots: dict[str, Found]) -> None:
+        leased = [robot for robot, found in robots.items() if args.channel in found.leases]
+        others = [robot for robot in robots if robot not in leased]
+        threads = [
+            threading.Thread(target=_drive, args=(work, robot, fields), daemon=True)
+            for robot in leased
+        ]
+        for thread in threads:
+            thread.start()
+        if args.duration is None:
+            work.wait(work.send(others, lambda robot: _publish(work, robot, fields)))
+        else:
+            _publish_on(work, others, fields)
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(_SET_S)
+
+    return Work(args).run(act, informed=True)
+
+
+def _publish(work: Work, robot: str, fields: Mapping[str, Any]) -> Sent:
+    return work.operator.publish(robot, work.args.channel, fields, ttl_s=work.args.ttl)
+
+
+def _publish_on(work: Work, robots: list[str], fields: Mapping[str, Any]) -> None:
+    """Publish at a rate; of each robot the worst outcome is said."""
+    args = work.args
+    period_s = 1.0 / (args.rate or _RATE_HZ)
+    runs: dict[str, list[Sent]] = {robot: [] for robot in robots}
+    began = time.monotonic()
+    number = 0
+    while runs and number * period_s < args.duration:
+        if work.stop.wait(max(0.0, began + number * period_s - time.monotonic())):
+            break
+        number += 1
+        for robot in list(runs):
+            if sum(not one.done for one in runs[robot]) >= _MOST_WAITING:
+                continue
+            try:
+                runs[robot].append(_publish(work, robot, fields))
+            except BridgeError as error:
+                work.tell_error(robot, error)
+                del runs[robot]
+    for robot, sent in runs.items():
+        outcomes = [one.wait() for one in sent]
+        failed = [outcome for outcome in outcomes if not outcome.succeeded]
+        worst = max(failed, key=status_of, default=Outcome(state=State.SUCCEEDED))
+        detail = {'sent': len(outcomes), 'carried_out': len(outcomes) - len(failed)}
+        outcome = Outcome(state=worst.state, reason=worst.reason, detail=detail)
+        work.tell(robot, args.channel, 'publish', outcome)
+
+
+def _drive(work: Work, robot: str, fields: Mapping[str, Any]) -> None:
+    args = work.args
+    try:
+        # One message is not sent on.
+        hold_s = 0.5 if args.duration is not None else 0.001
+        drive = work.operator.drive(robot, args.channel, args.rate or _RATE_HZ, hold_s=hold_s)
+        try:
+            with drive:
+                _go_on(work, drive, fields)
+        except CommandFailed as failure:
+            detail = {'sent': drive.sent, 'carried_out': drive.carried_out}
+            failed = failure.outcome
+            outcome = Outcome(state=failed.state, reason=failed.reason, detail=detail)
+        else:
+            outcome = _outcome_of(drive)
+        work.tell(robot, args.channel, 'publish', outcome)
+    except BridgeError as error:
+        work.tell_error(robot, error)
+
+
+def _go_on(work: Work, drive: Drive, fields: Mapping[str, Any]) -> None:
+    deadline = time.monotonic() + (work.args.duration or 0.0)
+    while True:
+        drive.set(fields)
+        left = deadline - time.monotonic()
+        if left <= 0 or work.stop.wait(min(_SET_S, left)):
+            break
+    drive.wait_heard(_HEARD_S)
+
+
+def _outcome_of(drive: Drive) -> Outcome:
+    detail: dict[str, object] = {'sent': drive.sent, 'carried_out': drive.carried_out}
+    if drive.scale is not None:
+        detail['scale'] = drive.scale
+    if drive.failed is not None:
+        return Outcome(state=drive.failed.state, reason=drive.failed.reason, detail=detail)
+    if drive.problem:
+        return Outcome(state=State.REJECTED, reason=drive.problem, detail=detail)
+    if not drive.carried_out:
+        return Outcome(state=None, reason='no word on the messages', detail=detail)
+    return Outcome(state=State.SUCCEEDED, detail=detail, round_trip_s=drive.latency_s)
