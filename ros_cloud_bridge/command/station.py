@@ -152,9 +152,8 @@ class Station:
         self._topics = RobotTopics(config.root, config.robot_id)
         self._key = robot_key(config)
         self._ring = key_ring(config)
-        if config.trust is Trust.SIGNATURES and self._ring is None:
-            log('warning', 'commands: operator_keys names no directory: all are refused')
         self._tell_of_keys(time.monotonic())
+        self._introduce()
         self._audit = AuditLog(audit_path(config), config.robot_id, config.audit, log)
         self._store = ExecutedStore(state_directory(config), config.robot_id, log)
         self._left = self._store.left_over()
@@ -299,6 +298,19 @@ class Station:
             payload=message.payload,
             retained=message.retain,
         )
+
+    def _introduce(self) -> None:
+        """Say whose commands are taken, and by which key answers are known."""
+        channels = ', '.join(channel.name for channel in self._config.channels)
+        self._log('info', f'commands: channels {channels}; own key {self._key.public.fingerprint}')
+        if self._config.trust is Trust.TRANSPORT:
+            text = "trust: transport: whoever may publish to an operator's topic is believed"
+            self._log('warning', f'commands: {text}')
+        elif self._ring is None:
+            self._log('warning', 'commands: operator_keys names no directory: all are refused')
+        else:
+            known = ', '.join(self._ring.operators) or 'none yet, all are refused'
+            self._log('info', f'commands: operators with a key: {known}')
 
     def _may_be_operator(self, name: str) -> bool:
         if self._config.trust is Trust.SIGNATURES:
