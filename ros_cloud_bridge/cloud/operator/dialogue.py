@@ -46,6 +46,8 @@ SILENCE_S = 5.0
 GRACE_S = 2.5
 _TIME_EXPIRY_S = 5.0
 _SOON_S = 0.05
+# After an answer the time may be asked for again this soon; a robot takes two questions a second.
+_AGAIN_S = 0.2
 _MOST_ENDED = 512
 _MOST_DRIVEN = 512
 
@@ -260,6 +262,7 @@ class Dialogue:
             if self._nonces.take(identity):
                 self._clock.begin(answer.epoch, answer.robot_ms, at)
                 self._time_nobody = False
+                self._time_at = min(self._time_at, at + _AGAIN_S)
             return None, ''
         if identity in self._driven:
             self._refresh(answer, at)
