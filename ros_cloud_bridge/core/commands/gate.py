@@ -99,6 +99,15 @@ class Gate:
         """How many commands have not ended, without messages that drive."""
         return len(self._desk.memory.running)
 
+    def awaits(self, ticket: int) -> bool:
+        """
+        Tell whether what was dispatched is still to end.
+
+        :param ticket: of a ``Dispatch``
+        :returns: False when the gate has given it up, as in :meth:`close`
+        """
+        return ticket in self._desk.memory.tickets or self._drives.has(ticket)
+
     def take(self, arrival: Arrival, now: float) -> list[Effect]:
         """
         Decide on a message.
