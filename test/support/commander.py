@@ -201,7 +201,7 @@ class Commander(Signer):
         while time.monotonic() < deadline:
             asked = self.make(TIME_CHANNEL, TIME)
             self.post(asked)
-            answer = self.final(asked, 1.0, needed=False)
+            answer = self.final(asked, 0.5, needed=False)
             if answer is not None and answer.state is State.SUCCEEDED:
                 if answer.epoch == epoch_not:
                     continue
