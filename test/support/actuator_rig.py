@@ -173,6 +173,22 @@ class Rig:
         assert set(tickets) == {event.ticket for event in self.events}, 'one that never ended'
         assert not self.logged
 
+    def wait_for_servers(self, timeout_s: float = 60.0) -> None:
+        """
+        Wait until discovery is through.
+
+        :param timeout_s: for how long
+        """
+        commands = (
+            ('set', 'call', None),
+            ('count', 'goal', {'order': 1}),
+            ('parameters', 'list', None),
+        )
+        for channel, type_, arguments in commands:
+            deadline = time.monotonic() + timeout_s
+            while self.run(channel, type_, arguments).state is not State.SUCCEEDED:
+                assert time.monotonic() < deadline, f'no server for {channel}'
+
     def start(
         self, channel: str, type_: str, arguments: Any = None, *, within_s: float = 30.0
     ) -> int:

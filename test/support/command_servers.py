@@ -77,7 +77,7 @@ class CommandServers(Node):  # type: ignore[misc]
         def offer(service_class: Any, path: str, serve: Callable[[Any, Any], Any]) -> None:
             self.create_service(service_class, f'~/{path}', serve, callback_group=group)
 
-        offer(SetBool, 'set', self._set)
+        offer(SetBool, 'set', self.answer)
         offer(SetBool, 'slow', self._slow)
         offer(SetBool, 'mute', self._mute)
         offer(BasicTypes, 'basic', self._basic)
@@ -95,7 +95,14 @@ class CommandServers(Node):  # type: ignore[misc]
         self.declare_parameter('hidden', 1)
         self.add_on_set_parameters_callback(self._check)
 
-    def _set(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+    def answer(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """
+        Serve ``set``.
+
+        :param request: what is wanted
+        :param response: to be filled
+        :returns: what was wanted
+        """
         self.calls.append(request.data)
         response.success = request.data
         response.message = 'on' if request.data else 'off'
@@ -103,7 +110,7 @@ class CommandServers(Node):  # type: ignore[misc]
 
     def _slow(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self.stopping.wait(SLOW_S)
-        return self._set(request, response)
+        return self.answer(request, response)
 
     def _mute(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self.calls.append('mute')

@@ -40,6 +40,8 @@ ABORTED = 'aborted'
 _FEEDBACK_PERIOD_S = 0.05
 # Behind which the answer to a goal is believed to be lost; servers decide at once.
 _ANSWER_S = 1.0
+# How long to wait for one that must come before asking again.
+_LOST_S = 5.0
 _ENDS = {
     GoalStatus.STATUS_SUCCEEDED: (State.SUCCEEDED, '', 'succeeded'),
     GoalStatus.STATUS_CANCELED: (State.CANCELLED, '', 'canceled'),
@@ -67,26 +69,44 @@ class _Goal:
         self._tell = tell
         self._watch: Watch | None = None
         self._handle: ClientGoalHandle | None = None
-        self._sent_at = 0.0
+        self._sent_at = self._asked_at = 0.0
         self._accepted = False
         self._cancel_wanted = False
         self._feedback: Any = None
         self._told_at = 0.0
-        self._give_up = min(deadline, time.monotonic() + SERVER_WAIT_S)
+        self._give_up = time.monotonic() + SERVER_WAIT_S
         self.look(time.monotonic())
 
     def look(self, now: float) -> None:
         """Send once there is a server, then see whether it is still there."""
         if self._watch is not None:
             self._tell_feedback(now)
+            self._ask_for_lost_answers(now)
             if self._cancel_wanted and now >= self._sent_at + _ANSWER_S:
                 self._send_cancel()
             if self._watch.lost():
                 self._tell.fail(Reason.SERVER_LOST, f'{self._name} is gone')
         elif self._servers.ready():
             self._send()
-        elif now >= self._give_up:
+        elif now >= self._deadline or (now >= self._give_up and not self._servers.there()):
             self._servers.tell_absence(self._tell, self._name)
+
+    def _ask_for_lost_answers(self, now: float) -> None:
+        # A server's answer goes nowhere when it has not found our reader in time. Asking for the
+        # result changes nothing: one who does not know the goal says so, one who does answers
+        # when it is over.
+        if not self._accepted:
+            lost = now >= max(self._sent_at, self._asked_at) + _LOST_S
+        else:
+            over = self._handle is not None and self._handle.status in _ENDS
+            lost = over and now >= self._asked_at + _LOST_S
+        if lost:
+            self._ask_for_result(now)
+
+    def _ask_for_result(self, now: float) -> None:
+        self._asked_at = now
+        if self._handle is not None:
+            self._handle.get_result_async().add_done_callback(self._finished)
 
     def cancel(self) -> None:
         """Ask the server to cancel; the goal ends by its result."""
@@ -119,12 +139,15 @@ class _Goal:
 
     def _goal_answered(self, future: Future) -> None:
         with self._tell.guarded():
-            if not future.result().accepted:
+            handle = future.result()
+            if not handle.accepted:
                 self._tell.fail(Reason.REFUSED_BY_SERVER, f'{self._name} rejects the goal')
             elif self._tell.over:
                 # It was given up for lost; nobody is to drive on for nobody.
                 self.drop()
             else:
+                # This one knows the goal's status.
+                self._handle = handle
                 self._accept()
 
     def _accept(self) -> None:
@@ -132,7 +155,7 @@ class _Goal:
             return
         self._accepted = True
         self._tell.progress()
-        self._handle.get_result_async().add_done_callback(self._finished)
+        self._ask_for_result(time.monotonic())
         if self._cancel_wanted:
             self._send_cancel()
 
@@ -171,6 +194,8 @@ class _Goal:
     def _finished(self, future: Future) -> None:
         with self._tell.guarded():
             response = future.result()
+            if self._tell.over:
+                return
             if response.status not in _ENDS:
                 self._tell.fail(Reason.SERVER_LOST, f'{self._name} does not know the goal')
                 return

@@ -80,7 +80,7 @@ class Call:
         self._then = then
         self._future: Future | None = None
         self._watch: Watch | None = None
-        self._give_up = min(deadline, time.monotonic() + SERVER_WAIT_S)
+        self._give_up = time.monotonic() + SERVER_WAIT_S
         self.look(time.monotonic())
 
     def look(self, now: float) -> None:
@@ -95,7 +95,7 @@ class Call:
                 self._tell.fail(Reason.SERVER_LOST, f'{self._service.name} is gone')
         elif self._service.servers.ready():
             self._send()
-        elif now >= self._give_up:
+        elif now >= self._deadline or (now >= self._give_up and not self._service.servers.there()):
             self._service.servers.tell_absence(self._tell, self._service.name)
 
     def cancel(self) -> None:

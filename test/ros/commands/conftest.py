@@ -49,6 +49,7 @@ def servers() -> Iterator[CommandServers]:
 @pytest.fixture(scope='module')
 def shared(servers: CommandServers) -> Iterator[Rig]:
     rig = Rig(servers.get_name())
+    rig.wait_for_servers()
     yield rig
     rig.close()
 
@@ -56,5 +57,6 @@ def shared(servers: CommandServers) -> Iterator[Rig]:
 @pytest.fixture
 def rig(servers: CommandServers) -> Iterator[Rig]:
     rig = Rig(servers.get_name())
+    rig.wait_for_servers()
     yield rig
     rig.close()

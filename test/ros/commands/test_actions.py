@@ -97,7 +97,7 @@ def test_a_killed_server_is_lost(again: bool) -> None:
     rig = Rig(name)
     try:
         with ServersProcess(name) as first:
-            wait_for_server(rig)
+            rig.wait_for_servers()
             call = rig.start('mute', 'call', {'data': True})
             goal = rig.start('count', 'goal', {'order': 10**6})
             wait_until(lambda: len(rig.progress(goal)) > 1, what='feedback')
@@ -106,7 +106,7 @@ def test_a_killed_server_is_lost(again: bool) -> None:
             # One of the same name that knows nothing of what the other was asked.
             with ServersProcess(name):
                 check_lost(rig, call, goal)
-                wait_for_server(rig)
+                rig.wait_for_servers()
         else:
             check_lost(rig, call, goal)
     finally:
@@ -116,10 +116,3 @@ def test_a_killed_server_is_lost(again: bool) -> None:
 def check_lost(rig: Rig, *tickets: int) -> None:
     for ticket in tickets:
         assert outcome(rig.ended(ticket, LEASE_S)) == (State.FAILED, 'server_lost')
-
-
-def wait_for_server(rig: Rig) -> None:
-    def answers() -> bool:
-        return rig.run('set', 'call', {'data': True}).state is State.SUCCEEDED
-
-    wait_until(answers, LEASE_S, 'the server')
