@@ -20,18 +20,18 @@ Everything the gate decides is carried out here in its order; nothing here decid
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 import os
 import threading
 import time
 
 from ros_cloud_bridge.command.audit import AuditLog
 from ros_cloud_bridge.command.faults import reason_of
-from ros_cloud_bridge.command.identity import audit_path, key_ring, robot_key
+from ros_cloud_bridge.command.figures import Figures
+from ros_cloud_bridge.command.identity import audit_path, robot_key
 from ros_cloud_bridge.command.inbox import Inbox
+from ros_cloud_bridge.command.operators import Operators
 from ros_cloud_bridge.command.ports import Actuators, Controls
-from ros_cloud_bridge.command.reader import reader_for
+from ros_cloud_bridge.command.session import CommandSession
 from ros_cloud_bridge.command.watchdog import Watchdog
 from ros_cloud_bridge.command_values import EPOCH_BYTES, Reason, State
 from ros_cloud_bridge.core.commands.effects import (
@@ -48,29 +48,15 @@ from ros_cloud_bridge.core.commands.effects import (
     Stop,
 )
 from ros_cloud_bridge.core.commands.gate import Gate
-from ros_cloud_bridge.errors import BridgeError, ConfigError, LocalFault
-from ros_cloud_bridge.mqtt import reasons
+from ros_cloud_bridge.errors import BridgeError, LocalFault
 from ros_cloud_bridge.mqtt.events import (
-    Acknowledged,
-    Connected,
-    Discarded,
-    Disconnected,
-    Outgoing,
     Received,
-    Refused,
     SessionEvent,
-    SessionFull,
-    SubscriptionRefused,
-    TakenOver,
-    Unreachable,
 )
-from ros_cloud_bridge.mqtt.presets import find_preset
-from ros_cloud_bridge.mqtt.protocol_choice import V5, V311
-from ros_cloud_bridge.mqtt.session import Session
 from ros_cloud_bridge.signing.messages import sign
 from ros_cloud_bridge.store.executed import ExecutedStore
 from ros_cloud_bridge.store.usage import state_directory
-from ros_cloud_bridge.values import BridgeConfig, ChannelKind, MqttConfig, Trust
+from ros_cloud_bridge.values import BridgeConfig, ChannelKind
 from ros_cloud_bridge.wire.announce import encode_json
 from ros_cloud_bridge.wire.command import encode_answer
 from ros_cloud_bridge.wire.cose import Context
@@ -82,52 +68,8 @@ Log = Callable[[str, str], None]
 _IDLE_S = 1.0
 _FAILED_S = 0.1
 _STOP_S = 2.0
-# A command is of no use to anybody an hour later, nor is its answer.
-_ANSWER_EXPIRY_S = 3600.0
-_MOST_REPLIES = 1024
 # A turn lets so many messages in before it looks at what the robot has done meanwhile.
 _TURN_MESSAGES = 32
-_NO_MQTT5 = (
-    'commands need MQTT 5, for a command that waits at the broker must expire there; {} speaks '
-    '3.1.1'
-)
-
-
-def mqtt_of_commands(config: BridgeConfig) -> MqttConfig:
-    """
-    Derive how the second session reaches the broker.
-
-    :param config: checked configuration
-    :returns: the bridge's own, with MQTT 5
-    :raises ConfigError: when it cannot be MQTT 5
-    """
-    mqtt = config.mqtt
-    if mqtt.protocol == V311:
-        raise ConfigError('mqtt.protocol', _NO_MQTT5.format('this bridge'))
-    if mqtt.protocol == 'auto' and find_preset(mqtt.preset).protocol == V311:
-        raise ConfigError('mqtt.preset', _NO_MQTT5.format(mqtt.preset))
-    return replace(mqtt, protocol=V5)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """What the station says of itself in ``health``."""
-
-    connected: bool
-    running: int
-    counters: dict[str, int]
-    stops: dict[str, int]
-    unanswered: int
-
-    def document(self) -> dict[str, object]:
-        """Write it for JSON."""
-        return {
-            'connected': self.connected,
-            'running': self.running,
-            'refused': self.counters,
-            'stops': self.stops,
-            'answers_waiting': self.unanswered,
-        }
 
 
 class Station:
@@ -148,11 +90,9 @@ class Station:
     ) -> None:
         self._config = config
         self._log = log
-        self._charge = charge
         self._topics = RobotTopics(config.root, config.robot_id)
         self._key = robot_key(config)
-        self._ring = key_ring(config)
-        self._tell_of_keys(time.monotonic())
+        self._operators = Operators(config, log, time.monotonic())
         self._introduce()
         self._audit = AuditLog(audit_path(config), config.robot_id, config.audit, log)
         self._store = ExecutedStore(state_directory(config), config.robot_id, log)
@@ -161,34 +101,24 @@ class Station:
             config,
             epoch=os.urandom(EPOCH_BYTES),
             began=time.monotonic(),
-            reader=reader_for(config.trust, self._ring, config.robot_id),
+            reader=self._operators.reader,
             log=self._store,
         )
         self._actuators: Actuators | None = None
         self._controls: Controls | None = None
         self._watchdog = Watchdog(config.channels, self._publish_stop, log)
+        # What other threads bring; never held while something is decided, or a disk waited for.
         self._wake = threading.Condition()
+        # The gate, which other threads ask, and close.
+        self._deciding = threading.Lock()
         self._inbox = Inbox()
         self._events: deque[SessionEvent] = deque()
         self._reports: deque[Progress | Ended] = deque()
-        self._replies: deque[Outgoing] = deque()
-        self._forgotten = 0
+        self._orders: deque[Effect] = deque()
         self._effects: deque[Effect] = deque()
-        self._connected = False
         self._ended = False
         self._failure = ''
-        self._said = ''
-        self.problem = ''
-        client_id = config.mqtt.client_id or f'rcb-{config.robot_id}'
-        self._session = Session(
-            mqtt_of_commands(config),
-            client_id=f'{client_id}-command',
-            subscriptions=(self._topics.command('+', '+'),),
-            on_event=self._on_event,
-            max_receive_bytes=2 * MAX_COMMAND,
-            fresh_only=True,
-            quick_ack=True,
-        )
+        self._session = CommandSession(config, self._on_event, charge, log)
         self._thread = threading.Thread(target=self._run, name='commands', daemon=True)
 
     def start(self, actuators: Actuators, controls: Controls) -> None:
@@ -198,13 +128,13 @@ class Station:
         :param actuators: carry them out in ROS
         :param controls: carry out those to the bridge itself
         """
-        with self._wake:
-            self._actuators, self._controls = actuators, controls
+        self._actuators, self._controls = actuators, controls
+        with self._deciding:
             self._gate.open()
-            if self._left:
-                self._effects.extend(self._gate.left_over(self._left, time.monotonic()))
-                self._left = []
-            self._wake.notify()
+            effects = self._gate.left_over(self._left, time.monotonic())
+            self._left = []
+        self._watchdog.release()
+        self._order(effects)
         if self._thread.ident is None:
             self._watchdog.start()
             self._session.start()
@@ -218,10 +148,10 @@ class Station:
 
         :param why: for the log
         """
-        self._watchdog.stop_all(why)
-        with self._wake:
-            self._effects.extend(self._gate.close(time.monotonic()))
-            self._wake.notify()
+        self._watchdog.hold(why)
+        with self._deciding:
+            effects = self._gate.close(time.monotonic())
+        self._order(effects)
 
     def stop(self) -> None:
         """Stop what moves, tell operators what becomes of their commands, and let go."""
@@ -232,9 +162,14 @@ class Station:
             self._wake.notify()
         if self._thread.ident is not None:
             self._thread.join(_STOP_S)
-            self._session.stop(_STOP_S, list(self._replies))
+            self._session.stop(_STOP_S)
         self._store.close()
         self._audit.close()
+
+    def _order(self, effects: Sequence[Effect]) -> None:
+        with self._wake:
+            self._orders.extend(effects)
+            self._wake.notify()
 
     def report(self, report: Progress | Ended) -> None:
         """
@@ -252,17 +187,19 @@ class Station:
 
         :returns: present figures
         """
+        with self._deciding:
+            counters, running = self._gate.counters, self._gate.running
         with self._wake:
-            counters = dict(self._gate.counters)
-            for reason, count in self._inbox.dropped.items():
-                counters[reason] = counters.get(reason, 0) + count
-            return Figures(
-                connected=self._connected,
-                running=self._gate.running,
-                counters=counters,
-                stops=self._watchdog.stops,
-                unanswered=len(self._replies) + self._session.in_flight,
-            )
+            dropped = dict(self._inbox.dropped)
+        for reason, count in dropped.items():
+            counters[reason] = counters.get(reason, 0) + count
+        return Figures(
+            connected=self._session.connected,
+            running=running,
+            counters=counters,
+            stops=self._watchdog.stops,
+            unanswered=self._session.unanswered,
+        )
 
     def _publish_stop(self, channel: str) -> None:
         if self._actuators is not None:
@@ -287,9 +224,12 @@ class Station:
         if len(message.payload) > MAX_COMMAND:
             self._inbox.dropped[Reason.TOO_LARGE] += 1
             return None
-        if not self._may_be_operator(operator):
+        if not self._operators.may_be(operator):
             # Whoever may publish here can make up names without end: nothing is kept of them.
             self._inbox.dropped[Reason.UNKNOWN_KEY] += 1
+            return None
+        if not self._operators.bears(operator, time.monotonic()):
+            self._inbox.dropped[Reason.BUSY] += 1
             return None
         return Arrival(
             operator=operator,
@@ -300,61 +240,64 @@ class Station:
         )
 
     def _introduce(self) -> None:
-        """Say whose commands are taken, and by which key answers are known."""
         channels = ', '.join(channel.name for channel in self._config.channels)
         self._log('info', f'commands: channels {channels}; own key {self._key.public.fingerprint}')
-        if self._config.trust is Trust.TRANSPORT:
-            text = "trust: transport: whoever may publish to an operator's topic is believed"
-            self._log('warning', f'commands: {text}')
-        elif self._ring is None:
-            self._log('warning', 'commands: operator_keys names no directory: all are refused')
-        else:
-            known = ', '.join(self._ring.operators) or 'none yet, all are refused'
-            self._log('info', f'commands: operators with a key: {known}')
-
-    def _may_be_operator(self, name: str) -> bool:
-        if self._config.trust is Trust.SIGNATURES:
-            return self._ring is not None and bool(self._ring.keys_of(name))
-        globs = (glob for channel in self._config.channels for glob in channel.operators)
-        return any(fnmatchcase(name, glob) for glob in globs)
-
-    def _tell_of_keys(self, now: float) -> None:
-        if self._ring is not None:
-            for problem in self._ring.look(now):
-                self._log('error', f'commands: {problem}')
+        self._operators.introduce()
 
     def _run(self) -> None:
-        while not self._ended or self._effects:
+        while not self._ended or self._orders or self._effects:
             try:
                 self._turn()
             except Exception as error:  # whatever it is, the watchdog and the next command go on
                 self._fail(error)
 
     def _turn(self) -> None:
-        with self._wake:
-            now = time.monotonic()
-            self._tell_of_keys(now)
-            self._handle_events(now)
-            self._handle_reports(now)
+        now = time.monotonic()
+        self._operators.look(now)
+        events, reports = self._brought()
+        for event in events:
+            self._handle(event, now)
+        with self._deciding:
+            for report in reports:
+                ended = isinstance(report, Ended)
+                tell = self._gate.ended if ended else self._gate.progress
+                self._effects.extend(tell(report, now))  # type: ignore[arg-type]
             self._effects.extend(self._gate.look(now))
         self._perform()
         for _ in range(_TURN_MESSAGES):
             with self._wake:
                 arrival = self._inbox.take()
-                if arrival is None:
-                    break
-                self._effects.extend(self._gate.take(arrival, time.monotonic()))
+            if arrival is None:
+                break
+            self._decide(arrival)
             self._perform()
-        self._send()
+        self._session.send()
+        self._rest()
+
+    def _brought(self) -> tuple[list[SessionEvent], list[Progress | Ended]]:
         with self._wake:
-            if self._idle() and not self._ended:
-                due = self._gate.next_at(time.monotonic())
+            events, reports = list(self._events), list(self._reports)
+            self._effects.extend(self._orders)
+            for queue in (self._events, self._reports, self._orders):
+                queue.clear()
+            return events, reports
+
+    def _decide(self, arrival: Arrival) -> None:
+        now = time.monotonic()
+        with self._deciding:
+            forged = self._gate.counters.get(Reason.BAD_SIGNATURE, 0)
+            self._effects.extend(self._gate.take(arrival, now))
+            if self._gate.counters.get(Reason.BAD_SIGNATURE, 0) > forged:
+                self._operators.suspect(arrival.operator, now)
+
+    def _rest(self) -> None:
+        with self._deciding:
+            due = self._gate.next_at(time.monotonic())
+        with self._wake:
+            if not (self._inbox or self._events or self._reports or self._orders or self._ended):
                 wait_s = _IDLE_S if due is None else min(_IDLE_S, due - time.monotonic())
                 if wait_s > 0:
                     self._wake.wait(wait_s)
-
-    def _idle(self) -> bool:
-        return not (self._inbox or self._events or self._reports or self._effects)
 
     def _fail(self, error: Exception) -> None:
         if repr(error) != self._failure:
@@ -365,19 +308,13 @@ class Station:
                 self._wake.wait(_FAILED_S)
 
     def _perform(self) -> None:
-        while True:
-            with self._wake:
-                if not self._effects:
-                    return
-                effect = self._effects.popleft()
-            more = self._do(effect)
-            if more:
-                with self._wake:
-                    # Before what was decided later.
-                    self._effects.extendleft(reversed(more))
+        while self._effects:
+            more = self._do(self._effects.popleft())
+            # Before what was decided later.
+            self._effects.extendleft(reversed(more))
 
     def _do(self, effect: Effect) -> Sequence[Effect]:
-        """Carry an effect out, outside of the lock; returns what the gate makes of it."""
+        """Carry an effect out; returns what the gate makes of it."""
         if isinstance(effect, Dispatch):
             return self._dispatch(effect)
         if isinstance(effect, Record):
@@ -400,13 +337,17 @@ class Station:
             self._store.start(effect.entry)
         except LocalFault as fault:
             reason = f'{Reason.LOG_FAILED}: {fault}'
-            with self._wake:
+            with self._deciding:
                 return self._gate.not_recorded(effect.entry.key, reason, time.monotonic())
-        with self._wake:
+        with self._deciding:
             return self._gate.recorded(effect.entry.key, time.monotonic())
 
     def _dispatch(self, dispatch: Dispatch) -> Sequence[Effect]:
         kind = dispatch.channel.kind
+        with self._deciding:
+            if not self._gate.awaits(dispatch.ticket):
+                # Given up meanwhile: its operator has been told that it was not carried out.
+                return ()
         try:
             if kind is ChannelKind.TOPIC:
                 return self._end(self._publish(dispatch))
@@ -443,7 +384,7 @@ class Station:
         return Ended(ticket=ticket, state=State.FAILED, reason=Reason.EXPIRED)
 
     def _end(self, ended: Ended) -> Sequence[Effect]:
-        with self._wake:
+        with self._deciding:
             return self._gate.ended(ended, time.monotonic())
 
     def _reply(self, reply: Reply) -> None:
@@ -455,79 +396,19 @@ class Station:
             topic,
             encode_answer(reply.answer),
         )
-        self._queue(Outgoing(topic=topic, payload=payload, expiry_s=_ANSWER_EXPIRY_S))
+        self._session.queue(topic, payload)
 
     def _note(self, audit: Audit) -> None:
         line = self._audit.line(audit, time.time_ns())
         self._audit.write(line)
         if self._config.audit.mqtt:
-            self._queue(
-                Outgoing(
-                    topic=self._topics.audit, payload=encode_json(line), expiry_s=_ANSWER_EXPIRY_S
-                )
-            )
+            self._session.queue(self._topics.audit, encode_json(line))
 
-    def _queue(self, outgoing: Outgoing) -> None:
-        if len(self._replies) >= _MOST_REPLIES:
-            # The operator asks again, and the gate answers again.
-            self._replies.popleft()
-            self._forgotten += 1
-        self._replies.append(outgoing)
-
-    def _send(self) -> None:
-        while self._replies and self._session.room(len(self._replies[0].payload)):
-            outgoing = self._replies[0]
-            try:
-                self._session.publish(outgoing)
-            except SessionFull:
-                return
-            self._replies.popleft()
-            self._charge(len(outgoing.payload), len(outgoing.topic))
-
-    def _handle_reports(self, now: float) -> None:
-        while self._reports:
-            report = self._reports.popleft()
-            if isinstance(report, Progress):
-                self._effects.extend(self._gate.progress(report, now))
-            else:
-                self._effects.extend(self._gate.ended(report, now))
-
-    def _handle_events(self, now: float) -> None:
-        while self._events:
-            event = self._events.popleft()
-            if isinstance(event, Connected):
-                self._connected = True
-                self._say('info', f'commands: connected (MQTT {event.protocol})')
-            elif isinstance(event, Disconnected | Refused | TakenOver | Unreachable):
-                self._lose(event, now)
-            elif isinstance(event, SubscriptionRefused):
-                self._say('error', f'commands: {event.topic_filter} is refused by the broker')
-            elif isinstance(event, Acknowledged) and event.refused:
-                self._say(
-                    'warning',
-                    f'commands: answers are refused: {reasons.describe(event.code or 0)}',
-                )
-            elif isinstance(event, Discarded):
-                self._forgotten += 1
-
-    def _lose(self, event: Disconnected | Refused | TakenOver | Unreachable, now: float) -> None:
-        if self._connected:
-            self._effects.extend(self._gate.lost(now))
-        self._connected = False
-        # Nothing that was sent before may be carried out after: it is said again if still meant.
-        self._inbox.clear()
-        if isinstance(event, TakenOver):
-            self._say('error', 'commands: another client has taken the session over')
-        elif isinstance(event, Refused):
-            text = event.reason
-            if event.code == reasons.UNSUPPORTED_PROTOCOL_VERSION:
-                text = _NO_MQTT5.format('this broker')
-                self.problem = text
-            self._say('error', f'commands: {text}')
-        else:
-            self._say('warning', f'commands: no connection: {event.reason}')
-
-    def _say(self, level: str, text: str) -> None:
-        if text != self._said:
-            self._said = text
-            self._log(level, text)
+    def _handle(self, event: SessionEvent, now: float) -> None:
+        if self._session.handle(event):
+            with self._deciding:
+                self._effects.extend(self._gate.lost(now))
+        if not self._session.connected:
+            # What was sent before must not be carried out after: it is said again if still meant.
+            with self._wake:
+                self._inbox.clear()

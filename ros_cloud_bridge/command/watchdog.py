@@ -67,7 +67,7 @@ class Watchdog:
         self._log = log
         # Remembers that something has changed while the thread was looking.
         self._news = threading.Event()
-        self._ending = False
+        self._ending = self._holding = False
         self._thread = threading.Thread(target=self._run, name='watchdog', daemon=True)
 
     @property
@@ -92,7 +92,7 @@ class Watchdog:
         driven = self._driven[channel]
         with driven.lock:
             now = time.monotonic()
-            if self._ending or now > deadline:
+            if self._ending or self._holding or now > deadline:
                 return False
             # Watched before it moves: should publishing fail half-way, it is stopped.
             driven.due = now + driven.config.watchdog_s
@@ -122,6 +122,19 @@ class Watchdog:
         """
         for name in self._driven:
             self.stop(name, why)
+
+    def hold(self, why: str) -> None:
+        """
+        Stop whatever moves, and let nothing pass until :meth:`release`.
+
+        :param why: for the log
+        """
+        self._holding = True
+        self.stop_all(why)
+
+    def release(self) -> None:
+        """Let messages pass again."""
+        self._holding = False
 
     def close(self, why: str) -> None:
         """

@@ -162,3 +162,16 @@ def test_the_end_stops_what_moves_and_lets_nothing_pass() -> None:
         watchdog.close('shutdown')
         assert wheels.of('drive')[:2] == ['go', 'stop']
         assert not drive(watchdog, wheels)
+
+
+def test_held_nothing_passes_until_released() -> None:
+    wheels = Wheels()
+    with watched(wheels, 'drive', watchdog_s=0.5) as watchdog:
+        assert drive(watchdog, wheels)
+        watchdog.hold('deactivated')
+        assert wheels.of('drive')[:2] == ['go', 'stop']
+        # As when it had been decided before, and comes to be carried out only now.
+        assert not drive(watchdog, wheels)
+        watchdog.release()
+        assert drive(watchdog, wheels)
+        assert 'go' in wheels.of('drive')[2:]
