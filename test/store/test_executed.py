@@ -59,7 +59,7 @@ class Opened:
             lambda level, text: self.lines.append((level, text)),
             wall_s=self.clock,
             monotonic_s=self.clock,
-            **other,  # type: ignore[arg-type]
+            **other,
         )
 
 

@@ -158,11 +158,11 @@ class Life(RuleBasedStateMachine):
         self.deliver(pick % len(self.sent))
         self.rig.dies_in = -1
 
-    def deliver(self, number: int) -> None:
+    def deliver(self, number: int) -> list[Effect]:
         """Let a command arrive."""
         arrival = self.sent[number][2]
         self.delivered.add(number)
-        self.act(lambda: self.rig.take(arrival))
+        return self.act(lambda: self.rig.take(arrival))
 
     @precondition(lambda self: self.open)
     @rule(pick=_PICK, state=st.sampled_from(_ENDS), dies_in=st.integers(-4, 4))
@@ -212,8 +212,8 @@ class Life(RuleBasedStateMachine):
         self.act(self._die)
         for number in sorted(self.delivered):
             self.rig.now += 1.0
-            _, command, arrival = self.sent[number]
-            effects = self.act(lambda arrival=arrival: self.rig.take(arrival))  # type: ignore[misc]
+            _, command, _ = self.sent[number]
+            effects = self.deliver(number)
             logged = command.id in self.logged
             replies = [answer for answer in answers(effects) if answer.id == command.id]
             # Refusals of messages that drive are withheld for a tenth of a second.
