@@ -128,9 +128,7 @@ def _publish_on(work: Work, robots: list[str], fields: Mapping[str, Any]) -> Non
 def _drive(work: Work, robot: str, fields: Mapping[str, Any]) -> None:
     args = work.args
     try:
-        # One message is not sent on.
-        hold_s = 0.5 if args.duration is not None else 0.001
-        drive = work.operator.drive(robot, args.channel, args.rate or _RATE_HZ, hold_s=hold_s)
+        drive = work.operator.drive(robot, args.channel, args.rate or _RATE_HZ)
         try:
             with drive:
                 _go_on(work, drive, fields)
@@ -146,12 +144,14 @@ def _drive(work: Work, robot: str, fields: Mapping[str, Any]) -> None:
 
 
 def _go_on(work: Work, drive: Drive, fields: Mapping[str, Any]) -> None:
-    deadline = time.monotonic() + (work.args.duration or 0.0)
-    while True:
-        drive.set(fields)
-        left = deadline - time.monotonic()
-        if left <= 0 or work.stop.wait(min(_SET_S, left)):
-            break
+    if work.args.duration is None:
+        drive.send(fields)
+    else:
+        deadline = time.monotonic() + work.args.duration
+        while (left := deadline - time.monotonic()) > 0:
+            drive.set(fields)
+            if work.stop.wait(min(_SET_S, left)):
+                break
     drive.wait_heard(_HEARD_S)
 
 

@@ -127,6 +127,20 @@ class Drive:
             self._fields, self._set_at = fields, time.monotonic()
             self._changed.notify_all()
 
+    def send(self, fields: Any) -> bool:
+        """
+        Send one message, at once and only once.
+
+        :param fields: of the message
+        :returns: whether it was sent; not while there is no connection
+        :raises ConfigError: when they cannot be sent
+        :raises CommandFailed: when the robot has said that this operator does not drive any more
+        """
+        check_arguments('publish', fields)
+        if self._failed is not None:
+            raise CommandFailed(f'drive {self.channel}', self._failed)
+        return self._send(fields)
+
     @property
     def failed(self) -> Outcome | None:
         """Why the robot does not let this operator drive any more, if so."""
@@ -201,7 +215,12 @@ class Drive:
                     self._changed.wait(next_at - now if fresh else None)
                 fields = self._fields
             next_at = max(next_at + self._period_s, now)
-            if self._messages.send_driving(
-                self, self.robot_id, self.channel, fields, _MESSAGE_TTL_S
-            ):
-                self.sent += 1
+            self._send(fields)
+
+    def _send(self, fields: Any) -> bool:
+        sent = self._messages.send_driving(
+            self, self.robot_id, self.channel, fields, _MESSAGE_TTL_S
+        )
+        with self._changed:
+            self.sent += sent
+        return sent

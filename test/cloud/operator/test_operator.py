@@ -363,6 +363,14 @@ def test_a_drive_whose_driver_sleeps_falls_silent(alice: Operator, robot: Operat
         wait_until(lambda: len(robot.dispatched) > count, what='messages again')
 
 
+def test_one_message_of_a_drive_is_sent_once(alice: Operator, robot: OperatorRobot) -> None:
+    with alice.drive('amr-07', 'drive') as drive:
+        assert drive.send(TWIST)
+        assert drive.wait_heard(10.0)
+        assert (drive.sent, drive.carried_out) == (1, 1)
+    assert robot.executed == [('publish', TWIST)]
+
+
 def test_one_who_lacks_the_lease_does_not_drive(
     broker: Broker, alice: Operator, robot: OperatorRobot, key: PrivateKey
 ) -> None:
