@@ -358,6 +358,9 @@ class Commander(Signer):
             return
         self.answers.append(answer)
         self.arrivals.append(now)
+        if self._origin is not None and answer.epoch == self.epoch:
+            # Of several estimates the greatest holds: its answer was the least delayed.
+            self._origin = min(self._origin, now - answer.robot_ms / 1000.0)
         self._by_id.setdefault(answer.id, []).append(answer)
         self._arrived_at[answer.id] = now
 
