@@ -242,12 +242,14 @@ class Drives:
             )
         )
         driving.end()
-        return effects
+        # The driver hears of every message before it hears that driving is over.
+        return effects + self._tell_newest(driving, now)
 
     def _tell(self, driving: Driving, now: float) -> list[Effect]:
         due_at = driving.answer_due_at()
-        if due_at is None or now < due_at:
-            return []
+        return [] if due_at is None or now < due_at else self._tell_newest(driving, now)
+
+    def _tell_newest(self, driving: Driving, now: float) -> list[Effect]:
         newest = driving.newest(now)
         if newest is None:
             return []

@@ -233,6 +233,15 @@ def test_what_stops_the_robot(ann: Signer, why: str) -> None:
     assert stops(do()) == []
 
 
+def test_the_driver_hears_of_every_message_before_the_end(rig: Rig, ann: Signer) -> None:
+    _acquire(rig, ann)
+    for _ in range(4):
+        _drive(rig, ann)
+        rig.now += 0.05
+    told = answers(rig.take(ann.send('drive', 'release', at=rig.now)))
+    assert [answer.detail for answer in told] == [{'count': 3, 'scale': 1.0}, None]
+
+
 def test_after_a_lost_connection_the_holder_drives_on(rig: Rig, ann: Signer) -> None:
     _acquire(rig, ann)
     _drive(rig, ann)
