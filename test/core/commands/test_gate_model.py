@@ -62,6 +62,15 @@ class MortalRig(Rig):
         self.dies_in -= 1
 
 
+# Functions, for older releases of hypothesis read the source of a lambda each time.
+def _has_sent(life: 'Life') -> bool:
+    return bool(life.sent)
+
+
+def _has_open(life: 'Life') -> bool:
+    return bool(life.open)
+
+
 class Life(RuleBasedStateMachine):
     """Several runs on one log."""
 
@@ -150,7 +159,7 @@ class Life(RuleBasedStateMachine):
         arrival = self.signers[who].send('drive', kind, at=self.rig.now)
         self.act(lambda: self.rig.take(arrival))
 
-    @precondition(lambda self: self.sent)
+    @precondition(_has_sent)
     @rule(pick=_PICK, dies_in=st.integers(-8, 8))
     def arrive(self, pick: int, dies_in: int) -> None:
         """Let any command arrive, for the first time or once more."""
@@ -164,7 +173,7 @@ class Life(RuleBasedStateMachine):
         self.delivered.add(number)
         return self.act(lambda: self.rig.take(arrival))
 
-    @precondition(lambda self: self.open)
+    @precondition(_has_open)
     @rule(pick=_PICK, state=st.sampled_from(_ENDS), dies_in=st.integers(-4, 4))
     def end(self, pick: int, state: State, dies_in: int) -> None:
         """End what was carried out."""
@@ -173,7 +182,7 @@ class Life(RuleBasedStateMachine):
         self.act(lambda: self.rig.end(dispatch, state))
         self.rig.dies_in = -1
 
-    @precondition(lambda self: self.open)
+    @precondition(_has_open)
     @rule(pick=_PICK)
     def go_on(self, pick: int) -> None:
         """Make progress."""
