@@ -45,6 +45,8 @@ CHANNELS: dict[str, dict[str, object]] = {
         'type': 'geometry_msgs/msg/Twist',
         'lease': True,
         'watchdog_s': WATCHDOG_S,
+        # The messages' numbers stand in angular.z, and must not shrink.
+        'scale': ['linear.x'],
     },
     'say': {'kind': 'topic', 'ros_name': '/said', 'type': 'std_msgs/msg/String'},
     'set': {'kind': 'service', 'ros_name': f'/{NODE}/set', 'type': 'std_srvs/srv/SetBool'},
