@@ -46,6 +46,7 @@ ROOMS = {
     'mqtt': LEAVES | {'core', 'wire'},
     'host_lock': LEAVES,
     'journal': LEAVES | {'core'},
+    'reducers': LEAVES | {'core', 'wire'},
     'uplink': LEAVES | {'core', 'wire'},
     'simulation': LEAVES | {'core', 'wire', 'uplink'},
     'link': LEAVES | {'mqtt', 'uplink'},
