@@ -57,6 +57,7 @@ from ros_cloud_bridge.wire.limits import (
 
 VERSION = 1
 BOOT_BYTES = 8
+MAX_FORM = 64
 _INT64_MAX = (1 << 63) - 1
 
 
@@ -79,12 +80,37 @@ _LENGTHS: dict[int, int] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptor:
-    """What a route number stands for; ``schema_id`` are 16 hex digits, or empty if unknown."""
+    """
+    What a route number stands for.
+
+    ``schema_id`` are 16 hex digits, or empty if unknown; ``form`` names the compact form in which
+    a reducer wrote the samples, empty when they are plain CDR of the type.
+    """
 
     stream: str
     topic: str
     type_name: str
     schema_id: str
+    form: str = ''
+
+    @property
+    def typed(self) -> str:
+        """Type and form in one text, as in ``sensor_msgs/msg/PointCloud2#cloud/1``."""
+        return f'{self.type_name}#{self.form}' if self.form else self.type_name
+
+    @classmethod
+    def of(cls, stream: str, topic: str, typed: str, schema_id: str) -> 'Descriptor':
+        """
+        Make a descriptor of texts that were stored.
+
+        :param stream: the stream
+        :param topic: ROS topic
+        :param typed: type and form, as :attr:`typed` gives them
+        :param schema_id: 16 hexadecimal digits, or empty
+        :returns: the descriptor
+        """
+        name, _, form = typed.partition('#')
+        return cls(stream=stream, topic=topic, type_name=name, schema_id=schema_id, form=form)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,12 +197,13 @@ def encode_descriptor(descriptor: Descriptor) -> list[object]:
     :param descriptor: of a route
     :returns: its fields
     """
-    return [
+    fields: list[object] = [
         descriptor.stream,
         descriptor.topic,
         descriptor.type_name,
         bytes.fromhex(descriptor.schema_id),
     ]
+    return [*fields, descriptor.form] if descriptor.form else fields
 
 
 def decode_message(payload: bytes) -> list[Any]:
@@ -310,14 +337,20 @@ def decode_descriptor(value: object) -> Descriptor | None:
     """
     if value is None:
         return None
-    if not isinstance(value, list) or len(value) != 4:
-        raise ProtocolError('a descriptor has four fields')
-    stream, topic, type_name, schema_id = value
+    if not isinstance(value, list) or len(value) not in (4, 5):
+        raise ProtocolError('a descriptor has four fields, or five with a form')
+    stream, topic, type_name, schema_id = value[:4]
     if not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in value[:3]):
         raise ProtocolError('a descriptor names stream, topic and type')
     if not isinstance(schema_id, bytes) or len(schema_id) not in (0, 8):
         raise ProtocolError('a schema id has eight bytes')
-    return Descriptor(stream=stream, topic=topic, type_name=type_name, schema_id=schema_id.hex())
+    form = value[4] if len(value) == 5 else ''
+    if len(value) == 5 and (not isinstance(form, str) or not 1 <= len(form) <= MAX_FORM):
+        raise ProtocolError(f'a form is named by 1 to {MAX_FORM} characters')
+    return Descriptor(
+        stream=stream, topic=topic, type_name=type_name, schema_id=schema_id.hex(), form=form
+    )
+
 
 
 def _totals(value: object) -> dict[int, int] | None:
