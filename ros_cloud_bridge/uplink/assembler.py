@@ -22,7 +22,7 @@ from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.parcels import Fragments, Message, Parcel, Prepared
 from ros_cloud_bridge.values import Priority
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.fragments import abandoned, split
 from ros_cloud_bridge.wire.topics import RobotTopics
 

@@ -25,6 +25,8 @@ MAX_BATCH_RAW = 64 * 1024 * 1024
 MAX_SECTIONS = 4096
 # In all sections together: a constant column takes no bytes, so that the bytes bound no samples.
 MAX_SAMPLES = 65536
+# Work that layout COLUMNS may cause per batch, in steps of less than a microsecond.
+MAX_STEPS = 1 << 20
 # Enough for fragments of 1 KiB in the largest batch, so that a slow link can have small ones.
 MAX_FRAGMENTS = 65536
 # Gaps of an account, all routes together, and the greatest number of a reason there.

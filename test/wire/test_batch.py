@@ -32,7 +32,7 @@ from ros_cloud_bridge.wire.batch import (
     encode_batch,
     Section,
 )
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.limits import MAX_SAMPLES
 
 HIGHEST = (1 << 63) - 1
