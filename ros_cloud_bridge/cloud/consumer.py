@@ -50,7 +50,7 @@ from ros_cloud_bridge.signing.keys import PrivateKey
 from ros_cloud_bridge.values import Lease, MqttConfig
 from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic
 
-_KINDS = ('state', 'info', 'health', 'schema/+', 'b/+', 'latched/#')
+_KINDS = ('state', 'info', 'health', 'schema/+', 'b/+', 'dict/+', 'latched/#')
 _GLOB_CHARACTERS = frozenset('*?[')
 _TURN_S = 0.25
 _MAX_NOTED_KINDS = 64

@@ -37,7 +37,15 @@ from ros_cloud_bridge.cloud.seen import Seen
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire.account import Account, decode_account
 from ros_cloud_bridge.wire.announce import Ask, decode_json, decode_schema
-from ros_cloud_bridge.wire.batch import decode_batch, decode_message, Descriptor, Kind
+from ros_cloud_bridge.wire.batch import (
+    decode_batch,
+    decode_message,
+    Descriptor,
+    dictionary_of,
+    Kind,
+)
+from ros_cloud_bridge.wire.codecs import Dictionary
+from ros_cloud_bridge.wire.dictionary import decode_dictionary
 from ros_cloud_bridge.wire.fragments import decode_fragment
 from ros_cloud_bridge.wire.limits import MAX_PAYLOAD
 from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic, TopicName
@@ -142,6 +150,9 @@ class Decoder:
             if name.rest != (schema.id,):
                 raise ProtocolError('a schema stands under another id than its own')
             self._messages.add(schema)
+        elif name.kind == 'dict':
+            robot = self._robot(name.robot_id)
+            return self._feed_dictionary(robot, decode_dictionary(payload))
         elif name.kind in DOCUMENTS:
             return self._feed_document(name, decode_json(payload))
         return []
@@ -209,7 +220,11 @@ class Decoder:
         for robot_id, robot in self._robots.items():
             for schema_id in [wanted for wanted in robot.wanted if wanted in self._messages]:
                 del robot.wanted[schema_id]
-            ask = Ask(routes=robot.wants_routes, schemas=tuple(robot.wanted)[:_MAX_ASKED])
+            ask = Ask(
+                routes=robot.wants_routes,
+                schemas=tuple(robot.wanted)[:_MAX_ASKED],
+                dictionaries=robot.dictionaries.wanted,
+            )
             if ask:
                 asks[robot_id] = ask
         return asks
@@ -239,13 +254,23 @@ class Decoder:
             message = decode_message(whole)
             if message[1] not in (Kind.BATCH, Kind.ACCOUNT) or message[2:4] != identity:
                 raise ProtocolError('fragments hold something else than their batch')
+        return self._feed_whole(robot, name, message)
+
+    def _feed_whole(self, robot: Robot, name: TopicName, message: list[Any]) -> list[Sample]:
         latched = name.kind == 'latched'
         historical = not latched and name.rest == _BACKLOG
         if message[1] == Kind.ACCOUNT:
             if not historical:
                 raise ProtocolError('accounts stand on b/backlog alone')
             return self._feed_account(robot, decode_account(message))
-        batch = decode_batch(message)
+        needed = dictionary_of(message)
+        dictionary = None
+        if needed is not None:
+            dictionary = robot.dictionaries.use(needed)
+            if dictionary is None:
+                robot.dictionaries.hold(needed, name, message)
+                return []
+        batch = decode_batch(message, dictionary)
         boot = robot.boot(batch.boot.hex())
         samples = []
         for section in batch.sections:
@@ -263,6 +288,18 @@ class Decoder:
                 samples += self._release(robot, boot, waiting)
             else:
                 robot.wait(boot, waiting)
+        return samples
+
+    def _feed_dictionary(self, robot: Robot, dictionary: Dictionary) -> list[Sample]:
+        samples = []
+        refused: ProtocolError | None = None
+        for name, message in robot.dictionaries.add(dictionary):
+            try:
+                samples += self._feed_whole(robot, name, message)
+            except ProtocolError as error:
+                refused = error
+        if refused is not None and not samples:
+            raise refused
         return samples
 
     def _feed_account(self, robot: Robot, account: Account) -> list[Sample]:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ros_cloud_bridge.cloud.boot import Boot, Waiting
+from ros_cloud_bridge.cloud.dictionaries import Dictionaries
 from ros_cloud_bridge.cloud.durable import DurableTracker
 from ros_cloud_bridge.cloud.intervals import Room
 from ros_cloud_bridge.cloud.ordering import DurableOrderer, Orderer
@@ -47,6 +48,7 @@ class Robot:
         self.robot_id = robot_id
         self.documents: dict[str, dict[str, Any]] = {}
         self.reassembler = Reassembler(quota)
+        self.dictionaries = Dictionaries(quota)
         self.boots: OrderedDict[str, Boot] = OrderedDict()
         self.wanted: OrderedDict[str, None] = OrderedDict()
         self.wants_routes = False

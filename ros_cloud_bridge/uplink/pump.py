@@ -184,6 +184,8 @@ class Pump:
         else:
             route = Route(number, stream, topic, type_name, gated)
         route.schema_id = schema.id if schema is not None else ''
+        if schema is not None:
+            self.batches.assembler.learn(schema)
         self.outbox.add(route)
         self.steering.limit([route], now)
         self.announcer.route_added(schema, now)
@@ -414,6 +416,9 @@ class Pump:
             notice = self.backlog.answered(shipment.backlog, _outcome(drop, later))
         elif shipment.parcel is not None:
             notice = self._answered_parcel(shipment.parcel, drop, later)
+        else:
+            for context in self.batches.assembler.contexts.values():
+                context.settled(shipment.message.payload, drop is None)
         if notice is not None:
             self._notices.append(notice)
 
@@ -498,6 +503,10 @@ class Pump:
         return self._ship(message, None, expiry_s, now)
 
     def _repeat(self, now: float) -> None:
+        for context in self.batches.assembler.contexts.values():
+            fresh = context.take_fresh()
+            if fresh is not None:
+                self.announcer.dictionary(context.topic, *fresh, now)
         topics = [route.topic for route in self.outbox.routes if route.latched is not None]
         repeated = self.announcer.next_repetition(now, self.sent_bytes, topics)
         if repeated is not None:

@@ -182,10 +182,10 @@ class OpenBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """An encoded batch; ``body`` is what it was compressed from."""
+    """An encoded batch; ``sections`` are what it was compressed from."""
 
     payload: bytes
-    body: bytes
+    sections: Sequence[bytes]
 
 
 def encode_batch(
@@ -225,10 +225,14 @@ def encode_with_context(
     bits = bytearray()
     budget = Budget()
     sections = [
-        _encode_section(section, encoders[section.route], batch.sent_time_ns, effort, budget, bits)
+        cbor.dumps(
+            _encode_section(
+                section, encoders[section.route], batch.sent_time_ns, effort, budget, bits
+            )
+        )
         for section in batch.sections
     ]
-    body = cbor.dumps(sections)
+    body = b''.join([cbor.array_head(len(sections)), *sections])
     if len(body) > MAX_BATCH_RAW:
         raise ValueError(f'{len(body)} bytes in one batch; the protocol takes {MAX_BATCH_RAW}')
     routes = [encoders[section.route] for section in batch.sections]
@@ -239,7 +243,7 @@ def encode_with_context(
         message += [bytes(bits), dictionary.name]
     elif bits:
         message.append(bytes(bits))
-    return Encoded(payload=cbor.dumps(message), body=body)
+    return Encoded(payload=cbor.dumps(message), sections=sections)
 
 
 def _encode_section(

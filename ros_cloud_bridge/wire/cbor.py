@@ -42,6 +42,18 @@ def dumps(value: object) -> bytes:
     return encoded
 
 
+def array_head(count: int) -> bytes:
+    """
+    Encode the beginning of an array, behind which its encoded items are put.
+
+    :param count: how many, below 65536
+    :returns: its head
+    """
+    if count < 24:
+        return bytes([0x80 | count])
+    return b'\x98' + bytes([count]) if count < 256 else b'\x99' + count.to_bytes(2, 'big')
+
+
 def loads(
     payload: bytes,
     max_bytes: int = MAX_PAYLOAD,

@@ -311,12 +311,10 @@ def _shortest(
             delta = Form(forms.DELTA, reference, _NO_WIDE, 0, shift=places)
             form = _sparse(form, raw_form, delta, row, changed)
         if count >= _ROWS_FOR_PLANES:
-            candidates = [form]
-            if not form.flags & forms.SPARSE:
-                residuals = _behind(fold(row >> places))
-                candidates.append(Form(forms.DELTA, reference, residuals, 0, shift=places))
-                if 1 < lag < count:
-                    candidates.append(_lagging(level[column], row, lag, reference, shifts))
+            residuals = _behind(fold(row >> places))
+            candidates = [form, Form(forms.DELTA, reference, residuals, 0, shift=places)]
+            if 1 < lag < count:
+                candidates.append(_lagging(level[column], row, lag, reference, shifts))
             form = _planes(form, candidates)
         chosen.append(form)
     return chosen

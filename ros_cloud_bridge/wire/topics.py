@@ -91,6 +91,10 @@ class RobotTopics:
         """Batches of one priority class."""
         return self._name('b', priority.name.lower())
 
+    def dictionary(self, priority: Priority) -> str:
+        """Dictionary of the batches of one priority class, retained."""
+        return self._name('dict', priority.name.lower())
+
     @property
     def backlog(self) -> str:
         """Samples of durable streams from before, and accounts of their routes."""
