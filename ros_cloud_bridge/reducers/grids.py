@@ -184,13 +184,19 @@ class GridDifferences:
         """
         grid = read_grid(cdr)
         if self._key is not None and self._since < self._every - 1:
-            form = _difference(grid, *self._key)
-            if form is not None and len(form) < _WORTH_IT * self._key_bytes:
+            difference = _difference(grid, *self._key)
+            if difference is not None and self._is_worth_it(len(difference), grid):
                 self._since += 1
-                return form
+                return difference
         form = _full(grid)
         self._key, self._key_bytes, self._since = (_name(grid.write()), grid), len(form), 0
         return form
+
+    def _is_worth_it(self, length: int, grid: Grid) -> bool:
+        if length < _WORTH_IT / 2.0 * self._key_bytes:
+            return True
+        # A map that grows has more to tell either way.
+        return length < _WORTH_IT * len(_full(grid))
 
 
 def _name(message: bytes) -> bytes:

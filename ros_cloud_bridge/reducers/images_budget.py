@@ -21,7 +21,9 @@ LOWEST, HIGHEST = 10, 95
 WITHIN = 0.1
 # Edge by edge what the next smaller size has of a size.
 _SMALLER = 0.8
-_MOST_STEPS = 12
+# By that the logarithm of its bytes grows, about.
+_STEP_GROWTH = -2.0 * math.log(_SMALLER)
+_MOST_STEPS = 16
 # Growth of the logarithm of a picture's bytes with its quality; a first guess.
 _GROWTH = 0.025
 # A smaller picture whose quality is so good may be a larger one.
@@ -75,13 +77,10 @@ class BytesBudget:
                 self.quality = min(max(round(self.quality - off / growth), low), high)
             elif off > 0 and high < LOWEST and self.steps < _MOST_STEPS:
                 # Even the worst is too large: as many pixels fewer as bytes, about.
-                self.steps = min(
-                    _MOST_STEPS,
-                    self.steps + max(1, math.ceil(off / (2.0 * -math.log(_SMALLER)))),
-                )
+                self.steps = min(_MOST_STEPS, self.steps + max(1, math.ceil(off / _STEP_GROWTH)))
                 low, high, before, self.quality = LOWEST, HIGHEST, None, 30
             elif off < 0 and low > HIGHEST and self.steps:
-                self.steps -= 1
+                self.steps = max(0, self.steps - max(1, round(-off / _STEP_GROWTH)))
                 low, high, before, self.quality = LOWEST, HIGHEST, None, 60
             else:
                 break

@@ -78,7 +78,7 @@ class CdrReader:
             raise ProtocolError(f'a string of {length} bytes')
         raw = bytes(self.take(length))
         try:
-            return raw.rstrip(b'\0').decode()
+            return raw.removesuffix(b'\0').decode()
         except UnicodeDecodeError as error:
             raise ProtocolError('a string that is no UTF-8') from error
 

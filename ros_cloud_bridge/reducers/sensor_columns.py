@@ -122,7 +122,7 @@ class ColumnWriter:
             return
         sample = values[:: max(1, len(values) // _SAMPLE)]
         for decimals in _DECIMALS:
-            if len(sample) and _fitting(sample, decimals, True)[1].mean() > 0.98:
+            if len(sample) and _mostly(sample, _fitting(sample, decimals, True)[1]):
                 if self._scaled(values, width, decimals, True):
                     return
                 break
@@ -152,7 +152,7 @@ class ColumnWriter:
         if apart is not None:
             fits &= ~apart
         everywhere = bool(fits.all())
-        if exact and not everywhere and fits.mean() < 0.98:
+        if exact and not _mostly(values, fits):
             return False
         flags, mask = 0, None
         if not everywhere:
@@ -211,6 +211,8 @@ def _fitting(values: Column, divisor: float, exact: bool) -> tuple[Column, Colum
         if exact:
             word = f'u{values.itemsize}'
             fits = back.view(word) == np.ascontiguousarray(values).view(word)
+            # No whole number is -0.0.
+            fits &= (scaled != 0.0) | ~np.signbit(scaled)
         else:
             bound = 0.5 / divisor + np.abs(wide) * _ROUNDING[values.itemsize]
             fits = np.abs(back.astype(np.float64) - wide) <= bound
@@ -219,6 +221,12 @@ def _fitting(values: Column, divisor: float, exact: bool) -> tuple[Column, Colum
         if values.itemsize == 4:
             fits &= np.abs(scaled) < 2.0**31 - 1.0
     return scaled, fits
+
+
+def _mostly(values: Column, fits: Column) -> bool:
+    """Tell whether few numbers are exceptions; what is no number is one either way."""
+    finite = np.isfinite(values)
+    return int((finite & ~fits).sum()) <= 0.02 * int(finite.sum())
 
 
 def _filled(scaled: Column, fits: Column) -> Column:

@@ -16,7 +16,6 @@
 
 from collections.abc import Iterable, Mapping
 import difflib
-import math
 
 
 def check_names(options: Mapping[str, str], known: Iterable[str]) -> None:
@@ -108,7 +107,7 @@ def numbers(
     try:
         values = tuple(float(part) for part in text.split(','))
     except ValueError:
-        values = (math.nan,)
+        values = ()
     if len(values) != count:
         raise ValueError(f'{name}={text}: {count} number{"s" * (count > 1)} wanted')
     if not all(low <= value <= high for value in values):
