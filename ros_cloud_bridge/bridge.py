@@ -418,6 +418,7 @@ class Bridge:
             elif isinstance(event, Disconnected | Refused | TakenOver | Unreachable):
                 self._pump.portrait.connected = False
                 self._pump.disconnected()
+        began = time.thread_time()
                 self._tell_spooling(False)
 
     def _tell_spooling(self, connected: bool) -> None:
@@ -426,7 +427,9 @@ class Bridge:
 
     def _settle(self, event: Acknowledged | Discarded) -> None:
         shipment = event.token
+        spent = time.thread_time() - began
         if isinstance(event, Acknowledged) and event.refused:
+            self._pump.effort.encoded(spent, time.monotonic())
             self._note_refusal(event)
         if not isinstance(shipment, Shipment):
             return

@@ -66,6 +66,15 @@ class Key(Enum):
     STATUS_NAME = 'status_name'
 
 
+class Encode(Enum):
+    """How hard batches are compressed."""
+
+    AUTO = 'auto'
+    CHEAP = 'cheap'
+    NORMAL = 'normal'
+    STRONG = 'strong'
+
+
 class Algorithm(Enum):
     """How the pacing finds the rate of the link; the names are those of core/pacing's table."""
 
@@ -200,6 +209,8 @@ class LinkConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+    encode: Encode = Encode.AUTO
+    dictionaries: bool = True
 class DiscoveryConfig:
     """How the graph is watched."""
 

@@ -32,6 +32,7 @@ from ros_cloud_bridge.values import (
     Confirm,
     DemandConfig,
     DiscoveryConfig,
+    Encode,
     Keep,
     Key,
     LinkConfig,
@@ -48,6 +49,7 @@ _TLS = 'mqtt.tls.'
 # Keys whose text is the value of an enumeration.
 _CHOICES: dict[str, type[Enum]] = {
     'algorithm': Algorithm,
+    'encode': Encode,
     'keep': Keep,
     'key': Key,
     'confirm': Confirm,

@@ -36,7 +36,7 @@ from ros_cloud_bridge.core.config_fields import (
 )
 from ros_cloud_bridge.core.config_mqtt_table import MQTT_FIELDS
 from ros_cloud_bridge.core.config_stream_table import RATE_OFF, STREAM_FIELDS
-from ros_cloud_bridge.values import Algorithm, BridgeConfig, Trust
+from ros_cloud_bridge.values import Algorithm, BridgeConfig, Encode, Trust
 
 _BRIDGE = BridgeConfig(robot_id='')
 _LINK = _BRIDGE.link
@@ -127,6 +127,19 @@ FIELDS = (
         unit='bytes',
         run_time=True,
         help='Most bytes waiting in all queues together; the least important go first.',
+    ),
+    Field(
+        key='link.encode',
+        kind=Kind.TEXT,
+        default=_LINK.encode.value,
+        choices=tuple(encode.value for encode in Encode),
+        help='How hard batches are compressed; auto follows the link and the processor.',
+    ),
+    Field(
+        key='link.dictionaries',
+        kind=Kind.FLAG,
+        default=_LINK.dictionaries,
+        help='Whether batches may refer to a dictionary, which consumers have retained or ask for.',
     ),
     Field(
         key='discovery.period_s',

@@ -40,6 +40,8 @@ _LOOK_EVERY = 32
 _MOST_BETWEEN = 1024
 # A new dictionary must save what it costs within this time.
 _PAYS_WITHIN_S = 30.0
+# ... and be better by this, lest it is replaced for nothing.
+_LEAST_GAIN = 0.05
 
 
 class Context:
@@ -104,7 +106,8 @@ class Context:
         )
         saved = now_bytes - len(candidate.compress(body, level))
         payload = encode_dictionary(candidate)
-        if saved * per_second * _PAYS_WITHIN_S <= len(payload):
+        pays = saved * per_second * _PAYS_WITHIN_S > len(payload)
+        if not pays or saved < _LEAST_GAIN * now_bytes:
             self._interval = min(2 * self._interval, _MOST_BETWEEN)
             return
         self._interval = _LOOK_EVERY

@@ -39,6 +39,7 @@ from ros_cloud_bridge.uplink.assembler import Assembler
 from ros_cloud_bridge.uplink.backlog import Backlog, LONGEST_BREAK_S, Outcome, Shipped
 from ros_cloud_bridge.uplink.batching import BatchMaker, Encoding
 from ros_cloud_bridge.uplink.health import HealthReporter
+from ros_cloud_bridge.uplink.effort import EffortGauge
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
 from ros_cloud_bridge.uplink.portrait import MOST_INFO_BYTES, SelfPortrait
 from ros_cloud_bridge.uplink.schedule import ANNOUNCEMENTS, Schedule
@@ -125,6 +126,8 @@ class Pump:
         self.admission = Admission(config.link, pacer, budget, config.mqtt.tls is not None)
         assembler = Assembler(topics, boot, config.announce_period_s)
         self.batches = BatchMaker(assembler, self.outbox, self.admission, wall_ns)
+        assembler.with_context = config.link.dictionaries
+        self.effort = EffortGauge(config.link.encode, now)
         self.backlog = Backlog(topics.backlog)
         self.health = HealthReporter(self, now)
         self.changes: deque[Change] = deque()
@@ -381,6 +384,8 @@ class Pump:
         for part in encoding.entries:
             part.settle(Drop.ABANDONED)
 
+        scarce = self.admission.limit not in (Limit.APPLICATION, Limit.DISCONNECTED)
+        self.batches.assembler.effort = self.effort.level(scarce, now)
     def answered(
         self,
         shipment: Shipment,

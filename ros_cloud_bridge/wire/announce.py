@@ -62,8 +62,11 @@ class Ask:
     dictionaries: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return self.info or self.routes or self.latched or bool(
-            self.schemas or self.leases or self.dictionaries
+        return (
+            self.info
+            or self.routes
+            or self.latched
+            or bool(self.schemas or self.leases or self.dictionaries)
         )
 
 

@@ -117,6 +117,9 @@ class Writer:
     bits: bytearray = field(default_factory=bytearray)
 
 
+_NO_BITS = memoryview(b'')
+
+
 class Reader:
     """
     Reads what a :class:`Writer` has written.
@@ -125,7 +128,7 @@ class Reader:
     :param bits: the batch's packed numbers; each section reads on where the one before has ended
     """
 
-    def __init__(self, plain: bytes, bits: memoryview = memoryview(b'')) -> None:
+    def __init__(self, plain: bytes, bits: memoryview = _NO_BITS) -> None:
         self._plain = memoryview(plain)
         self._bits = bits
         self._position = 0

@@ -116,9 +116,7 @@ def _narrow(
                 (found[part],) = choose(wide, 'i', 8, habits, [part], clock=times.source_ns)
             continue
         wide = widen(words[:, :, 0].T, kind)
-        found.update(
-            zip(parts, choose(wide, kind, width, layout.of(kind), parts), strict=True)
-        )
+        found.update(zip(parts, choose(wide, kind, width, layout.of(kind), parts), strict=True))
     return found
 
 
@@ -306,4 +304,3 @@ def _columns(
             {parts[index]: row[:, None] for index, row in zip(indices, words, strict=True)}
         )
     return columns
-

@@ -153,5 +153,3 @@ def leaf_types(program: Program) -> dict[int, tuple[int, str]]:
         elif step.op is Op.SEQUENCE:
             types[step.leaf + 1] = (step.width, word_kind(step.word))
     return types
-
-

@@ -64,7 +64,9 @@ def encode_streams(
     heads, chosen = time_forms(times)
     out.plain += heads
     out.bits += pack_forms(chosen, len(samples))
-    _Encoder(layout, streams, out, times.source_ns, budget).write(layout.program.steps, len(samples), True)
+    _Encoder(layout, streams, out, times.source_ns, budget).write(
+        layout.program.steps, len(samples), True
+    )
     if streams.tails:
         out.plain += b''.join(
             part for tail in streams.tails for part in (write_varint(len(tail)), tail)
@@ -214,9 +216,7 @@ class Pieces:
         return join(self.program, streams, len(self.times.latency_us), budget)
 
 
-def decode_streams(
-    reader: Reader, count: int, first: tuple[int, int], budget: Budget
-) -> Pieces:
+def decode_streams(reader: Reader, count: int, first: tuple[int, int], budget: Budget) -> Pieces:
     """
     Read a block.
 
@@ -251,9 +251,7 @@ def decode_streams(
 class _Decoder:
     """Reads the leaves of one section."""
 
-    def __init__(
-        self, reader: Reader, streams: Streams, clock: Integers, budget: Budget
-    ) -> None:
+    def __init__(self, reader: Reader, streams: Streams, clock: Integers, budget: Budget) -> None:
         self._reader = reader
         self._streams = streams
         self._clock = clock

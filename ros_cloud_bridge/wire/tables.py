@@ -15,6 +15,7 @@
 """Read columns of words that :mod:`ros_cloud_bridge.wire.numbers` has written."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,12 @@ from ros_cloud_bridge.wire.decimals import to_words
 from ros_cloud_bridge.wire.forms import Budget, Reader, unfold, unordered, unpack, Wide, Words
 from ros_cloud_bridge.wire.varint import unzigzag
 
-TYPES = {1: np.dtype('<u1'), 2: np.dtype('<u2'), 4: np.dtype('<u4'), 8: np.dtype('<u8')}
+TYPES: dict[int, np.dtype[Any]] = {
+    1: np.dtype('<u1'),
+    2: np.dtype('<u2'),
+    4: np.dtype('<u4'),
+    8: np.dtype('<u8'),
+}
 _FLAGS = 3 | forms.PLANES | forms.SPARSE | forms.SCALED | forms.EXCEPTIONS | forms.CLOCK
 
 Integers = NDArray[np.int64]
@@ -84,9 +90,10 @@ def decode_table(
     varying = np.flatnonzero(bits)
     kept = np.frombuffer(reader.take(columns * width), TYPES[width])
     if not len(varying):
-        return np.broadcast_to(kept, (count, columns))
+        same: Words = np.broadcast_to(kept, (count, columns))
+        return same
     budget.steps(len(varying) * forms.COLUMN_STEPS)
-    table = np.empty((count, columns), dtype=TYPES[width])
+    table: Words = np.empty((count, columns), dtype=TYPES[width])
     table[:] = kept
     if count * columns > forms.MAX_CODED:
         for column in varying:

@@ -92,7 +92,7 @@ class RobotTopics:
         return self._name('b', priority.name.lower())
 
     def dictionary(self, priority: Priority) -> str:
-        """Dictionary of the batches of one priority class, retained."""
+        """Name where the dictionary of one priority class stands, retained."""
         return self._name('dict', priority.name.lower())
 
     @property

@@ -126,7 +126,13 @@ def test_decimal_numbers_become_small() -> None:
     # Millimetres in metres, as a laser gives them, with a marker for no echo.
     random = Random(1)
     name = 'sensor_msgs/msg/LaserScan'
-    head = b'\0\1\0\0' + struct.pack('<iII', 5, 6, 1) + b'\0' + bytes(3) + struct.pack('<7f', *7 * [1])
+    head = (
+        b'\0\1\0\0'
+        + struct.pack('<iII', 5, 6, 1)
+        + b'\0'
+        + bytes(3)
+        + struct.pack('<7f', *7 * [1])
+    )
     samples = []
     for _ in range(10):
         ranges = [
@@ -175,7 +181,9 @@ def test_damaged_blocks_are_refused_or_decode_to_something(data: st.DataObject) 
 
 
 @settings(max_examples=300)
-@given(st.sampled_from([2, 3]), st.binary(max_size=200), st.binary(max_size=50), st.integers(1, 70))
+@given(
+    st.sampled_from([2, 3]), st.binary(max_size=200), st.binary(max_size=50), st.integers(1, 70)
+)
 def test_noise_is_refused_or_decodes(layout: int, block: bytes, bits: bytes, count: int) -> None:
     reader = BlockReader(bits)
     try:
@@ -234,7 +242,13 @@ def test_a_guess_covers_every_byte() -> None:
 
 @pytest.mark.parametrize(
     'text',
-    ['float64', 'float64 x\nfloat64', 'other/Type x\n', 'mine/A again\n', 'float64 x[] y z = \n???\n'],
+    [
+        'float64',
+        'float64 x\nfloat64',
+        'other/Type x\n',
+        'mine/A again\n',
+        'float64 x[] y z = \n???\n',
+    ],
 )
 def test_unreadable_definitions_are_no_layout(text: str) -> None:
     with pytest.raises(ValueError, match=r'.'):
