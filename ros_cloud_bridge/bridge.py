@@ -25,6 +25,7 @@ from ros_cloud_bridge.command.identity import key_ring
 from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.presence import Presence, Verdict
 from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.core.unreduced import Offered
 from ros_cloud_bridge.durable.place import needs_spool
 from ros_cloud_bridge.durable.spooling import Spooling
 from ros_cloud_bridge.errors import ProtocolError
@@ -45,6 +46,9 @@ from ros_cloud_bridge.mqtt.events import (
     Received as MqttReceived,
 )
 from ros_cloud_bridge.mqtt.reasons import describe
+from ros_cloud_bridge.reducers.config_check import reducer_problems
+from ros_cloud_bridge.reducers.fitting import FindSchema, fit, Fitted
+from ros_cloud_bridge.reducing import Reducing
 from ros_cloud_bridge.signing.confirmations import ConfirmationKeys
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.pump import Pump, Shipment
@@ -60,6 +64,8 @@ _FAILED_S = 0.1
 # be sent again on a new connection only (MQTT 5, 4.4).
 _UNANSWERED_S = 60.0
 _COMMIT_S = 5.0
+# What still waits for a reducer when all else is over has so long.
+_REDUCE_S = 2.0
 
 
 class Bridge:
@@ -69,10 +75,12 @@ class Bridge:
     :param config: checked configuration
     :param log: takes (level, text); levels are ``info``, ``warning`` and ``error``
     :param journal: notes every accepted sample, if not None
-    :raises ConfigError: when a file that the configuration names cannot be used
+    :raises ConfigError: when a file or a reducer that the configuration names cannot be used
     """
 
     def __init__(self, config: BridgeConfig, log: Log, journal: Journal | None = None) -> None:
+        for problem in reducer_problems(config):
+            raise problem
         self._journal = journal
         self._log = log
         self._boot = os.urandom(8)
@@ -98,6 +106,8 @@ class Bridge:
         self._failure = ''
         self._refusals: set[int] = set()
         self.on_demand_changed: Callable[[], None] | None = None
+        # Gives the definition of a type that a reducer makes.
+        self.find_schema: FindSchema | None = None
         # Gives what ``health`` says of commands.
         self.commands: Callable[[], dict[str, object]] | None = None
         self._confirmation_keys: ConfirmationKeys | None = None
@@ -122,6 +132,9 @@ class Bridge:
                 news=self._wake.notify,
                 log=log,
             )
+        self._reducing = Reducing(
+            work_came=threading.Condition(lock), accept=self._reduced, log=log
+        )
         self._thread = threading.Thread(target=self._run, name='pump', daemon=True)
 
     def _subscriptions(self, config: BridgeConfig) -> tuple[str, ...]:
@@ -217,18 +230,58 @@ class Bridge:
         :param type_name: as in ``sensor_msgs/msg/Imu``
         :param schema: the type's definition, or None when it has none
         :param gated: whether the subscription itself keeps the rate
-        :returns: the route; the same as before for a topic that comes back
+        :returns: the route; the same as before for a topic that comes back. With a reducer that
+            does not fit the type it goes out as it is, and ``reducer_problem`` of it says why
         """
+        fitted, problem = None, ''
+        if stream.reducer:
+            try:
+                fitted = fit(stream, type_name, schema, self.find_schema)
+            except ValueError as error:
+                problem = str(error)
         with self._wake:
-            route = self._pump.open_route(
-                stream, topic, type_name, schema=schema, gated=gated, now=time.monotonic()
-            )
-            if self._journal is not None:
-                route.on_accept = self._journal.accepted
-            if isinstance(route, DurableRoute) and self._spooling is not None:
-                self._spooling.opened(route, schema)
+            route = self._open(stream, topic, type_name, schema, gated, fitted)
+            route.reducer_problem = problem
+            if fitted is not None:
+                self._reducing.opened(
+                    route,
+                    fitted.chain,
+                    lambda: self._open(stream, topic, type_name, schema, gated, None),
+                )
             self._wake.notify()
             return route
+
+    def _open(
+        self,
+        stream: StreamConfig,
+        topic: str,
+        type_name: str,
+        schema: Schema | None,
+        gated: bool,
+        fitted: Fitted | None,
+    ) -> Route:
+        """Open a route, or give the one that there is; called with the lock held."""
+        schema = schema if fitted is None else fitted.schema
+        route = self._pump.open_route(
+            stream,
+            topic,
+            type_name,
+            schema=schema,
+            gated=gated,
+            now=time.monotonic(),
+            reduction=None if fitted is None else fitted.reduction,
+        )
+        if self._journal is not None:
+            route.on_accept = self._journal.accepted
+        if isinstance(route, DurableRoute) and self._spooling is not None:
+            self._spooling.opened(route, schema)
+        return route
+
+    def _reduced(self, route: Route, entries: Sequence[Offered]) -> None:
+        """Take in what came out of a reducer; called with the lock held."""
+        now = time.monotonic()
+        self._pump.accept(route, entries, now)
+        self._came(route, now)
 
     def offer(
         self, route: Route, samples: Sequence[Received], drops: Sequence[tuple[Drop, int]] = ()
@@ -243,11 +296,15 @@ class Bridge:
         with self._wake:
             now = time.monotonic()
             self._pump.offer(route, samples, drops, now)
-            if isinstance(route, DurableRoute) and self._spooling is not None:
-                self._spooling.offered(route, now)
-            due = self._pump.outbox.next_due()
-            if due is not None and due < self._wake_at:
-                self._wake.notify()
+            self._reducing.offered(route)
+            self._came(route, now)
+
+    def _came(self, route: Route, now: float) -> None:
+        if isinstance(route, DurableRoute) and self._spooling is not None:
+            self._spooling.offered(route, now)
+        due = self._pump.outbox.next_due()
+        if due is not None and due < self._wake_at:
+            self._wake.notify()
 
     def start(self) -> None:
         """Connect, and send from now on; after :meth:`pause`, send again."""
@@ -257,6 +314,7 @@ class Bridge:
             self._pump.portrait.active = self._pump.flowing = True
             self._wake.notify()
         if self._thread.ident is None:
+            self._reducing.start()
             if self._spooling is not None:
                 self._spooling.start()
             self._link.start()
@@ -281,6 +339,8 @@ class Bridge:
             self._wake.notify()
         if self._thread.ident is not None:
             self._thread.join(flush_s + 5.0)
+        self._reducing.finish(_REDUCE_S)
+        self._reducing.stop()
         if self._spooling is not None:
             self._spooling.commit_all(_COMMIT_S)
         with self._wake:
@@ -358,6 +418,7 @@ class Bridge:
 
     def _encode(self, encoding: Encoding) -> None:
         """Encode outside the lock: subscriptions go on meanwhile."""
+        began = time.thread_time()
         try:
             parcel = encoding.assemble()
         except Exception as error:
@@ -366,7 +427,9 @@ class Bridge:
             names = ', '.join(part.route.topic for part in encoding.entries)
             self._log('error', f'{names}: batch abandoned: {error!r}')
             return
+        spent = time.thread_time() - began
         with self._wake:
+            self._pump.effort.encoded(spent, time.monotonic())
             self._pump.start(parcel)
 
     def _fail(self, error: Exception) -> None:
@@ -418,7 +481,6 @@ class Bridge:
             elif isinstance(event, Disconnected | Refused | TakenOver | Unreachable):
                 self._pump.portrait.connected = False
                 self._pump.disconnected()
-        began = time.thread_time()
                 self._tell_spooling(False)
 
     def _tell_spooling(self, connected: bool) -> None:
@@ -427,9 +489,7 @@ class Bridge:
 
     def _settle(self, event: Acknowledged | Discarded) -> None:
         shipment = event.token
-        spent = time.thread_time() - began
         if isinstance(event, Acknowledged) and event.refused:
-            self._pump.effort.encoded(spent, time.monotonic())
             self._note_refusal(event)
         if not isinstance(shipment, Shipment):
             return

@@ -27,6 +27,7 @@ Every error that this package raises on purpose.
       RemoteFault          the other side failed or is hostile
         ProtocolError        bytes from the wire that break the protocol or a limit
         UnknownSchema        a sample's fields were asked for before its schema arrived
+        UnknownForm          a sample in a form of a reducer that is not installed here
 """
 
 
@@ -116,3 +117,18 @@ class UnknownSchema(RemoteFault):
     def __init__(self, type_name: str) -> None:
         super().__init__(f'no schema for {type_name} has arrived yet')
         self.type_name = type_name
+
+
+class UnknownForm(RemoteFault):
+    """
+    A sample is in the compact form of a reducer that is not installed here.
+
+    :param form: as in ``cloud_quantize/1``
+    :param reason: why it cannot be used, if it is installed
+    """
+
+    def __init__(self, form: str, reason: str = '') -> None:
+        shown = form[:64] if form.isprintable() else repr(form[:64])
+        why = f' ({reason})' if reason else ''
+        super().__init__(f'no reducer here knows the form {shown}{why}')
+        self.form = form

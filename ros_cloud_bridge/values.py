@@ -95,6 +95,8 @@ class Drop(IntEnum):
     DUPLICATE = 4
     DEGRADED = 5
     NOT_DEMANDED = 6
+    UNCHANGED = 7
+    NOT_REDUCED = 8
     SUPERSEDED = 16
     OVERFLOW_SAMPLES = 17
     OVERFLOW_BYTES = 18
@@ -147,6 +149,7 @@ class StreamConfig:
     weight: float = 1.0
     qos_depth: int = 0
     min_bytes_per_s: float = 0.0
+    reducer: str = ''
     ladder: tuple[str, ...] = ()
     on_demand: bool = False
     idle_hz: float = 0.0
@@ -206,11 +209,11 @@ class LinkConfig:
     max_segment_bytes: int = 0
     max_in_flight_bytes: int = 512 * 1024
     max_queued_bytes: int = 256 * 1024 * 1024
+    encode: Encode = Encode.AUTO
+    dictionaries: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-    encode: Encode = Encode.AUTO
-    dictionaries: bool = True
 class DiscoveryConfig:
     """How the graph is watched."""
 

@@ -48,17 +48,18 @@ ROOMS = {
     'journal': LEAVES | {'core'},
     'reducers': LEAVES | {'core', 'wire'},
     'uplink': LEAVES | {'core', 'wire'},
-    'simulation': LEAVES | {'core', 'wire', 'uplink'},
+    'reducing': LEAVES | {'core', 'reducers'},
+    'simulation': LEAVES | {'core', 'wire', 'uplink', 'reducers', 'reducing'},
     'link': LEAVES | {'mqtt', 'uplink'},
     'metering': LEAVES | {'core', 'store', 'link'},
     'durable': LEAVES | {'core', 'wire', 'store', 'uplink'},
     'bridge': LEAVES
     | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering', 'durable'}
-    | {'command', 'signing'},
+    | {'command', 'signing', 'reducers', 'reducing'},
     'black_box': LEAVES | {'core', 'wire', 'store'},
     'ros': LEAVES
     | {'core', 'wire', 'uplink', 'bridge', 'link', 'journal', 'host_lock', 'black_box', 'command'},
-    'cloud': LEAVES | {'wire', 'mqtt', 'signing'},
+    'cloud': LEAVES | {'wire', 'mqtt', 'signing', 'reducers'},
     '__main__': {'cli'},
 }
 ROOMS['cli'] = {*ROOMS, 'cli'} - {'__main__'}

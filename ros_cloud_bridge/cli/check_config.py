@@ -29,6 +29,7 @@ from ros_cloud_bridge.core.config import find_problems, read_config
 from ros_cloud_bridge.core.config_docs import key_tables
 from ros_cloud_bridge.core.selection import compile_pattern, resolve, TopicSelector
 from ros_cloud_bridge.errors import ConfigError
+from ros_cloud_bridge.reducers.config_check import reducer_problems
 from ros_cloud_bridge.values import BlackBoxConfig, BridgeConfig, Confirm, Keep, StreamConfig
 
 
@@ -111,6 +112,8 @@ def _check_node(
     if problems:
         return tuple(map(str, problems)), False
     config = read_config(flat)
+    if reducers := tuple(map(str, reducer_problems(config))):
+        return reducers, False
     missing = tuple(_missing_files(config)) if look_for_files else ()
     if wrong := (*command_problems(config), *missing):
         return wrong, False

@@ -35,6 +35,7 @@ from ros_cloud_bridge.cloud.robot import DEFAULT_MAX_BOOTS, Robot
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.cloud.seen import Seen
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.reducers.registry import restore
 from ros_cloud_bridge.wire.account import Account, decode_account
 from ros_cloud_bridge.wire.announce import Ask, decode_json, decode_schema
 from ros_cloud_bridge.wire.batch import (
@@ -43,6 +44,7 @@ from ros_cloud_bridge.wire.batch import (
     Descriptor,
     dictionary_of,
     Kind,
+    Section,
 )
 from ros_cloud_bridge.wire.codecs import Dictionary
 from ros_cloud_bridge.wire.dictionary import decode_dictionary
@@ -349,6 +351,7 @@ class Decoder:
             # Before it is taken in: what then counts as not come is handed on right now.
             self._on_repeat(robot.robot_id, boot.boot_id, section.route)
         fresh = tracker.take(section.sequences, section.totals, waiting.latched)
+        restore = self._restore(robot, boot, section, descriptor.form)
         samples = [
             Sample(
                 robot_id=robot.robot_id,
@@ -365,6 +368,8 @@ class Decoder:
                 boot_id=boot.boot_id,
                 route=section.route,
                 schema_id=descriptor.schema_id,
+                form=descriptor.form,
+                _restore=restore,
                 _decode=self._messages.decode,
                 _schema=self._messages.schema,
             )
@@ -374,6 +379,19 @@ class Decoder:
             if new
         ]
         return self._order(robot, boot, section.route, tracker, samples)
+
+    @staticmethod
+    def _restore(
+        robot: Robot, boot: Boot, section: Section, form: str
+    ) -> Callable[[str, bytes], bytes]:
+        if not form:
+            return restore
+        restorer = robot.restorers.restorer(boot.boot_id, section.route, form)
+        if restorer is None:
+            return restore
+        for received in section.samples:
+            restorer.note(received.cdr)
+        return restorer.restore
 
     def _order(
         self, robot: Robot, boot: Boot, route: int, tracker: RouteTracker, samples: list[Sample]

@@ -49,7 +49,6 @@ from ros_cloud_bridge.core.config_table import (
     Group,
     group_of,
     GROUPS,
-    LATER_STREAM_KEYS,
     STREAMS,
 )
 from ros_cloud_bridge.errors import ConfigError
@@ -235,7 +234,6 @@ class _Reading:
             raise ConfigError(show(key), 'is no parameter name; must be text')
         if is_foreign(key):
             return
-        _refuse_later(key)
         entry = field_of(key)
         if entry is None:
             raise self._unknown(key, value)
@@ -335,9 +333,3 @@ class _Reading:
     def config(self) -> BridgeConfig:
         """Build the configuration; only when there are no problems."""
         return build(self.values, self.names)
-
-
-def _refuse_later(key: str) -> None:
-    parts = key.split('.')
-    if parts[0] == 'stream' and len(parts) > 2 and parts[2] in LATER_STREAM_KEYS:
-        raise ConfigError(one_line(key), 'comes with a later release; leave it out until then')

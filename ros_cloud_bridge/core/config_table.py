@@ -330,9 +330,6 @@ FIELDS = (
     ),
 )
 
-# Keys of later releases, refused by name rather than as unknown.
-LATER_STREAM_KEYS = ('reducer',)
-
 # Parameters that every ROS node may have, and those of the node itself (not of the bridge).
 FOREIGN_KEYS = ('use_sim_time', 'start_type_description_service', 'auto_start')
 FOREIGN_SECTIONS = ('qos_overrides',)

@@ -15,15 +15,15 @@
 """
 What a reducer is.
 
-A reducer makes of a message a smaller one: of the same type, of another standard type, or a compact
-*form* that the decoder restores to the original type. What it changes is bounded, and said.
-Users add theirs in the entry-point group ``ros_cloud_bridge.reducers``.
+A reducer makes of a message a smaller one: of the same type, of another standard type, or a
+compact *form* that the decoder restores to the original type. What it changes is bounded, and
+said. Users add theirs in the entry-point group ``ros_cloud_bridge.reducers``.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 ENTRY_POINT_GROUP = 'ros_cloud_bridge.reducers'
 
@@ -65,12 +65,58 @@ class Reducer(Protocol):
         :param cdr: serialized message with its 4-byte encapsulation header, either endianness
         :param level: how much is given up now
         :returns: what is sent; None when this message says nothing new
-        :raises ProtocolError: when the message does not fit its type; it then goes out as it is
+        :raises ProtocolError: when the message does not fit its type; it then goes out as it is,
+            as it does after any other exception
         """
 
 
+@runtime_checkable
+class TimedReducer(Protocol):
+    """What a reducer has, too, if it must know the time, as to say things again."""
+
+    def at(self, time_s: float) -> None:
+        """
+        Learn when the message came that :meth:`Reducer.reduce` gets next.
+
+        :param time_s: seconds on the robot's clock, of its arrival; they can jump
+        """
+
+
+@runtime_checkable
+class CheckingKind(Protocol):
+    """What a kind has, too, if it can judge options before it knows a type."""
+
+    def check(self, options: Mapping[str, str]) -> None:
+        """
+        Judge options.
+
+        :param options: as the configuration has them
+        :raises ValueError: says in one line what is wrong
+        """
+
+
+class Restorer(Protocol):
+    """Gives messages back their type; where differences need what came before, for one route."""
+
+    def restore(self, form: str, data: bytes) -> bytes:
+        """See :meth:`ReducerKind.restore`; in any order, for one route and one thread."""
+
+
+@runtime_checkable
+class RememberingKind(Protocol):
+    """What a kind has, too, whose forms need those that came before them on their route."""
+
+    def restorer(self) -> Restorer:
+        """Make what restores one route's messages."""
+
+
 class ReducerKind(Protocol):
-    """A kind of reducer, as its name in the configuration stands for it."""
+    """
+    A kind of reducer, as its name in the configuration stands for it.
+
+    A kind that is for certain types alone may name them in ``types``; without it, or empty, any
+    type is worth a try. Forms are named ``{name}/{version}``.
+    """
 
     name: str
 

@@ -34,6 +34,7 @@ from ros_cloud_bridge.host_lock import HostLock
 from ros_cloud_bridge.journal import Journal
 from ros_cloud_bridge.ros.black_box import BlackBoxes
 from ros_cloud_bridge.ros.diagnostics import DiagnosticsPublisher
+from ros_cloud_bridge.ros.interfaces import load_message, schema_of
 from ros_cloud_bridge.ros.parameters import adopt_overrides, read_parameters, try_change
 from ros_cloud_bridge.ros.routes import RouteManager
 from ros_cloud_bridge.ros.saying import say
@@ -80,6 +81,7 @@ class UplinkNode(LifecycleNode):
             self._config = read_parameters(self)
             self._lock = HostLock(self._config)
             self._bridge = Bridge(self._config, self._log, self._journal)
+            self._bridge.find_schema = lambda name: schema_of(load_message(name))
             if self._config.channels:
                 self._bridge.identify(identity(robot_key(self._config)))
         except BridgeError as error:

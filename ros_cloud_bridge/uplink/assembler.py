@@ -156,6 +156,7 @@ class Assembler:
                 topic=route.topic,
                 type_name=route.type_name,
                 schema_id=route.schema_id,
+                form=route.form,
             )
         totals: dict[int, int] | None = route.totals()
         if descriptor is None and totals == self._totals_sent.get(route.number):
@@ -210,8 +211,9 @@ class Assembler:
         return number, payload, shares
 
     def _encoder(self, route: Route) -> BlockEncoder:
-        schema = self._schemas.get(route.schema_id)
-        encoder = self._encoders[route.number] = BlockEncoder(schema, columns=True)
+        # A compact form's samples are not laid out as their type is.
+        schema = None if route.form else self._schemas.get(route.schema_id)
+        encoder = self._encoders[route.number] = BlockEncoder(schema, columns=not route.form)
         return encoder
 
 

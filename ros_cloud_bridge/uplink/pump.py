@@ -34,12 +34,13 @@ from ros_cloud_bridge.core.pacing.pacer import link_cost, Pacer
 from ros_cloud_bridge.core.presence import Presence
 from ros_cloud_bridge.core.rate import TokenBucket
 from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.core.unreduced import Offered, Reduction, Unreduced
 from ros_cloud_bridge.uplink.announcer import Announcer
 from ros_cloud_bridge.uplink.assembler import Assembler
 from ros_cloud_bridge.uplink.backlog import Backlog, LONGEST_BREAK_S, Outcome, Shipped
 from ros_cloud_bridge.uplink.batching import BatchMaker, Encoding
-from ros_cloud_bridge.uplink.health import HealthReporter
 from ros_cloud_bridge.uplink.effort import EffortGauge
+from ros_cloud_bridge.uplink.health import HealthReporter
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
 from ros_cloud_bridge.uplink.portrait import MOST_INFO_BYTES, SelfPortrait
 from ros_cloud_bridge.uplink.schedule import ANNOUNCEMENTS, Schedule
@@ -125,9 +126,9 @@ class Pump:
         pacer = Pacer(config.link.algorithm, self.schedule.guarantees.total)
         self.admission = Admission(config.link, pacer, budget, config.mqtt.tls is not None)
         assembler = Assembler(topics, boot, config.announce_period_s)
-        self.batches = BatchMaker(assembler, self.outbox, self.admission, wall_ns)
         assembler.with_context = config.link.dictionaries
         self.effort = EffortGauge(config.link.encode, now)
+        self.batches = BatchMaker(assembler, self.outbox, self.admission, wall_ns)
         self.backlog = Backlog(topics.backlog)
         self.health = HealthReporter(self, now)
         self.changes: deque[Change] = deque()
@@ -161,6 +162,7 @@ class Pump:
         schema: Schema | None,
         gated: bool,
         now: float,
+        reduction: Reduction | None = None,
     ) -> Route:
         """
         Give the route of a topic, made when new.
@@ -168,24 +170,29 @@ class Pump:
         :param stream: the stream that gets the topic
         :param topic: ROS topic
         :param type_name: as in ``sensor_msgs/msg/Imu``
-        :param schema: the type's definition, or None when it has none
+        :param schema: definition of the type that goes out, or None when it has none
         :param gated: whether the subscription itself keeps the rate
         :param now: monotonic seconds
+        :param reduction: what a reducer makes of the samples; None for none
         :returns: the route; the same as before for a topic that comes back
         """
-        wanted = (stream.name, topic, type_name)
+        wanted = (stream.name, topic, type_name, reduction is not None)
         for known in self.outbox.routes:
-            if (known.stream.name, known.topic, known.type_name) == wanted:
+            kind = (known.source_type, known.unreduced is not None)
+            if (known.stream.name, known.topic, *kind) == wanted:
                 return known
         number = len(self.outbox.routes) + 1
         route: Route
+        sent_type = type_name if reduction is None else reduction.type_name
         if stream.keep is Keep.DURABLE:
             # What a black box had kept is the past already.
             boxed = any(box.stream.name == stream.name for box in self.config.black_boxes)
             fresh_s = 0.0 if boxed else FRESH_S
-            route = DurableRoute(number, stream, topic, type_name, fresh_s)
+            route = DurableRoute(number, stream, topic, sent_type, fresh_s)
         else:
-            route = Route(number, stream, topic, type_name, gated)
+            route = Route(number, stream, topic, sent_type, gated)
+        route.source_type = type_name
+        route.unreduced = None if reduction is None else Unreduced(reduction)
         route.schema_id = schema.id if schema is not None else ''
         if schema is not None:
             self.batches.assembler.learn(schema)
@@ -211,9 +218,24 @@ class Pump:
         """
         for reason, count in drops:
             route.drops[reason] += count
-        before = route.bytes_accepted
+        before = route.waiting_bytes
         route.offer(samples, now)
-        self._queued_at_most += route.bytes_accepted - before
+        self._bound_memory(route.waiting_bytes - before)
+
+    def accept(self, route: Route, entries: Sequence[Offered], now: float) -> None:
+        """
+        Take in what came out of a route's reducer.
+
+        :param route: the route
+        :param entries: in the order of their arrival
+        :param now: monotonic seconds
+        """
+        before = route.queued_bytes
+        route.accept([entry.sample for entry in entries], [entry.at for entry in entries], now)
+        self._bound_memory(route.queued_bytes - before)
+
+    def _bound_memory(self, came: int) -> None:
+        self._queued_at_most += max(0, came)
         most = self.config.link.max_queued_bytes
         if self._queued_at_most > most:
             self._queued_at_most = self.outbox.enforce(most)
@@ -362,6 +384,8 @@ class Pump:
         return self._wait_s(now)
 
     def _form(self, lead: Route, share: float, now: float) -> Encoding:
+        scarce = self.admission.limit not in (Limit.APPLICATION, Limit.DISCONNECTED)
+        self.batches.assembler.effort = self.effort.level(scarce, now)
         return self.batches.live(lead, share, self.schedule.busy, now)
 
     def start(self, parcel: Parcel) -> None:
@@ -384,8 +408,6 @@ class Pump:
         for part in encoding.entries:
             part.settle(Drop.ABANDONED)
 
-        scarce = self.admission.limit not in (Limit.APPLICATION, Limit.DISCONNECTED)
-        self.batches.assembler.effort = self.effort.level(scarce, now)
     def answered(
         self,
         shipment: Shipment,
@@ -460,7 +482,10 @@ class Pump:
     @property
     def empty(self) -> bool:
         """Whether no sample waits or is on its way."""
-        return not any(len(route) or route.in_flight for route in self.outbox.routes)
+        return not any(
+            len(route) or route.in_flight or (route.unreduced is not None and len(route.unreduced))
+            for route in self.outbox.routes
+        )
 
     def _steer(self, now: float) -> None:
         if now < self.steering.next_at(now):

@@ -73,9 +73,22 @@ def info_document(
                 'type': route.type_name,
                 'schema': route.schema_id,
                 'latched': route.latched is not None,
+                **_reduction(route),
             }
             for route in routes
         ],
+    }
+
+
+def _reduction(route: Route) -> dict[str, object]:
+    if route.unreduced is None:
+        return {}
+    reduction = route.unreduced.reduction
+    return {
+        'form': reduction.form,
+        'reducer': reduction.text,
+        'error': reduction.error,
+        'source_type': route.source_type,
     }
 
 
@@ -136,6 +149,23 @@ def route_document(route: Route, now: float) -> dict[str, object]:
         'wire_bytes': route.wire_bytes,
         'dropped': {reason.name.lower(): count for reason, count in route.drops.items() if count},
         **durable,
+        **_reducing(route),
+    }
+
+
+def _reducing(route: Route) -> dict[str, object]:
+    unreduced = route.unreduced
+    if unreduced is None:
+        return {}
+    return {
+        'reducing': len(unreduced),
+        'reducer': {
+            'level': route.level,
+            'bytes_in': unreduced.bytes_in,
+            'bytes_out': unreduced.bytes_out,
+            'cpu_s': round(unreduced.cpu_s, 3),
+            'failed': unreduced.failed,
+        },
     }
 
 

@@ -91,7 +91,8 @@ class Steering:
         wanted = {s.name: self._demand.hz(s.name, now) for s in self._config.all_streams}
         for route in routes:
             name = route.stream.name
-            route.limit(wanted.get(name), self._ladder.position(name).max_hz)
+            position = self._ladder.position(name)
+            route.limit(wanted.get(name), position.max_hz, position.level)
         changed = wanted != self._wanted
         self._wanted = wanted
         return changed

@@ -52,7 +52,6 @@ BASE: dict[str, object] = {
     'streams': ['pose'],
     'stream.pose.topics': ['/odom'],
 }
-LATER = 'comes with a later release; leave it out until then'
 TWICE = "is no valid topic name: '/' stands twice or at the end"
 
 
@@ -223,7 +222,8 @@ REFUSALS: list[tuple[dict[str, object], str]] = [
     ),
     (
         {'stream.pose.ladder': ['5hz', 'slow']},
-        "stream.pose.ladder: 'slow' must be a rate as in 5hz, or 'pause'",
+        "stream.pose.ladder: 'slow' must be a rate as in 5hz, 'pause', or a reducer's level: "
+        "'reduced', 'minimal'",
     ),
     (
         {'stream.pose.ladder': ['1hz', '5hz']},
@@ -231,7 +231,26 @@ REFUSALS: list[tuple[dict[str, object], str]] = [
     ),
     (
         {'stream.pose.ladder': ['reduced']},
-        "stream.pose.ladder: 'reduced' needs a reducer, which comes with a later release",
+        "stream.pose.ladder: 'reduced' needs a reducer; give stream.pose.reducer",
+    ),
+    (
+        {'stream.pose.ladder': ['minimal', 'reduced'], 'stream.pose.reducer': 'precision'},
+        "stream.pose.ladder: 'reduced' takes no more than the steps before it",
+    ),
+    (
+        {'stream.pose.reducer': 'precision | '},
+        "stream.pose.reducer: 'precision | ' cannot be read: has an empty place; write reducers "
+        "as in 'crop max_range=20 | voxel'",
+    ),
+    (
+        {'stream.pose.reducer': 'precision bits'},
+        "stream.pose.reducer: 'precision bits' cannot be read: 'bits' is no option of precision; "
+        'write name=value without blanks',
+    ),
+    (
+        {'stream.pose.reducer': 'precision bits=8 bits=9'},
+        "stream.pose.reducer: 'precision bits=8 bits=9' cannot be read: bits is given twice to "
+        'precision',
     ),
     ({'stream.pose.idle_hz': 1}, 'stream.pose.idle_hz: is given without on_demand: true'),
     (
@@ -319,7 +338,6 @@ REFUSALS: list[tuple[dict[str, object], str]] = [
         {'stream.pose.keep': 'fifo', 'stream.pose.key': 'frame_id'},
         "stream.pose.key: 'frame_id' needs keep: latest; keep is fifo",
     ),
-    ({'stream.pose.reducer': 'x'}, f'stream.pose.reducer: {LATER}'),
     (
         {'stream.pose.on_demand': True},
         'stream.pose.on_demand: is true, but demand.allow names nobody who may ask for it',
@@ -473,7 +491,7 @@ EXCLUSIVE = (
     'mqtt.password_env', 'mqtt.tls.', 'streams', 'black_boxes', 'link.monthly', 'link.max_bytes',
     'commands', 'confirm_trust')  # fmt: skip
 # Keys of a stream that depend on others.
-DEPENDENT = ('topics', 'keep', 'key', 'max_age_s', 'ladder', 'on_demand', 'idle_hz')
+DEPENDENT = ('topics', 'reducer', 'keep', 'key', 'max_age_s', 'ladder', 'on_demand', 'idle_hz')
 NEED_DURABLE = ('ttl_s', 'confirm', 'confirm_by', 'when_full', 'backlog_order', 'spool_bytes')
 GOOD = st.fixed_dictionaries(
     {'robot_id': values_of(FIELDS[0])},
