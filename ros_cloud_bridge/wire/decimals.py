@@ -76,29 +76,39 @@ def to_words(integers: NDArray[np.int64], scale: int, width: int) -> Wide:
 
 def to_integers(
     words: Wide, scale: int, width: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+) -> tuple[NDArray[np.int64], list[NDArray[np.int64] | None]]:
     """
     Write words as integers.
 
-    :param words: of one column
+    :param words: shape (columns, rows)
     :param scale: as in :func:`to_words`
     :param width: 4 or 8
-    :returns: integers, and the positions of words that are none, whose integers repeat the one
-        before; None where that would gain nothing
+    :returns: integers, and for each column the positions of words that are none, whose integers
+        repeat the one before; None where that would gain nothing
     """
     with np.errstate(all='ignore'):
         scaled = np.rint(floats(words, width) * 10.0 ** (scale % 32))
         usable = np.abs(scaled) < _MOST[width]
         integers = np.where(usable, scaled, 0.0).astype(np.int64)
     good = (to_words(integers, scale, width) == words) & usable
-    wrong = np.flatnonzero(~good)
-    if len(wrong):
-        if len(wrong) > (1.0 - _LEAST_SHARE) * len(words):
-            return None
-        index = np.maximum.accumulate(np.where(good, np.arange(len(words)), 0))
-        index[: np.argmax(good)] = np.argmax(good)
-        integers = integers[index]
+    count = words.shape[1]
+    bad = (count - np.count_nonzero(good, axis=1)).tolist()
+    wrong: list[NDArray[np.int64] | None] = []
+    for column, number in enumerate(bad):
+        if not number:
+            wrong.append(_NONE)
+        elif number > (1.0 - _LEAST_SHARE) * count:
+            wrong.append(None)
+        else:
+            fits = good[column]
+            wrong.append(np.flatnonzero(~fits))
+            index = np.maximum.accumulate(np.where(fits, np.arange(count), 0))
+            index[: np.argmax(fits)] = np.argmax(fits)
+            integers[column] = integers[column][index]
     return integers, wrong
+
+
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 def find_scales(words: Wide, width: int) -> list[int]:

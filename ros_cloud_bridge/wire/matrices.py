@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire import forms
 from ros_cloud_bridge.wire.forms import Budget, Reader, Wide, Words, Writer
-from ros_cloud_bridge.wire.numbers import choose, encode_table, Form, pack_forms, widen
+from ros_cloud_bridge.wire.numbers import choose, encode_table, Form, Group, pack_forms, widen
 from ros_cloud_bridge.wire.places import Places, PlacesCache, STAMP
 from ros_cloud_bridge.wire.program import parse_program, Program
 from ros_cloud_bridge.wire.route_layout import RouteLayout
@@ -105,19 +105,21 @@ def _narrow(
     for part in varying:
         if places.lengths[part] == 1:
             alike.setdefault((places.widths[part], places.kinds[part]), []).append(part)
-    found = {}
+    if not alike:
+        return {}
+    groups = []
     for (width, kind), parts in alike.items():
-        words = _gather(matrix, places, parts)
+        words = _gather(matrix, places, parts)[:, :, 0]
         if kind == STAMP:
-            stamps = _to_stamps(words[:, :, 0]).T
-            for part, stamp in zip(parts, stamps, strict=True):
-                wide = np.ascontiguousarray(stamp).view(np.uint64)[None]
-                habits = layout.of('stamps')
-                (found[part],) = choose(wide, 'i', 8, habits, [part], clock=times.source_ns)
-            continue
-        wide = widen(words[:, :, 0].T, kind)
-        found.update(zip(parts, choose(wide, kind, width, layout.of(kind), parts), strict=True))
-    return found
+            stamps = np.ascontiguousarray(_to_stamps(words).T).view(np.uint64)
+            groups.append(Group(stamps, 'i', 8, layout.of(kind), parts, times.source_ns))
+        else:
+            groups.append(Group(widen(words.T, kind), kind, width, layout.of(kind), parts))
+    return {
+        part: form
+        for group, chosen in zip(groups, choose(groups), strict=True)
+        for part, form in zip(group.names, chosen, strict=True)
+    }
 
 
 def _gather(matrix: NDArray[np.uint8], places: Places, parts: list[int]) -> Words:

@@ -19,6 +19,7 @@ What is measured is the number of bits that each form takes. Whether a column's 
 numbers is looked for every now and then only, and remembered (:class:`Habits`).
 """
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -170,7 +171,7 @@ def encode_table(
             out.plain += planes.reshape(-1, width).T.tobytes()
         return len(varying)
     wide = widen(words[:, varying].T, kind)
-    chosen = choose(wide, kind, width, habits, varying.tolist(), lag=lag, clock=clock)
+    (chosen,) = choose([Group(wide, kind, width, habits, varying.tolist(), clock)], lag)
     top = (1 << 8 * width) - 1
     references[varying] = [form.reference & top for form in chosen]
     out.plain += _little(references)
@@ -201,120 +202,199 @@ def widen(words: Words, kind: str) -> Wide:
     return np.ascontiguousarray(words.astype(np.uint64))
 
 
-def choose(
-    wide: Wide,
-    kind: str,
-    width: int,
-    habits: Habits,
-    names: list[int],
-    *,
-    lag: int = 0,
-    clock: NDArray[np.int64] | None = None,
-) -> list[Form]:
+@dataclass(frozen=True, slots=True)
+class Group:
     """
-    Choose the form of each of several columns, none of which is constant.
+    Columns of one type that all vary.
 
     :param wide: their words, of shape (columns, rows) and at least two rows
     :param kind: ``u``, ``i`` or ``f``
     :param width: bytes of a word
     :param habits: of these columns
     :param names: their names in there
-    :param lag: as for :func:`encode_table`
-    :param clock: as for :func:`encode_table`
-    :returns: their forms
+    :param clock: per row, what each may be the distance to
     """
-    if kind != 'f':
-        chosen = _shortest(wide, width, False, kind != 'u', True, lag)
-        if clock is not None:
-            other = _against(clock, wide[0])
-            if other.cost < chosen[0].cost:
-                return [other]
-        return chosen
+
+    wide: Wide
+    kind: str
+    width: int
+    habits: Habits
+    names: list[int]
+    clock: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Columns made ready to be compared: shape (columns, rows) each."""
+
+    # Above the least number of a column, without the zeros at the low end.
+    raw: Wide
+    low: list[int]
+    shift: list[int]
+    # What steps are taken of.
+    level: NDArray[np.int64]
+    references: list[int]
+    # Whether steps may leave zeros at the low end out.
+    shifts: bool
+
+
+def choose(groups: Sequence[Group], lag: int = 0) -> list[list[Form]]:
+    """
+    Choose the form of each column of several groups.
+
+    All are compared at once: with few rows it is the number of operations that costs time.
+
+    :param groups: of one number of rows
+    :param lag: as for :func:`encode_table`
+    :returns: forms by group
+    """
+    ready: list[_Rows] = []
+    # What a group's forms are made of: how many of ``ready``, and how they are put together.
+    plans: list[Callable[[Iterator[Form]], list[Form]]] = []
+    for group in groups:
+        if group.kind == 'f':
+            plans.append(_plan_floats(group, ready))
+            continue
+        signed = group.kind == 'i'
+        ready.append(_prepare(group.wide, group.width, False, signed, True))
+        if group.clock is None:
+            plans.append(_taker(len(group.names)))
+            continue
+        offsets = (group.clock - group.wide.view(np.int64)).view(np.uint64)
+        ready.append(_prepare(offsets, 8, False, True, True))
+        plans.append(_nearer(len(group.names)))
+    chosen = iter(_shortest(ready, lag))
+    return [plan(chosen) for plan in plans]
+
+
+def _taker(count: int) -> Callable[[Iterator[Form]], list[Form]]:
+    return lambda found: [next(found) for _ in range(count)]
+
+
+def _nearer(count: int) -> Callable[[Iterator[Form]], list[Form]]:
+    def plan(found: Iterator[Form]) -> list[Form]:
+        plain = [next(found) for _ in range(count)]
+        against = [next(found) for _ in range(count)]
+        for form in against:
+            form.flags |= forms.CLOCK
+        return [
+            other if other.cost < form.cost else form
+            for form, other in zip(plain, against, strict=True)
+        ]
+
+    return plan
+
+
+def _plan_floats(group: Group, ready: list[_Rows]) -> Callable[[Iterator[Form]], list[Form]]:
+    wide, width, names, habits = group.wide, group.width, group.names, group.habits
     unknown = [index for index, name in enumerate(names) if name not in habits.scales]
     if unknown:
         found = find_scales(wide[unknown], width)
         habits.scales.update(zip([names[index] for index in unknown], found, strict=True))
-    decimal: dict[int, Form] = {}
+    by_scale: dict[int, list[int]] = {}
     for index, name in enumerate(names):
-        scale = habits.scales[name]
-        if scale and (form := _decimal(wide[index], scale, width, lag)) is not None:
-            decimal[index] = form
-    rest = [index for index in range(len(names)) if index not in decimal]
-    if len(rest) == len(names):
-        return _shortest(wide, width, True, False, True, lag)
-    others = iter(_shortest(wide[rest], width, True, False, True, lag) if rest else ())
-    return [decimal[index] if index in decimal else next(others) for index in range(len(names))]
+        by_scale.setdefault(habits.scales[name], []).append(index)
+    rest = by_scale.pop(0, [])
+    order: list[tuple[int, int, bytes]] = []
+    for scale, columns in by_scale.items():
+        integers, wrong = to_integers(wide[columns], scale, width)
+        fitting = [row for row, places in enumerate(wrong) if places is not None]
+        rest += [columns[row] for row, places in enumerate(wrong) if places is None]
+        if fitting:
+            whole = integers[fitting] if len(fitting) < len(columns) else integers
+            ready.append(_prepare(whole.view(np.uint64), width, False, True, False))
+        for row in fitting:
+            places = wrong[row]
+            kept = _exceptions(wide[columns[row]], places, width)
+            order.append((columns[row], scale, kept))
+    if rest:
+        rest.sort()
+        picked = wide if len(rest) == len(names) else wide[rest]
+        ready.append(_prepare(picked, width, True, False, True))
+        order += [(column, 0, b'') for column in rest]
+
+    def plan(found: Iterator[Form]) -> list[Form]:
+        chosen: dict[int, Form] = {}
+        for column, scale, exceptions in order:
+            form = chosen[column] = next(found)
+            form.scale, form.exceptions = scale, exceptions
+        return [chosen[column] for column in range(len(names))]
+
+    return plan
 
 
-def _decimal(words: Wide, scale: int, width: int, lag: int) -> Form | None:
-    found = to_integers(words, scale, width)
-    if found is None:
-        return None
-    integers, wrong = found
-    (form,) = _shortest(integers.view(np.uint64)[None], width, False, True, False, lag)
-    form.scale = scale
-    if len(wrong):
-        steps = np.diff(wrong, prepend=0).tolist()
-        kept = words[wrong].astype(f'<u{width}').tobytes()
-        form.exceptions = write_varint(len(wrong)) + b''.join(map(write_varint, steps)) + kept
-    return form
+def _exceptions(words: Wide, places: NDArray[np.int64] | None, width: int) -> bytes:
+    if places is None or not len(places):
+        return b''
+    steps = np.diff(places, prepend=0).tolist()
+    kept = words[places].astype(f'<u{width}').tobytes()
+    return write_varint(len(places)) + b''.join(map(write_varint, steps)) + kept
 
 
-def _against(clock: NDArray[np.int64], words: Wide) -> Form:
-    offset = (clock - words.view(np.int64)).view(np.uint64)
-    if (offset == offset[0]).all():
-        return Form(forms.RAW, int(offset[0]), offset - offset[0], 0, flags=forms.CLOCK)
-    (form,) = _shortest(offset[None], 8, False, True, True, 0)
-    form.flags |= forms.CLOCK
-    return form
-
-
-def _shortest(
-    wide: Wide, width: int, is_float: bool, signed: bool, shifts: bool, lag: int
-) -> list[Form]:
-    """Compare forms by the bits that they take."""
-    count = wide.shape[1]
+def _prepare(wide: Wide, width: int, is_float: bool, signed: bool, shifts: bool) -> _Rows:
     raw, low, shift = _raw(wide, width, is_float, signed, shifts)
-    raw_size = _bits(raw.max(axis=1))
-    level = (ordered(wide, width) if is_float else wide).view(np.int64)
-    steps = np.diff(level, axis=1)
-    step_shift = _zeros(np.bitwise_or.reduce(steps, axis=1).tolist()) if shifts else [0] * len(low)
+    level = ordered(wide, width) if is_float else wide
+    return _Rows(raw, low, shift, level.view(np.int64), wide[:, 0].tolist(), shifts)
+
+
+def _shortest(ready: Sequence[_Rows], lag: int) -> list[Form]:
+    """Compare forms by the bits that they take."""
+    if len(ready) == 1:
+        raw, level = ready[0].raw, ready[0].level
+    else:
+        raw = np.concatenate([rows.raw for rows in ready])
+        level = np.concatenate([rows.level for rows in ready])
+    count = raw.shape[1]
+    rest = count - 1
+    low = [value for rows in ready for value in rows.low]
+    shift = [value for rows in ready for value in rows.shift]
+    references = [value for rows in ready for value in rows.references]
+    shifts = [rows.shifts for rows in ready for _ in rows.low]
+    most_raw = raw.max(axis=1).tolist()
+    steps = level[:, 1:] - level[:, :-1]
     folded = fold(steps)
-    delta_size = _bits(folded.max(axis=1))
+    step_bits = np.bitwise_or.reduce(steps, axis=1).tolist()
+    most_folded = folded.max(axis=1).tolist()
     least = steps.min(axis=1).tolist()
     most = steps.max(axis=1).tolist()
     changes = np.count_nonzero(steps, axis=1).tolist()
-    references = wide[:, 0].tolist()
     chosen = []
-    for column, size in enumerate(raw_size):
-        raw_form = _raw_form(raw[column], low[column], size, shift[column])
-        form = raw_form
-        places = step_shift[column]
-        reference = references[column]
-        size = max(0, delta_size[column] - places)
-        best = form.cost
-        if size * (count - 1) < best:
-            best = float(size * (count - 1))
-            form = Form(forms.DELTA, reference, _NO_WIDE, size, best, places)
-        spread = most[column] - least[column]
-        size = spread.bit_length()
-        cost = size * (count - 1) + 4.0 + zigzag(least[column]).bit_length()
+    for column, largest in enumerate(most_raw):
+        size = largest.bit_length()
+        raw_cost = best = float(size * count)
+        predictor = forms.RAW
+        bits = step_bits[column]
+        places = (bits & -bits).bit_length() - 1 if bits and shifts[column] else 0
+        delta_size = max(0, most_folded[column].bit_length() - places)
+        if delta_size * rest < best:
+            best, predictor = float(delta_size * rest), forms.DELTA
+        lowest = least[column]
+        spread = most[column] - lowest
+        step_size = spread.bit_length()
+        cost = step_size * rest + 4.0 + zigzag(lowest).bit_length()
         if cost < best and spread < 1 << 63:
-            form = Form(forms.STEP, reference, _NO_WIDE, size, cost, base=least[column])
+            best, predictor = cost, forms.STEP
+        reference = references[column]
         row = steps[column]
-        if form.predictor == forms.DELTA:
-            form.residuals = _behind(fold(row >> places) if places else folded[column])
-        elif form.predictor == forms.STEP:
-            form.residuals = _behind((row - least[column]).view(np.uint64))
-        changed = changes[column]
-        if changed < _SPARSE_GAIN * (count - 1):
+        if predictor == forms.RAW:
+            form = _raw_form(raw[column], low[column], size, shift[column], largest)
+        elif predictor == forms.DELTA:
+            residuals = _behind(fold(row >> places) if places else folded[column])
+            form = Form(predictor, reference, residuals, delta_size, best, places)
+        else:
+            residuals = _behind((row - lowest).view(np.uint64))
+            form = Form(predictor, reference, residuals, step_size, best, base=lowest)
+        if changes[column] < _SPARSE_GAIN * rest:
+            raw_form = Form(
+                forms.RAW, low[column], raw[column], size, raw_cost, shift[column]
+            )  # fmt: skip
             delta = Form(forms.DELTA, reference, _NO_WIDE, 0, shift=places)
-            form = _sparse(form, raw_form, delta, row, changed)
+            form = _sparse(form, raw_form, delta, row, changes[column])
         if count >= _ROWS_FOR_PLANES:
             residuals = _behind(fold(row >> places))
             candidates = [form, Form(forms.DELTA, reference, residuals, 0, shift=places)]
             if 1 < lag < count:
-                candidates.append(_lagging(level[column], row, lag, reference, shifts))
+                candidates.append(_lagging(level[column], row, lag, reference, shifts[column]))
             form = _planes(form, candidates)
         chosen.append(form)
     return chosen
@@ -346,12 +426,12 @@ def _raw(
     return raw - low[:, None], low.tolist(), shift
 
 
-def _raw_form(raw: Wide, low: int, size: int, shift: int) -> Form:
+def _raw_form(raw: Wide, low: int, size: int, shift: int, largest: int) -> Form:
     # A reference that ends in zeros is compressed better.
     cut = size + shift - _REFERENCE_BITS
     if cut > 8 and not shift:
         rounded = low >> cut << cut
-        if (int(raw.max()) + low - rounded).bit_length() <= size:
+        if (largest + low - rounded).bit_length() <= size:
             raw = raw + np.uint64(low - rounded)
             low = rounded
     return Form(forms.RAW, low, raw, size, float(size * len(raw)), shift)
@@ -421,10 +501,6 @@ _ZERO = np.zeros(1, dtype=np.uint64)
 def _zeros(values: list[int]) -> list[int]:
     """Count the zeros at the low end of numbers."""
     return [(value & -value).bit_length() - 1 if value else 0 for value in values]
-
-
-def _bits(values: Wide) -> list[int]:
-    return [value.bit_length() for value in values.tolist()]
 
 
 def _entropy(residuals: Wide, size: int) -> float:

@@ -15,6 +15,7 @@
 """Sequence numbers and times of a section whose layout packs numbers."""
 
 from dataclasses import dataclass
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,23 +53,22 @@ def time_forms(times: Times) -> tuple[bytes, list[Form]]:
     heads = bytearray()
     found = []
     for values, predictor in columns:
-        low = int(values.min())
-        distances = values.view(np.uint64) - np.uint64(low % (1 << 64))
-        unit = int(np.gcd.reduce(distances)) or 1
+        # In Python's integers: there are few, and each call into numpy takes as long as a dozen.
+        numbers = values.tolist()
+        low = min(numbers)
+        steps = [number - low for number in numbers]
+        unit = math.gcd(*steps) or 1
         if unit > 1:
-            distances //= np.uint64(unit)
-        size = int(distances.max()).bit_length()
+            steps = [step // unit for step in steps]
+        size = max(steps).bit_length()
         heads.append(size)
         heads += write_varint(zigzag(low))
         if size:
             heads += write_varint(unit)
         if predictor == forms.DELTA:
-            distances = np.concatenate([_ZERO, distances])
-        found.append(Form(predictor, 0, distances, size))
+            steps.insert(0, 0)
+        found.append(Form(predictor, 0, np.array(steps, dtype=np.uint64), size))
     return bytes(heads), found
-
-
-_ZERO = np.zeros(1, dtype=np.uint64)
 
 
 def read_time_heads(reader: Reader, count: int) -> list[tuple[Head, tuple[int, int]]]:
@@ -134,15 +134,16 @@ def add_up(first: int, steps: Integers, what: str) -> Integers:
     :returns: one more than there are steps
     :raises ProtocolError: when a sum is below 0, or 2**63 or more
     """
-    # Steps that could wrap around are added in integers that do not.
     values = np.concatenate([[np.int64(first)], steps])
-    if len(steps) and np.abs(steps.astype(np.float64)).sum() + first > 2.0**62:
-        exact = values.tolist()
-        total = 0
-        for step in exact:
-            total += step
-            if not 0 <= total < 1 << 63:
-                raise ProtocolError(f'{what} out of range')
+    if len(steps):
+        # Steps that could wrap around are added in integers that do not.
+        reach = len(steps) * max(int(steps.max()), -int(steps.min()))
+        if first + reach >= 1 << 63:
+            total = 0
+            for step in values.tolist():
+                total += step
+                if not 0 <= total < 1 << 63:
+                    raise ProtocolError(f'{what} out of range')
     sums: Integers = np.cumsum(values)
     if (sums < 0).any():
         raise ProtocolError(f'{what} out of range')

@@ -31,6 +31,7 @@ from vectors.bad_cases import invalid
 from vectors.cases import Case, OWN, OWN_TEXT, valid
 from vectors.command_cases import commands
 from vectors.durable_cases import durable
+from vectors.layout_cases import bad_layouts, layouts
 
 FOLDER = Path(__file__).parent
 
@@ -60,7 +61,10 @@ def build() -> dict[str, list[Case]]:
     :returns: cases by file name
     """
     own = own_hash()
-    return {'valid.json': [*valid(own), *durable()], 'invalid.json': invalid(own)}
+    return {
+        'valid.json': [*valid(own), *durable(), *layouts()],
+        'invalid.json': [*invalid(own), *bad_layouts()],
+    }
 
 
 def load(name: str) -> list[dict[str, Any]]:
