@@ -15,7 +15,7 @@
 """
 Point clouds at a resolution, as a compact form.
 
-``cloud/1`` is a form of columns (sensor_columns). Its heads hold the CDR of the cloud without its
+``cloud_quantize/1`` is a form of columns (sensor_columns). Its heads hold the CDR of the cloud without its
 points, whose length is a varint before it, and a byte of flags; then the columns of each field
 follow in the fields' order, of arrays one column for each place. Organised clouds
 (height over 1) are pictures to the predictors.
@@ -42,7 +42,7 @@ from ros_cloud_bridge.reducers.sensor_cdr import CdrReader, CdrWriter, Header
 from ros_cloud_bridge.reducers.sensor_columns import ColumnReader, ColumnWriter
 from ros_cloud_bridge.reducers.sensor_options import check_names, check_type, choice, number
 
-FORM = 'cloud/1'
+FORM = 'cloud_quantize/1'
 _COORDINATES = ('x', 'y', 'z')
 # Of the resolution, by level.
 _COARSER = {Level.FULL: 1.0, Level.REDUCED: 2.0, Level.MINIMAL: 5.0}
@@ -229,6 +229,7 @@ class QuantizeKind:
     """``cloud_quantize``: points at a resolution, other fields bit for bit or at a tolerance."""
 
     name = 'cloud_quantize'
+    types = (TYPE,)
 
     def make(
         self, type_name: str, definition: str, options: Mapping[str, str], max_bytes: int
@@ -259,7 +260,7 @@ class QuantizeKind:
         """
         Restore a cloud.
 
-        :param form: ``cloud/1``
+        :param form: ``cloud_quantize/1``
         :param data: the form
         :returns: CDR with its encapsulation header
         :raises ProtocolError: when it is malformed

@@ -212,6 +212,7 @@ class CropKind:
     """``cloud_crop``: by distance, and by a box."""
 
     name = 'cloud_crop'
+    types = (TYPE,)
 
     def make(
         self, type_name: str, definition: str, options: Mapping[str, str], max_bytes: int

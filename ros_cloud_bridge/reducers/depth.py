@@ -17,8 +17,9 @@ Depth images without loss, or at a resolution, as a compact form.
 
 ``depth/1`` is a form of columns (sensor_columns): its heads hold the CDR of the image without
 its pixels, whose length is four bytes before it; one column of all pixels follows. Whole numbers
-(16UC1, millimetres) at a resolution are numbers of steps, with 0 alone; floats (32FC1, metres)
-keep NaN and infinities bit for bit.
+(16UC1, millimetres) have the step's length (four bytes) before it and whether there are holes (a
+byte), where there are, a column of bits says which pixels are not 0; at a resolution they are
+numbers of steps. Floats (32FC1, metres) keep NaN and infinities bit for bit.
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.reducers.images_messages import check_size, IMAGE, read_image
 from ros_cloud_bridge.reducers.interface import Level, Output
-from ros_cloud_bridge.reducers.sensor_columns import ColumnReader, ColumnWriter
+from ros_cloud_bridge.reducers.sensor_columns import ColumnReader, ColumnWriter, filled
 from ros_cloud_bridge.reducers.sensor_options import check_names, check_type, number
 
 FORM = 'depth/1'
@@ -97,8 +98,14 @@ class DepthReducer:
             writer.floats(pixels, image.width, 1.0 / resolution_m if resolution_m else 0.0)
         else:
             step = max(1, int(resolution_m * _UNITS_PER_M + 1e-9))
-            writer.head(struct.pack('<I', step))
-            writer.words(_numbered(pixels, step), image.width)
+            numbers, known = _numbered(pixels, step), pixels != 0
+            holed = not known.all()
+            writer.head(struct.pack('<IB', step, holed))
+            if holed:
+                # Holes apart: their edges would be the highest steps of the picture.
+                writer.words(np.packbits(known))
+                numbers = filled(numbers, known)
+            writer.words(numbers, image.width)
         return writer.done(len(about) + raw.size)
 
     def _at(self, level: Level) -> float:
@@ -150,11 +157,14 @@ def read_form(form: bytes) -> bytes:
     if kind.kind == 'f':
         pixels = reader.floats(count, kind.itemsize, image.width)
     else:
-        (step,) = struct.unpack('<I', reader.head(4))
+        step, holed = struct.unpack('<IB', reader.head(5))
         if not 0 < step <= _MAX_STEP:
             raise ProtocolError('a resolution out of bounds')
+        known = reader.words((count + 7) // 8, 1) if holed else None
         words = reader.words(count, kind.itemsize, image.width)
         pixels = _middles(words.view(kind.str[1:]), step)
+        if known is not None:
+            pixels = np.where(np.unpackbits(known, count=count), pixels, 0).astype(kind)
     little = pixels.astype(pixels.dtype.newbyteorder('<'), copy=False)
     return reader.end(replace(image, data=little.view(np.uint8).data).write())
 
@@ -163,6 +173,7 @@ class DepthKind:
     """``depth``: pixels of one number, without loss or at a resolution."""
 
     name = 'depth'
+    types = (IMAGE,)
 
     def make(
         self, type_name: str, definition: str, options: Mapping[str, str], max_bytes: int

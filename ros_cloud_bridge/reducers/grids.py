@@ -15,7 +15,7 @@
 """
 Occupancy grids as differences from the last full one, without loss.
 
-``grid/1`` is a form of columns (sensor_columns). Its heads hold a byte for its kind, and the CDR
+``grid_diff/1`` is a form of columns (sensor_columns). Its heads hold a byte for its kind, and the CDR
 of the grid up to its cells, whose length is four bytes before it. There are two kinds:
 
 - *full*: one column follows, all cells.
@@ -44,7 +44,7 @@ from ros_cloud_bridge.reducers.sensor_options import check_names, check_type, wh
 from ros_cloud_bridge.wire.limits import MAX_BATCH_RAW
 
 TYPE = 'nav_msgs/msg/OccupancyGrid'
-FORM = 'grid/1'
+FORM = 'grid_diff/1'
 # What a restorer keeps for each route: as many full grids, and bytes of them.
 KEPT = 4
 KEPT_BYTES = MAX_BATCH_RAW
@@ -254,7 +254,7 @@ class GridRestorer:
         """
         Restore a grid.
 
-        :param form: ``grid/1``
+        :param form: ``grid_diff/1``
         :param data: the form
         :returns: CDR with its encapsulation header
         :raises MissingKeyframe: when it is a difference from a full grid that is not here
@@ -299,6 +299,7 @@ class GridKind:
     """``grid_diff``: grids as differences from the last full one."""
 
     name = 'grid_diff'
+    types = (TYPE,)
 
     def make(
         self, type_name: str, definition: str, options: Mapping[str, str], max_bytes: int
@@ -329,7 +330,7 @@ class GridKind:
         """
         Restore a full grid; for differences there is :meth:`restorer`.
 
-        :param form: ``grid/1``
+        :param form: ``grid_diff/1``
         :param data: the form
         :returns: CDR with its encapsulation header
         :raises MissingKeyframe: when it is a difference

@@ -193,8 +193,8 @@ def _between(image: Image, kind: str, bits: int, brightness: Range | None) -> Pi
         )
     number = np.dtype(f'{kind}{bits // 8}').newbyteorder('>' if image.big else '<')
     rows = np.ascontiguousarray(image.rows(number.itemsize))
-    values = rows.view(number).astype(np.float32)
     black, white = brightness
     with np.errstate(all='ignore'):
+        values = rows.view(number).astype(np.float32)
         scaled = (values - np.float32(black)) * np.float32(255.0 / (white - black))
         return np.clip(np.nan_to_num(np.rint(scaled), nan=0.0), 0.0, 255.0).astype(np.uint8)

@@ -34,6 +34,7 @@ from ros_cloud_bridge.reducers.images_messages import (
     read_image,
 )
 from ros_cloud_bridge.reducers.interface import Level, Output
+from ros_cloud_bridge.wire.limits import MAX_BATCH_RAW
 
 # By level: of the quality, of each edge, of the bytes.
 _LEVELS = {
@@ -217,6 +218,7 @@ class JpegKind:
     """``jpeg``: pictures as JPEG."""
 
     name = 'jpeg'
+    types = (IMAGE, COMPRESSED)
     _QUALITY = 75
 
     def make(
@@ -248,7 +250,7 @@ class JpegKind:
             Options(
                 format=self.name,
                 quality=parse.whole(options, 'quality', self._QUALITY, 1, 100),
-                bytes=parse.whole(options, 'bytes', 0, 500, max(500, max_bytes)),
+                bytes=parse.whole(options, 'bytes', 0, 500, MAX_BATCH_RAW),
                 width=parse.whole(options, 'width', 0, 1, 65_500),
                 scale=parse.number(options, 'scale', 1.0, 0.01, 1.0),
                 region=region or None,

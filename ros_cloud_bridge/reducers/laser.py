@@ -15,7 +15,7 @@
 """
 Laser scans at a resolution, as a compact form.
 
-``laser/1`` is a form of columns (sensor_columns): its heads hold the CDR of the scan up to
+``laser_quantize/1`` is a form of columns (sensor_columns): its heads hold the CDR of the scan up to
 ``range_max``, whose length is four bytes before it, and the numbers of ranges and of intensities
 behind it, four bytes each; the two columns follow. Each scan stands alone: none needs another.
 Ranges outside of ``range_min`` to ``range_max``, infinities and NaN say something else than a
@@ -38,7 +38,7 @@ from ros_cloud_bridge.reducers.sensor_options import check_names, check_type, nu
 from ros_cloud_bridge.wire.limits import MAX_BATCH_RAW
 
 TYPE = 'sensor_msgs/msg/LaserScan'
-FORM = 'laser/1'
+FORM = 'laser_quantize/1'
 _COARSER = {Level.FULL: 1.0, Level.REDUCED: 2.0, Level.MINIMAL: 4.0}
 # Small forms are left to the batch, which compresses many of them at once.
 _LEAST = 1 << 15
@@ -157,7 +157,7 @@ def _rounded(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
     rounded = (words + half) & np.uint32(-(1 << gone) & 0xFFFFFFFF)
     back = rounded.view(np.float32)
     # Neither NaN nor infinities have a value, and what would become infinite stays as it is.
-    return np.where(np.isfinite(back), back, values)
+    return np.where(np.isfinite(values) & np.isfinite(back), back, values)
 
 
 def read_form(form: bytes) -> bytes:
@@ -190,6 +190,7 @@ class LaserKind:
     """``laser_quantize``: ranges at a resolution, intensities with as many bits as they need."""
 
     name = 'laser_quantize'
+    types = (TYPE,)
 
     def make(
         self, type_name: str, definition: str, options: Mapping[str, str], max_bytes: int
@@ -215,7 +216,7 @@ class LaserKind:
         """
         Restore a scan.
 
-        :param form: ``laser/1``
+        :param form: ``laser_quantize/1``
         :param data: the form
         :returns: CDR with its encapsulation header
         :raises ProtocolError: when it is malformed

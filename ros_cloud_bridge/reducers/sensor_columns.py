@@ -72,7 +72,7 @@ class ColumnWriter:
         self._streams = StreamWriter(least)
         self._heads = bytearray()
         self._bodies: list[bytes] = []
-        self._mask: bytes | None = None
+        self._mask: tuple[int, bytes] | None = None
 
     def head(self, raw: bytes) -> None:
         """
@@ -157,10 +157,10 @@ class ColumnWriter:
         flags, mask = 0, None
         if not everywhere:
             mask = np.packbits(~fits).tobytes()
-            flags = _SAME_MASK if mask == self._mask else _MASKED
+            flags = _SAME_MASK if (len(fits), mask) == self._mask else _MASKED
             if width:
                 flags |= _FILLED
-                scaled = _filled(scaled, fits)
+                scaled = filled(scaled, fits)
             else:
                 scaled = scaled[fits]
         wide = bool(len(scaled)) and float(np.abs(scaled).max()) >= 2.0**31 - 1.0
@@ -169,7 +169,7 @@ class ColumnWriter:
         self._heads += struct.pack('<d', divisor)
         if flags & _MASKED and mask is not None:
             self._bodies.append(mask)
-            self._mask = mask
+            self._mask = len(fits), mask
         whole = scaled.astype(np.int64 if wide else np.int32)
         self._planes(_Kind.WORDS, whole.view(f'u{whole.itemsize}'), width)
         if not everywhere:
@@ -229,13 +229,19 @@ def _mostly(values: Column, fits: Column) -> bool:
     return int((finite & ~fits).sum()) <= 0.02 * int(finite.sum())
 
 
-def _filled(scaled: Column, fits: Column) -> Column:
-    """Let exceptions repeat what stands before them, so that they disturb no neighbour."""
+def filled(values: Column, fits: Column) -> Column:
+    """
+    Let exceptions repeat what stands before them, so that they disturb no neighbour.
+
+    :param values: all of them
+    :param fits: mask of those that are none
+    :returns: values; 0 before the first that is none
+    """
     places = np.where(fits, np.arange(len(fits)), 0)
     np.maximum.accumulate(places, out=places)
-    filled: Column = scaled[places]
-    filled[~fits[places]] = 0.0
-    return filled
+    repeated: Column = values[places]
+    repeated[~fits[places]] = 0
+    return repeated
 
 
 class ColumnReader:

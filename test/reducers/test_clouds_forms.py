@@ -198,7 +198,7 @@ def test_damaged_forms_are_refused_or_restore_to_something() -> None:
     ]
     assert make.stands_damage(lambda form: KIND.restore(FORM, form), forms) > 400
     with pytest.raises(ProtocolError, match='unknown form'):
-        KIND.restore('cloud/2', forms[0])
+        KIND.restore('cloud_quantize/2', forms[0])
 
 
 def test_small_forms_unfold_to_no_more_than_a_batch() -> None:

@@ -179,7 +179,7 @@ def test_damaged_forms_are_refused_or_restore_to_something() -> None:
 
     assert make.stands_damage(restore, forms[:2]) > 300
     with pytest.raises(ProtocolError, match='unknown form'):
-        KIND.restore('grid/2', forms[0])
+        KIND.restore('grid_diff/2', forms[0])
 
 
 def test_small_forms_unfold_to_no_more_than_a_batch() -> None:

@@ -17,7 +17,7 @@
 from pathlib import Path
 import tracemalloc
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,7 @@ def check(before: NDArray[np.float32], after: NDArray[np.float32], bound: float)
     st.sampled_from(list(Level)),
     st.sampled_from([0.001, 0.005, 0.3]),
 )
+@example([0.0, 0.05], [float('inf')], False, Level.FULL, 0.001)
 def test_any_scan_comes_back_within_its_error(
     ranges: list[float], intensities: list[float], big: bool, level: Level, resolution: float
 ) -> None:
@@ -72,6 +73,7 @@ def test_any_scan_comes_back_within_its_error(
 
 
 @given(st.lists(FLOATS, max_size=40), st.integers(1, 24))
+@example([float('nan')], 1)
 def test_intensities_keep_their_bits(values: list[float], bits: int) -> None:
     cdr = make.scan([1.0], values)
     after = make.read(
@@ -145,7 +147,7 @@ def test_damaged_forms_are_refused_or_restore_to_something() -> None:
     ]
     assert make.stands_damage(lambda form: KIND.restore(FORM, form), forms) > 300
     with pytest.raises(ProtocolError, match='unknown form'):
-        KIND.restore('laser/2', forms[0])
+        KIND.restore('laser_quantize/2', forms[0])
 
 
 def test_small_forms_unfold_to_no_more_than_a_batch() -> None:
