@@ -15,8 +15,8 @@
 """
 Occupancy grids as differences from the last full one, without loss.
 
-``grid_diff/1`` is a form of columns (sensor_columns). Its heads hold a byte for its kind, and the CDR
-of the grid up to its cells, whose length is four bytes before it. There are two kinds:
+``grid_diff/1`` is a form of columns (sensor_columns). Its heads hold a byte for its kind, and the
+CDR of the grid up to its cells, whose length is four bytes before it. There are two kinds:
 
 - *full*: one column follows, all cells.
 - *difference*: eight bytes in the heads name the full grid that it is told by (a hash of that
@@ -163,6 +163,8 @@ class GridDifferences:
         self._since = 0
         self._key: tuple[bytes, Grid] | None = None
         self._key_bytes = 0
+        self._least = 0
+        self._excess = 0
 
     @property
     def output(self) -> Output:
@@ -189,10 +191,17 @@ class GridDifferences:
                 self._since += 1
                 return difference
         form = _full(grid)
-        self._key, self._key_bytes, self._since = (_name(grid.write()), grid), len(form), 0
+        self._key, self._key_bytes = (_name(grid.write()), grid), len(form)
+        self._since, self._least, self._excess = 0, len(form), 0
         return form
 
     def _is_worth_it(self, length: int, grid: Grid) -> bool:
+        # Differences grow with the time since the full one. Once what they have grown by comes to
+        # a full one, that is due: so neither takes more than half of what both take.
+        self._least = min(self._least, length)
+        self._excess += length - self._least
+        if self._excess > self._key_bytes:
+            return False
         if length < _WORTH_IT / 2.0 * self._key_bytes:
             return True
         # A map that grows has more to tell either way.
