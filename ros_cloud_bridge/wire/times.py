@@ -56,18 +56,18 @@ def time_forms(times: Times) -> tuple[bytes, list[Form]]:
         # In Python's integers: there are few, and each call into numpy takes as long as a dozen.
         numbers = values.tolist()
         low = min(numbers)
-        steps = [number - low for number in numbers]
-        unit = math.gcd(*steps) or 1
+        distances = [number - low for number in numbers]
+        unit = math.gcd(*distances) or 1
         if unit > 1:
-            steps = [step // unit for step in steps]
-        size = max(steps).bit_length()
+            distances = [distance // unit for distance in distances]
+        size = max(distances).bit_length()
         heads.append(size)
         heads += write_varint(zigzag(low))
         if size:
             heads += write_varint(unit)
         if predictor == forms.DELTA:
-            steps.insert(0, 0)
-        found.append(Form(predictor, 0, np.array(steps, dtype=np.uint64), size))
+            distances.insert(0, 0)
+        found.append(Form(predictor, 0, np.array(distances, dtype=np.uint64), size))
     return bytes(heads), found
 
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Golden vectors of layouts 2 and 3, whose blocks are written form by form, and of dictionaries."""
+"""Golden vectors of layouts 2 and 3, whose blocks say their forms, and of dictionaries."""
 
 from collections.abc import Callable, Sequence
 from random import Random
@@ -241,7 +241,8 @@ def bad_layouts() -> list[Case]:
         bad('matrix and more', 'a byte behind a block', 2, matrix + b'\0\0'),
         bad('left-over bits', 'packed numbers that nothing reads', 2, matrix + b'\0', b'\0'),
         bad('missing bits', 'packed numbers that are not there', 2, matrix + b'\1\0\x20'),
-        bad('another program', 'a template that does not fit', 2, b'\2\x13\5' + matrix[3:] + b'\0'),
+        bad('another program', 'a template that does not fit', 2,
+            b'\2\x13\5' + matrix[3:] + b'\0'),
         bad('endless program', 'a loop without an end', 3, b'\0\1\3\0\1\0\0' + times),
         bad('deep program', 'nine loops in each other', 3,
             b'\0\x14' + b'\3' * 9 + b'\x10\1' + bytes(9) + b'\0\1\0\0' + times),
