@@ -16,7 +16,7 @@
 """A durable route: what it accepts is committed to the spool before it is sent."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.route import Route
@@ -77,9 +77,9 @@ class DurableRoute(Route):
         queued = self._queue[0].sequence if self._queue else self._next_sequence
         return queued if flying is None else min(queued, flying[0])
 
-    def accept(self, passed: Sequence[Received], offered: Iterable[float], now: float) -> int:
+    def accept(self, passed: Sequence[Received], now: float) -> int:
         """Give samples numbers and let them wait to be committed; see :class:`Route`."""
-        accepted = super().accept(passed, offered, now)
+        accepted = super().accept(passed, now)
         self.not_yet_committed += accepted
         return accepted
 

@@ -15,7 +15,7 @@
 """A route: one (stream, topic, type) with its policy, queue, sequence numbers and statistics."""
 
 from collections import Counter, deque, OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import repeat
 
 from ros_cloud_bridge.core.keys import key_of
@@ -169,18 +169,17 @@ class Route:
         if not passed:
             return 0
         if self.unreduced is None:
-            return self.accept(passed, repeat(now), now)
+            return self.accept(passed, now)
         self.unreduced.add(passed, now)
         self.unreduced.trim(self._stream, now, self.drops)
         return 0
 
-    def accept(self, passed: Sequence[Received], offered: Iterable[float], now: float) -> int:
+    def accept(self, passed: Sequence[Received], now: float) -> int:
         """
         Give samples numbers and let them wait in the queue.
 
         :param passed: in the order of their arrival
-        :param offered: when each was offered, monotonic seconds
-        :param now: monotonic seconds
+        :param now: monotonic seconds; from here on their waiting is the link's
         :returns: how many, which is all of them
         """
         first = self._next_sequence
@@ -189,7 +188,7 @@ class Route:
         size = sum([len(sample[0]) for sample in passed])
         self.bytes_accepted += size
         self.queued_bytes += size
-        numbered = zip(range(first, self._next_sequence), passed, offered, strict=False)
+        numbered = zip(range(first, self._next_sequence), passed, repeat(now), strict=False)
         # What Queued(...) does, without the call of a Python function for each sample.
         queued = [tuple.__new__(Queued, entry) for entry in numbered]
         if self.on_accept is not None:
@@ -197,7 +196,7 @@ class Route:
         if self.latched is not None:
             self.latched.update(queued, self.publishers, self.publisher_count)
         if not self._queue:
-            self._waits_since = queued[0].offered_at
+            self._waits_since = now
         self._queue.extend(queued)
         self._supersede(now)
         self._enforce_bounds()

@@ -231,7 +231,12 @@ class Pump:
         :param now: monotonic seconds
         """
         before = route.queued_bytes
-        route.accept([entry.sample for entry in entries], [entry.at for entry in entries], now)
+        limit = route.stream.max_age_s or float('inf')
+        fresh = [entry.sample for entry in entries if now - entry.at <= limit]
+        if len(fresh) < len(entries):
+            route.drops[Drop.NOT_REDUCED] += len(entries) - len(fresh)
+        if fresh:
+            route.accept(fresh, now)
         self._bound_memory(route.queued_bytes - before)
 
     def _bound_memory(self, came: int) -> None:
