@@ -184,7 +184,7 @@ def clouds_table(topic: str, count: int) -> list[Row]:
 
     rows = [
         row('zstd -3', zstandard.ZstdCompressor(level=3).compress, None, clouds),
-        row('Cloudini-like, 1 mm', cloudini_like, None, clouds),
+        {**row('Cloudini-like, 1 mm', cloudini_like, None, clouds), 'encode_mb_per_s': None},
     ]
     for ordered, level in ((True, 7), (False, 1), (False, 7)):
         encode = draco(ordered, level)
@@ -361,7 +361,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         heads = {
             'bytes': ('bytes', 0),
             'ratio': ('raw / bytes', 2),
-            'bits_per_point': ('bits a point', 1),
+            'bits_per_point': ('bits an original point', 1),
             'encode_mb_per_s': ('encode MB/s', 0),
             'decode_mb_per_s': ('decode MB/s', 0),
             'error_mm': ('error mm', 2),

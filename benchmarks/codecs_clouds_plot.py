@@ -110,13 +110,7 @@ def _sizes(path: Path, rows: Sequence[Row]) -> None:
         (sizes, 'bits_per_point', 'bits of a point (x, y, z, intensity; raw 128)', 1),
         (speeds, 'encode_mb_per_s', 'MB of raw cloud encoded in a second of CPU', 0),
     ):
-        values = [row[figure_name] for row in named]
-        if axis is speeds:
-            # Its way is C++; what this costs in Python is no figure of it.
-            values = [
-                0 if name.startswith('Cloudini') else value
-                for name, value in zip(names, values, strict=True)
-            ]
+        values = [row[figure_name] or 0.0 for row in named]
         bars = axis.barh(names, values, color=colours)
         labels = [f'{value:.{digits}f}' if value else 'not measured' for value in values]
         axis.bar_label(bars, labels, padding=3, fontsize=9)
@@ -169,7 +163,7 @@ def _scan(path: Path) -> None:
 
 def _map(path: Path) -> None:
     grids = maps()
-    shown = (0, 12, 29)
+    shown = (0, 15, 35)
     sizes, full = [], []
     sender = reducer_of(GridKind(), GRID)
     for cdr in grids:

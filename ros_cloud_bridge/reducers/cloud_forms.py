@@ -225,6 +225,16 @@ def _spread(cells: NDArray[Any]) -> NDArray[Any]:
     return cells
 
 
+def _tolerances(text: str) -> dict[str, float]:
+    found = {}
+    for part in filter(None, text.split(',')):
+        name, _, bound = part.rpartition(':')
+        if not name:
+            raise ValueError(f'tolerance={text}: write FIELD:BOUND, commas between')
+        found[name] = number({'tolerance': bound}, 'tolerance', 0.0, 1e-12, 1e12)
+    return found
+
+
 class QuantizeKind:
     """``cloud_quantize``: points at a resolution, other fields bit for bit or at a tolerance."""
 
@@ -239,7 +249,8 @@ class QuantizeKind:
 
         :param type_name: PointCloud2
         :param definition: of the type
-        :param options: ``resolution=0.001``, ``order=keep`` or ``free``, ``FIELD=TOLERANCE``
+        :param options: ``resolution=0.001``, ``order=keep`` or ``free``,
+            ``tolerance=FIELD:BOUND,...``
         :param max_bytes: the most that a message can have
         :returns: the reducer
         :raises ValueError: says what is wrong with the options, or with the type
@@ -247,14 +258,8 @@ class QuantizeKind:
         check_type(type_name, TYPE)
         resolution = number(options, 'resolution', 0.001, 1e-6, 1e3)
         free = choice(options, 'order', ('keep', 'free')) == 'free'
-        fields = {
-            name.removeprefix('field.'): number(options, name, 0.0, 1e-12, 1e12)
-            for name in options
-            if name.startswith('field.')
-        }
-        known = {'resolution', 'order', *(f'field.{name}' for name in fields)}
-        check_names(options, known)
-        return CloudQuantizer(resolution, fields, free)
+        check_names(options, ('resolution', 'order', 'tolerance'))
+        return CloudQuantizer(resolution, _tolerances(options.get('tolerance', '')), free)
 
     def restore(self, form: str, data: bytes) -> bytes:
         """

@@ -147,7 +147,7 @@ def test_large_clouds_with_every_kind_of_trouble() -> None:
 def test_tolerance_of_another_field() -> None:
     rng = np.random.default_rng(2)
     cdr = make.xyzi(rng.normal(0, 10, (1000, 4)))
-    after = restored(cdr, **{'field.intensity': '0.25'})
+    after = restored(cdr, tolerance='intensity:0.25')
     check(cdr, after, 0.001, {'intensity': 0.25})
     assert read_cloud(after).rows[:, 12:].tobytes() != read_cloud(cdr).rows[:, 12:].tobytes()
 
@@ -166,7 +166,7 @@ def test_order_may_be_free() -> None:
 
 
 def test_what_is_said_of_the_error() -> None:
-    output = KIND.make(make.CLOUD, '', {'resolution': '0.01', 'field.i': '2'}, 1).output
+    output = KIND.make(make.CLOUD, '', {'resolution': '0.01', 'tolerance': 'i:2'}, 1).output
     assert output.error.startswith('x, y, z within 0.005 (reduced 0.01, minimal 0.025)')
     assert 'i within 2' in output.error
 
@@ -177,7 +177,9 @@ def test_what_is_said_of_the_error() -> None:
         ('resolution', '0', 'resolution=0: allowed'),
         ('resolution', 'inf', 'resolution=inf: allowed'),
         ('order', 'any', 'order=any: allowed is keep, free'),
-        ('field.x', '-1', 'field.x=-1: allowed'),
+        ('tolerance', 'x:-1', 'tolerance=-1: allowed'),
+        ('tolerance', '0.5', 'write FIELD:BOUND'),
+        ('tolerance', 'x:', '1 number wanted'),
         ('resolutoin', '1', 'did you mean resolution'),
     ],
 )

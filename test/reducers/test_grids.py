@@ -67,8 +67,10 @@ def test_every_map_comes_back() -> None:
     maps = growing(25)
     forms = [sender.reduce(cdr, Level.FULL) for cdr in maps]
     assert [receiver.restore(FORM, form) for form in forms] == maps
-    full = [form for form in forms if _is_full(form)]
-    assert len(full) == 3
+    full = [place for place, form in enumerate(forms) if _is_full(form)]
+    assert full[0] == 0
+    assert max(np.diff([*full, len(forms)])) <= 10
+    assert len(full) <= 7
     assert sum(map(len, forms)) < 0.6 * sum(len(reducer().reduce(cdr, Level.FULL)) for cdr in maps)
 
 
