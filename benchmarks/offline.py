@@ -130,6 +130,7 @@ class OfflineBridge:
         # MQTT topics and payloads in their order.
         self.sent: list[tuple[str, bytes]] = []
         self.encode_s = 0.0
+        self.schemas: list[Schema] = []
 
     def run(self, messages: Sequence[Logged]) -> None:
         """
@@ -157,6 +158,7 @@ class OfflineBridge:
             )
             route.schema_id = schema.id
             self._assembler.learn(schema)
+            self.schemas.append(schema)
             self._routes[key] = route
             self._outbox.add(route)
         return route

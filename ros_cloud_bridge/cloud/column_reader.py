@@ -38,6 +38,7 @@ from ros_cloud_bridge.wire.dictionary import decode_dictionary
 from ros_cloud_bridge.wire.fragments import decode_fragment
 from ros_cloud_bridge.wire.limits import MAX_PAYLOAD
 from ros_cloud_bridge.wire.program import Definition
+from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic, TopicName
 
 _MAX_ROUTES = 65536
@@ -111,7 +112,7 @@ class ColumnReader:
             if name.rest != (schema.id,):
                 raise ProtocolError('a schema stands under another id than its own')
             self._messages.add(schema)
-            self._layouts.clear()
+            self._layouts.pop((schema.id, schema.type_name), None)
         elif name.kind == 'dict':
             held = self._robot(name).dictionaries.add(decode_dictionary(payload))
             return [table for _, message in held for table in self._tables(name, message)]
@@ -178,6 +179,16 @@ class ColumnReader:
                 )
             )
         return tables
+
+    def trust(self, schema: Schema) -> None:
+        """
+        Take in a definition without looking whether it hashes to its id.
+
+        :param schema: of one's own making, as of a recording that says no hash
+        :raises ValueError: when it cannot be read
+        """
+        code, names = Definition(schema.definition, schema.type_name).program()
+        self._layouts[schema.id, schema.type_name] = TypeLayout.of(code, names)
 
     def _layout(self, descriptor: Descriptor) -> TypeLayout | None:
         if descriptor.form:

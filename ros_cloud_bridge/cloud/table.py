@@ -170,13 +170,15 @@ def _part(block: Matrix, part: int, count: int) -> NDArray[np.generic]:
     if varying is not None:
         # What varies is little-endian, and a stamp is nanoseconds already.
         return varying.view('<i8' if kind == STAMP else f'<{kind}{width}')
-    start = int(places.starts[part])
+    start = places.positions[part]
     data = block.template[start : start + width * length]
     order = '<' if block.template[1] & 1 else '>'
     if kind == STAMP:
         stamp = _raw_words(data, order, 8, kind).view(np.int64)
-        return np.broadcast_to(stamp, (count, 1))
+        return np.full((count, 1), stamp[0])
     words = np.frombuffer(data, f'{order}{kind}{width}').astype(f'<{kind}{width}')
+    if length == 1:
+        return np.full((count, 1), words[0])
     return np.broadcast_to(words, (count, length))
 
 
@@ -185,8 +187,8 @@ def _matrix_texts(block: Matrix, parts: list[int], count: int) -> Column:
         return np.full(count, '')
     if not any(part in block.columns for part in parts):
         first, last = parts[0], parts[-1]
-        end = int(block.places.starts[last]) + block.places.lengths[last]
-        return np.full(count, _text(block.template[int(block.places.starts[first]) : end]))
+        end = block.places.positions[last] + block.places.lengths[last]
+        return np.full(count, _text(block.template[block.places.positions[first] : end]))
     rows = np.concatenate([_part(block, part, count) for part in parts], axis=1)
     return np.array([_text(row.astype(np.uint8).tobytes()) for row in rows])
 
@@ -240,7 +242,8 @@ def _raw_words(data: bytes, order: str, width: int, kind: str) -> NDArray[np.uns
         return words
     pairs = np.frombuffer(data, f'{order}u4').astype('<u4').reshape(-1, 2)
     seconds = pairs[:, 0].view(np.int32).astype(np.int64)
-    return (seconds * _NS + pairs[:, 1]).view(np.uint64)
+    stamps: NDArray[np.int64] = seconds * _NS + pairs[:, 1]
+    return stamps.view(np.uint64)
 
 
 def _per_sample(counts: NDArray[np.int64] | None, met: NDArray[np.int64]) -> NDArray[np.int64]:

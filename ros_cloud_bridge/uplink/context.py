@@ -40,8 +40,9 @@ _LOOK_EVERY = 32
 _MOST_BETWEEN = 1024
 # A new dictionary must save what it costs within this time.
 _PAYS_WITHIN_S = 30.0
-# ... and be better by this, lest it is replaced for nothing.
-_LEAST_GAIN = 0.05
+# ... and be better by this share of a batch: than none, and than the one that it is to replace.
+_LEAST_GAIN = 0.01
+_LEAST_BETTER = 0.05
 
 
 class Context:
@@ -107,7 +108,8 @@ class Context:
         saved = now_bytes - len(candidate.compress(body, level))
         payload = encode_dictionary(candidate)
         pays = saved * per_second * _PAYS_WITHIN_S > len(payload)
-        if not pays or saved < _LEAST_GAIN * now_bytes:
+        least = _LEAST_GAIN if self._current is None else _LEAST_BETTER
+        if not pays or saved < least * now_bytes:
             self._interval = min(2 * self._interval, _MOST_BETWEEN)
             return
         self._interval = _LOOK_EVERY

@@ -21,6 +21,7 @@ all ways that are possible, and the one that compresses best is used until the n
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
@@ -46,6 +47,11 @@ from ros_cloud_bridge.wire.streams import encode_streams
 from ros_cloud_bridge.wire.times import Times
 
 _PROBE_EVERY = 16
+# Where the one in use was found to be the best again, and by far.
+_PROBE_SELDOM = 64
+_FAR = 0.85
+# A larger block is compared at a fast level: what is measured are differences.
+_LARGE_PROBE = 8 * 1024
 # Another layout must be better by this to take the place of the one in use.
 _CLEARLY = 0.98
 # What a column's least number and width take beside the block.
@@ -145,6 +151,7 @@ class BlockEncoder:
         kind = min(len(samples).bit_length(), 8)
         best: Block | None = None
         least = 0.0
+        second = math.inf
         for layout in candidates:
             if layout is Layout.STREAMS and best is not None and best.layout is Layout.COLUMNS:
                 # What fits into a matrix has no differing lengths to gain by.
@@ -152,13 +159,16 @@ class BlockEncoder:
             block = self._lay_out(layout, samples, times, budget)
             if block is None:
                 continue
-            size = float(len(compress(block.data, level_for(block.data, effort))))
+            size = float(len(compress(block.data, _probe_level(block.data, effort))))
             size += len(block.bits) + _COLUMN_HEAD * len(block.columns) / 2
             if self._preferred.get(kind) is layout:
                 size *= _CLEARLY
+            second = min(second, size if best is None or size >= least else least)
             if best is None or size < least:
                 best, least = block, size
         assert best is not None
+        if self._preferred.get(kind) is best.layout and least < _FAR * second:
+            self._until_probe[kind] = _PROBE_SELDOM - 1
         self._preferred[kind] = best.layout
         raw = sum(map(len, samples))
         self.ratio = min(1.0, least / raw) if raw else 1.0
@@ -194,6 +204,10 @@ class BlockEncoder:
                 self._layouts.clear()
             layout = self._layouts[size] = RouteLayout(parse_program(plain_program(size)))
         return layout
+
+
+def _probe_level(data: bytes, effort: Effort) -> int:
+    return level_for(data, effort) if len(data) <= _LARGE_PROBE else THOROUGH
 
 
 def _plain(layout: Layout, samples: Sequence[bytes], times: Times) -> Block:

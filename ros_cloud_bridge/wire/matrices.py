@@ -75,12 +75,12 @@ def encode_matrix(
     template = bytearray(samples[0])
     narrow = _narrow(layout, matrix, places, varying, times)
     for part, form in narrow.items():
-        start, width = int(places.starts[part]), places.widths[part]
+        start, width = places.positions[part], places.widths[part]
         reference = form.reference & ((1 << 8 * width) - 1)
         template[start : start + width] = reference.to_bytes(width, 'little')
     wide = [part for part in varying if places.lengths[part] > 1]
     for part in wide:
-        start, length = int(places.starts[part]), places.lengths[part] * places.widths[part]
+        start, length = places.positions[part], places.lengths[part] * places.widths[part]
         template[start : start + length] = bytes(length)
     out.plain += template + np.packbits(varies, bitorder='little').tobytes()
     for part in sorted(narrow):
@@ -127,7 +127,7 @@ def _gather(matrix: NDArray[np.uint8], places: Places, parts: list[int]) -> Word
     width, length = places.widths[parts[0]], places.lengths[parts[0]]
     size = width * length
     if length > 1:
-        start = int(places.starts[parts[0]])
+        start = places.positions[parts[0]]
         data = matrix[:, start : start + size].reshape(len(matrix), 1, size)
     else:
         data = matrix[:, places.starts[parts][:, None] + np.arange(size)]
@@ -256,7 +256,7 @@ def decode_matrix(
     for part in varying:
         width, length = places.widths[part], places.lengths[part]
         if length > 1:
-            start = int(places.starts[part])
+            start = places.positions[part]
             if any(template[start : start + width * length]):
                 raise ProtocolError('an array that varies has nothing in the template')
             words = decode_table(
@@ -292,7 +292,7 @@ def _columns(
     for (width, kind), indices in alike.items():
         references = []
         for index in indices:
-            start = int(places.starts[parts[index]])
+            start = places.positions[parts[index]]
             references.append(int.from_bytes(template[start : start + width], 'little'))
         words = undo(
             numbers[indices],

@@ -38,13 +38,20 @@ _PLANE_COST = 12.0
 _SPARSE_GAIN = 0.8
 # Bits that the least number of a column keeps; what is below is stored with each number.
 _REFERENCE_BITS = 6
+_PACKED = -1
 
 
 @dataclass(slots=True)
 class Habits:
-    """What was found out about columns, by their names: the decimal scale, 0 for none."""
+    """
+    What was found out about columns, by their names.
+
+    ``scales`` are decimal scales, 0 for none; ``planes`` are the predictors with which byte planes
+    were shorter, -1 where packing was.
+    """
 
     scales: dict[int, int] = field(default_factory=dict)
+    planes: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -236,6 +243,8 @@ class _Rows:
     references: list[int]
     # Whether steps may leave zeros at the low end out.
     shifts: bool
+    habits: Habits
+    names: list[int]
 
 
 def choose(groups: Sequence[Group], lag: int = 0) -> list[list[Form]]:
@@ -256,12 +265,12 @@ def choose(groups: Sequence[Group], lag: int = 0) -> list[list[Form]]:
             plans.append(_plan_floats(group, ready))
             continue
         signed = group.kind == 'i'
-        ready.append(_prepare(group.wide, group.width, False, signed, True))
+        ready.append(_prepare(group, group.wide, group.names, False, signed, True))
         if group.clock is None:
             plans.append(_taker(len(group.names)))
             continue
         offsets = (group.clock - group.wide.view(np.int64)).view(np.uint64)
-        ready.append(_prepare(offsets, 8, False, True, True))
+        ready.append(_prepare(group, offsets, [~name for name in group.names], False, True, True))
         plans.append(_nearer(len(group.names)))
     chosen = iter(_shortest(ready, lag))
     return [plan(chosen) for plan in plans]
@@ -302,7 +311,8 @@ def _plan_floats(group: Group, ready: list[_Rows]) -> Callable[[Iterator[Form]],
         rest += [columns[row] for row, places in enumerate(wrong) if places is None]
         if fitting:
             whole = integers[fitting] if len(fitting) < len(columns) else integers
-            ready.append(_prepare(whole.view(np.uint64), width, False, True, False))
+            own = [names[columns[row]] for row in fitting]
+            ready.append(_prepare(group, whole.view(np.uint64), own, False, True, False))
         for row in fitting:
             places = wrong[row]
             kept = _exceptions(wide[columns[row]], places, width)
@@ -310,7 +320,8 @@ def _plan_floats(group: Group, ready: list[_Rows]) -> Callable[[Iterator[Form]],
     if rest:
         rest.sort()
         picked = wide if len(rest) == len(names) else wide[rest]
-        ready.append(_prepare(picked, width, True, False, True))
+        own = [names[column] for column in rest]
+        ready.append(_prepare(group, picked, own, True, False, True))
         order += [(column, 0, b'') for column in rest]
 
     def plan(found: Iterator[Form]) -> list[Form]:
@@ -331,10 +342,13 @@ def _exceptions(words: Wide, places: NDArray[np.int64] | None, width: int) -> by
     return write_varint(len(places)) + b''.join(map(write_varint, steps)) + kept
 
 
-def _prepare(wide: Wide, width: int, is_float: bool, signed: bool, shifts: bool) -> _Rows:
-    raw, low, shift = _raw(wide, width, is_float, signed, shifts)
-    level = ordered(wide, width) if is_float else wide
-    return _Rows(raw, low, shift, level.view(np.int64), wide[:, 0].tolist(), shifts)
+def _prepare(
+    group: Group, wide: Wide, names: list[int], is_float: bool, signed: bool, shifts: bool
+) -> _Rows:
+    raw, low, shift = _raw(wide, group.width, is_float, signed, shifts)
+    level = ordered(wide, group.width) if is_float else wide
+    references = wide[:, 0].tolist()
+    return _Rows(raw, low, shift, level.view(np.int64), references, shifts, group.habits, names)
 
 
 def _shortest(ready: Sequence[_Rows], lag: int) -> list[Form]:
@@ -350,6 +364,7 @@ def _shortest(ready: Sequence[_Rows], lag: int) -> list[Form]:
     shift = [value for rows in ready for value in rows.shift]
     references = [value for rows in ready for value in rows.references]
     shifts = [rows.shifts for rows in ready for _ in rows.low]
+    habits = [(rows.habits.planes, name) for rows in ready for name in rows.names]
     most_raw = raw.max(axis=1).tolist()
     steps = level[:, 1:] - level[:, :-1]
     folded = fold(steps)
@@ -390,12 +405,20 @@ def _shortest(ready: Sequence[_Rows], lag: int) -> list[Form]:
             )  # fmt: skip
             delta = Form(forms.DELTA, reference, _NO_WIDE, 0, shift=places)
             form = _sparse(form, raw_form, delta, row, changes[column])
-        if count >= _ROWS_FOR_PLANES:
+        planes, name = habits[column]
+        known = planes.get(name)
+        if count >= _ROWS_FOR_PLANES and known != _PACKED:
             residuals = _behind(fold(row >> places))
             candidates = [form, Form(forms.DELTA, reference, residuals, 0, shift=places)]
             if 1 < lag < count:
                 candidates.append(_lagging(level[column], row, lag, reference, shifts[column]))
-            form = _planes(form, candidates)
+            if known is not None:
+                candidates = [other for other in candidates if other.predictor == known]
+            if len(candidates) == 1 and known is not None and not form.flags:
+                form = _in_planes(candidates[0])
+            else:
+                form = _planes(form, candidates or [form])
+                planes[name] = form.predictor if form.flags & forms.PLANES else _PACKED
         chosen.append(form)
     return chosen
 
@@ -467,6 +490,14 @@ def _lagging(
     behind = np.concatenate([row[: lag - 1], level[lag:] - level[:-lag]])
     (places,) = _zeros([int(np.bitwise_or.reduce(behind))]) if shifts else (0,)
     return Form(forms.LAG, reference, _behind(fold(behind >> places)), 0, shift=places)
+
+
+def _in_planes(form: Form) -> Form:
+    residuals = form.residuals if form.predictor == forms.RAW else form.residuals[1:]
+    form.size = (int(residuals.max()).bit_length() + 7) // 8
+    form.cost = 8.0 * form.size * len(residuals)
+    form.flags |= forms.PLANES
+    return form
 
 
 def _planes(form: Form, candidates: list[Form]) -> Form:

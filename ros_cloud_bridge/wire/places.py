@@ -58,6 +58,11 @@ class Places:
         return len(self.kinds)
 
     @cached_property
+    def positions(self) -> list[int]:
+        """Position of each part, as Python's integers."""
+        return [int(start) for start in self.starts]
+
+    @cached_property
     def counts(self) -> NDArray[np.int64]:
         """Positions of the bytes that must be alike in all samples."""
         starts = [
