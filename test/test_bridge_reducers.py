@@ -165,7 +165,7 @@ def test_a_chain_goes_out_is_described_and_adds_up(broker: Broker, tmp_path: Pat
         info = collector.wait_for_document('info', lambda document: document['routes'])
         (described,) = info['routes']
         assert described['reducer'] == text
-        assert described['error'].startswith('data within 0.5 (reduced: 4 times')
+        assert described['error'].startswith('data within 0.5 (reduced: 10 times')
         assert (described['type'], described['form']) == (FLOAT, '')
         (losses,) = collector.decoder.losses()
         assert (losses.missing, losses.unexplained) == (0, 0)

@@ -90,7 +90,8 @@ class Aggregate:
         """
         walk = self._layout.walk(cdr)
         done = None
-        if self._group and walk is not self._walk:
+        # Whoever takes the last one needs no other like it.
+        if self._group and walk is not self._walk and self._way != 'last':
             done = self._finish()
         if not self._group:
             self._walk, self._began = walk, self._now

@@ -15,8 +15,8 @@
 """
 Numeric precision: floating-point fields rounded in place, in the serialized message.
 
-A rounded number ends in zero bits, which cost next to nothing once a batch is compressed. NaN and
-infinities stay as they are, and so do numbers that would round to infinity.
+Significant bits leave zero bits behind, a tolerance decimal numbers: both cost little in a batch. NaN
+and infinities stay as they are, and so do numbers that would round to infinity.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,16 +35,10 @@ from ros_cloud_bridge.reducers.sensor_options import check_names
 
 _BITS = re.compile(r'([0-9]{1,2})b')
 _LEAST_BITS = 2
+_MOST_DECIMALS = 22
 # What levels take: a tolerance is multiplied, and as many bits less are kept.
-_FACTORS = {Level.FULL: 1.0, Level.REDUCED: 4.0, Level.MINIMAL: 16.0}
-_FEWER_BITS = {Level.FULL: 0, Level.REDUCED: 2, Level.MINIMAL: 4}
-# Without options: what positions on Earth, covariances and everything else can do without.
-DEFAULT_RULES = (
-    Rule(pattern='*latitude', text='1e-7'),
-    Rule(pattern='*longitude', text='1e-7'),
-    Rule(pattern='*covariance*', text='8b'),
-    Rule(pattern='*', text='0.001'),
-)
+_FACTORS = {Level.FULL: 1.0, Level.REDUCED: 10.0, Level.MINIMAL: 100.0}
+_FEWER_BITS = {Level.FULL: 0, Level.REDUCED: 3, Level.MINIMAL: 6}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +70,19 @@ class Bound:
         if self.bits:
             return f'within 2^-{self.bits} of the value'
         return f'within {self.tolerance:g}'
+
+
+_USUAL = Bound(tolerance=0.005)
+# Without options: what positions on Earth (5 cm), covariances, orientations (0.03 degrees) and
+# everything else (half a centimetre, and so on) can do without.
+DEFAULT_RULES = (
+    Rule(pattern='*latitude', text='5e-7'),
+    Rule(pattern='*longitude', text='5e-7'),
+    Rule(pattern='*covariance*', text='5b'),
+    Rule(pattern='*orientation*', text='0.0005'),
+    Rule(pattern='*rotation*', text='0.0005'),
+    Rule(pattern='*', text='0.005'),
+)
 
 
 def read_bound(text: str, name: str) -> Bound:
@@ -124,25 +131,62 @@ def round_bits(values: NDArray[np.unsignedinteger], bits: int) -> NDArray[np.uns
     return np.where(stays, values, rounded)
 
 
-def round_to(values: NDArray[np.floating], tolerance: float) -> NDArray[np.floating]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Decimals:
     """
-    Round numbers to multiples of a power of two, so that they end in zero bits.
+    To which decimals numbers are rounded, each by its tolerance.
+
+    :param up: multiplied by this, and
+    :param down: divided by this, a number is rounded to a whole one; one of them is 1
+    :param tolerance: greatest absolute difference
+    """
+
+    up: NDArray[np.float64]
+    down: NDArray[np.float64]
+    tolerance: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, tolerances: Sequence[float]) -> 'Decimals':
+        """
+        Find the fewest decimals that keep within tolerances.
+
+        :param tolerances: of each number
+        :returns: decimals
+        """
+        places = [
+            max(-_MOST_DECIMALS, math.ceil(-math.log10(2.0 * one) - 1e-9)) for one in tolerances
+        ]
+        # Beyond the most decimals nothing is rounded: 0 lets every check fail.
+        fine = [one if place <= _MOST_DECIMALS else 0.0 for one, place in
+                zip(tolerances, places, strict=True)]  # fmt: skip
+        up = [10.0 ** min(max(0, place), _MOST_DECIMALS) for place in places]
+        down = [10.0 ** max(0, -place) for place in places]
+        return cls(np.array(up), np.array(down), np.array(fine))
+
+
+def round_to(values: NDArray[np.floating], decimals: Decimals) -> NDArray[np.floating]:
+    """
+    Round numbers to few decimals: batches write decimal numbers as integers.
 
     :param values: float32 or float64
-    :param tolerance: greatest absolute difference
+    :param decimals: of each, or of all
     :returns: of the same type; NaN and infinities as they were
     """
-    step = math.ldexp(1.0, math.frexp(2.0 * tolerance)[1] - 1)
-    if step == 0.0:
-        return values
     wide = values.astype(np.float64)
+    up, down, tolerance = decimals.up, decimals.down, decimals.tolerance
     with np.errstate(over='ignore', invalid='ignore'):
         # The zero makes -0.0 a 0.0.
-        rounded = np.rint(wide / step) * step + 0.0
-        result = rounded.astype(values.dtype)
-        # Numbers so large that they are multiples already may overflow in between.
-        good = np.isfinite(result) & (np.abs(result.astype(np.float64) - wide) <= tolerance)
-    return np.where(good, result, values)
+        whole = np.rint(wide * up / down) + 0.0
+        rounded = (whole / up * down).astype(values.dtype)
+        apart = rounded.astype(np.float64) - wide
+        good = np.abs(apart) <= tolerance
+        if good.all():
+            return rounded
+        # Of a number in the middle one neighbour may be beyond the bound by its last bit.
+        other = ((whole - np.sign(apart)) / up * down).astype(values.dtype)
+        close = np.abs(other.astype(np.float64) - wide) <= tolerance
+    # What is too large for decimals stays, as do NaN and infinities.
+    return np.where(good, rounded, np.where(close, other, values))
 
 
 class Precision:
@@ -180,30 +224,36 @@ class Precision:
         if not work:
             return cdr
         changed = bytearray(cdr)
-        for size, bound, index in work:
+        for size, how, index in work:
             count = (len(cdr) - HEADER) // size
-            if bound.bits:
+            if isinstance(how, int):
                 numbers = np.frombuffer(changed, f'{walk.order}u{size}', count, HEADER)
                 values = numbers[index].astype(f'u{size}')
-                numbers[index] = round_bits(values, bound.bits)
+                numbers[index] = round_bits(values, how)
             else:
                 floats = np.frombuffer(changed, f'{walk.order}f{size}', count, HEADER)
-                floats[index] = round_to(floats[index], bound.tolerance)
+                floats[index] = round_to(floats[index], how)
         return bytes(changed)
 
     def _prepare(
         self, walk: Walk, level: Level
-    ) -> list[tuple[int, Bound, NDArray[np.int64] | slice]]:
-        groups: dict[tuple[int, Bound], list[NDArray[np.int64]]] = {}
+    ) -> list[tuple[int, int | Decimals, NDArray[np.int64] | slice]]:
+        """Find what is rounded together: by size, and by bits or by decimals."""
+        places: dict[tuple[int, int], list[tuple[int, float]]] = {}
         for leaf, bound in self._bounds.items():
             size = self._layout.leaves[leaf].size
-            positions = walk.positions(leaf, size)
-            if len(positions):
-                groups.setdefault((size, bound.at(level)), []).append(positions // size)
-        return [
-            (size, bound, _compact(np.sort(np.concatenate(found))))
-            for (size, bound), found in groups.items()
-        ]
+            here = bound.at(level)
+            together = places.setdefault((size, here.bits), [])
+            positions = walk.positions(leaf, size) // size
+            together += [(place, here.tolerance) for place in positions.tolist()]
+        work: list[tuple[int, int | Decimals, NDArray[np.int64] | slice]] = []
+        for (size, bits), found in places.items():
+            if found:
+                found.sort()
+                index = _compact(np.array([place for place, _ in found]))
+                how = bits or Decimals.of([tolerance for _, tolerance in found])
+                work.append((size, how, index))
+        return work
 
 
 def _compact(index: NDArray[np.int64]) -> NDArray[np.int64] | slice:
@@ -266,7 +316,7 @@ def _read(options: Mapping[str, str]) -> tuple[tuple[Rule, ...], Bound, bool]:
     check_names(options, PrecisionKind.options)
     if 'bits' in options and 'tolerance' in options:
         raise ValueError('bits and tolerance exclude each other')
-    usual = Bound(tolerance=0.001)
+    usual = _USUAL
     if 'bits' in options:
         usual = read_bound(f'{options["bits"]}b', 'bits') if options['bits'].isdigit() else usual
         if not usual.bits:
@@ -293,5 +343,5 @@ def _error(layout: Layout, bounds: Mapping[int, Bound]) -> str:
     for bound, paths in groups.items():
         said = ', '.join(paths[:4]) + (f' and {len(paths) - 4} more' if len(paths) > 4 else '')
         parts.append(f'{said} {bound.text}')
-    levels = 'reduced: 4 times as much, minimal: 16 times'
+    levels = 'reduced: 10 times as much, minimal: 100 times; of bits 3 and 6 less'
     return f'{"; ".join(parts)} ({levels})'

@@ -20,7 +20,7 @@ import pytest
 
 from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.route import Route
-from ros_cloud_bridge.core.unreduced import Reduction, Unreduced
+from ros_cloud_bridge.core.unreduced import Offered, Reduction, Unreduced
 from ros_cloud_bridge.values import Drop, Keep, Key, Received, StreamConfig
 
 
@@ -148,7 +148,7 @@ def test_every_sample_is_accounted_for(
     unreduced = route.unreduced
     assert unreduced is not None
     now, number = 0.0, 0
-    hands: list = []
+    hands: list[Offered] = []
     for what, count in steps:
         now += 0.07
         if what == 'offer':

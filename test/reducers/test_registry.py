@@ -182,7 +182,8 @@ def test_what_consumers_must_know_of_a_route() -> None:
     reduction = fitted.reduction
     assert (reduction.text, reduction.form) == ('precision bits=8 |half', 'half/1')
     assert reduction.error == (
-        'data within 2^-8 of the value (reduced: 4 times as much, minimal: 16 times); a half of it'
+        'data within 2^-8 of the value (reduced: 10 times as much, minimal: 100 times; of bits 3 '
+        'and 6 less); a half of it'
     )
 
 
