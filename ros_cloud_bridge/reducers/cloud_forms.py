@@ -15,13 +15,14 @@
 """
 Point clouds at a resolution, as a compact form.
 
-``cloud_quantize/1`` is a form of columns (sensor_columns). Its heads hold the CDR of the cloud without its
-points, whose length is a varint before it, and a byte of flags; then the columns of each field
-follow in the fields' order, of arrays one column for each place. Organised clouds
-(height over 1) are pictures to the predictors.
+``cloud_quantize/1`` is a form of columns (sensor_columns). Its heads hold the CDR of the cloud up
+to its points, and ``is_dense`` as one byte more, with their length in four bytes before them; the
+columns of each field follow in the fields' order, of arrays one column for each place. Organised
+clouds (height over 1) are pictures to the predictors. A byte before the columns says whether x, y
+and z stand together in front of them, as turned steps (cloud_turns).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.reducers.cloud_turns import read_turned, turn_points, worth_turning
 from ros_cloud_bridge.reducers.clouds_message import (
     check_layout,
     Cloud,
@@ -44,6 +46,7 @@ from ros_cloud_bridge.reducers.sensor_options import check_names, check_type, ch
 
 FORM = 'cloud_quantize/1'
 _COORDINATES = ('x', 'y', 'z')
+_PLAIN, _TURNED = b'\0', b'\1'
 # Of the resolution, by level.
 _COARSER = {Level.FULL: 1.0, Level.REDUCED: 2.0, Level.MINIMAL: 5.0}
 # Where points may change their order, both ways are tried on every 16th cloud.
@@ -117,7 +120,10 @@ def write_form(cloud: Cloud, divisor: float, tolerances: Mapping[str, float]) ->
     about = _about(cloud)
     writer.head(len(about).to_bytes(4, 'little') + about)
     width = cloud.width if cloud.height > 1 else 0
+    turned = _write_turned(writer, cloud, width, divisor)
     for field in cloud.fields:
+        if field in turned:
+            continue
         scale = divisor if field.name in _COORDINATES else 0.0
         if field.name in tolerances:
             scale = 0.5 / tolerances[field.name]
@@ -128,6 +134,29 @@ def write_form(cloud: Cloud, divisor: float, tolerances: Mapping[str, float]) ->
             else:
                 writer.words(column, width)
     return writer.done(len(about) + 4 + cloud.rows.size)
+
+
+def _turnable(fields: Sequence[Field]) -> tuple[Field, ...]:
+    """Find x, y and z, if they are such as can be turned: floats, once each."""
+    found = tuple(field for name in _COORDINATES for field in fields if field.name == name)
+    if [field.name for field in found] != list(_COORDINATES):
+        return ()
+    return found if all(f.kind in ('f4', 'f8') and f.count == 1 for f in found) else ()
+
+
+def _write_turned(
+    writer: ColumnWriter, cloud: Cloud, width: int, divisor: float
+) -> tuple[Field, ...]:
+    fields = _turnable(cloud.fields)
+    points = [cloud.column(field) for field in fields]
+    if fields and worth_turning(points, width, divisor):
+        turned = turn_points(points, divisor)
+        if turned is not None:
+            writer.head(_TURNED)
+            turned.write(writer)
+            return fields
+    writer.head(_PLAIN)
+    return ()
 
 
 def _about(cloud: Cloud) -> bytes:
@@ -156,18 +185,37 @@ def read_form(form: bytes) -> bytes:
     count = cloud.height * cloud.width
     rows = np.zeros((count, cloud.point_step), np.uint8)
     width = cloud.width if cloud.height > 1 else 0
+    turned = _read_turned(reader, cloud)
     for field in cloud.fields:
         size = int(field.kind[1])
+        if field.name in turned:
+            _put(rows, field.offset, turned[field.name])
+            continue
         for place in range(field.count):
             if field.kind[0] == 'f':
                 column = reader.floats(count, size, width)
             else:
                 column = reader.words(count, size, width)
-            first = field.offset + place * size
-            little = column.astype(column.dtype.newbyteorder('<'), copy=False)
-            raw = np.ascontiguousarray(little).view(np.uint8).reshape(-1, size)
-            rows[:, first : first + size] = raw
+            _put(rows, field.offset + place * size, column)
     return reader.end(replace(cloud, rows=rows).write())
+
+
+def _put(rows: NDArray[np.uint8], first: int, column: NDArray[Any]) -> None:
+    little = column.astype(column.dtype.newbyteorder('<'), copy=False)
+    raw = np.ascontiguousarray(little).view(np.uint8).reshape(-1, column.itemsize)
+    rows[:, first : first + column.itemsize] = raw
+
+
+def _read_turned(reader: ColumnReader, cloud: Cloud) -> dict[str, NDArray[Any]]:
+    flag = reader.head(1)
+    if flag == _PLAIN:
+        return {}
+    fields = _turnable(cloud.fields)
+    if flag != _TURNED or not fields:
+        raise ProtocolError('a form of points that are none')
+    sizes = [int(field.kind[1]) for field in fields]
+    columns = read_turned(reader, cloud.height * cloud.width, sizes)
+    return {field.name: column for field, column in zip(fields, columns, strict=True)}
 
 
 def _read_about(about: bytes) -> Cloud:

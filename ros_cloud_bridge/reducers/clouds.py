@@ -148,8 +148,9 @@ class CloudVoxels:
                 continue  # A ring or a colour has no mean: that of the first point stays.
             for place in range(field.count):
                 column = cloud.column(field, place).astype(np.float64)
-                means = np.add.reduceat(column[order], starts) / counts
-                _put(rows, cloud, field, place, means[turn])
+                with np.errstate(all='ignore'):  # intensities can be anything
+                    means = np.add.reduceat(column[order], starts) / counts
+                    _put(rows, cloud, field, place, means[turn])
         return replace(thinned, rows=rows).write()
 
 

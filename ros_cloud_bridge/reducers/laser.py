@@ -15,9 +15,9 @@
 """
 Laser scans at a resolution, as a compact form.
 
-``laser_quantize/1`` is a form of columns (sensor_columns): its heads hold the CDR of the scan up to
-``range_max``, whose length is four bytes before it, and the numbers of ranges and of intensities
-behind it, four bytes each; the two columns follow. Each scan stands alone: none needs another.
+``laser_quantize/1`` is a form of columns (sensor_columns): its heads hold the CDR of the scan up
+to ``range_max``, whose length is four bytes before it, and the numbers of ranges and of
+intensities behind it, four bytes each; the two columns follow. Each scan stands alone.
 Ranges outside of ``range_min`` to ``range_max``, infinities and NaN say something else than a
 distance, and are kept bit for bit.
 """

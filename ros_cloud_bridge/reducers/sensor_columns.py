@@ -56,6 +56,8 @@ _MASKED, _SAME_MASK, _FILLED, _WIDE = 1, 2, 4, 8
 # Divisors that floats with few decimals are whole multiples of the inverse of.
 _DECIMALS = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 _SAMPLE = 512
+# Numbers that are worked on at once, so that they stay in the processor's cache meanwhile.
+_PART = 8192
 _MOST_COLOURS = 256
 # Bits that a float keeps beside the resolution's half: half its last one, and no less.
 _ROUNDING = {4: 2.0**-23, 8: 2.0**-52}
@@ -122,7 +124,7 @@ class ColumnWriter:
             return
         sample = values[:: max(1, len(values) // _SAMPLE)]
         for decimals in _DECIMALS:
-            if len(sample) and _mostly(sample, _fitting(sample, decimals, True)[1]):
+            if len(sample) and _mostly(sample, fitting(sample, decimals, True)[1]):
                 if self._scaled(values, width, decimals, True):
                     return
                 break
@@ -148,7 +150,7 @@ class ColumnWriter:
         exact: bool,
         apart: Column | None = None,
     ) -> bool:
-        scaled, fits = _fitting(values, divisor, exact)
+        scaled, fits = fitting(values, divisor, exact)
         if apart is not None:
             fits &= ~apart
         everywhere = bool(fits.all())
@@ -202,25 +204,43 @@ def _palette(words: Column) -> tuple[Column, Column] | None:
     return None
 
 
-def _fitting(values: Column, divisor: float, exact: bool) -> tuple[Column, Column]:
-    """Scale to whole numbers, and say which of them tell their value well enough."""
+def fitting(values: Column, divisor: float, exact: bool) -> tuple[Column, Column]:
+    """
+    Scale to whole numbers, and say which of them tell their value well enough.
+
+    :param values: floats
+    :param divisor: one over the resolution
+    :param exact: whether well enough is bit for bit
+    :returns: whole numbers as floats of 8 bytes, any where they do not fit, and a mask
+    """
+    scaled = np.empty(len(values), np.float64)
+    fits = np.empty(len(values), np.bool_)
+    for first in range(0, len(values), _PART):
+        part = slice(first, first + _PART)
+        _fit(values[part], divisor, exact, scaled[part], fits[part])
+    return scaled, fits
+
+
+def _fit(values: Column, divisor: float, exact: bool, scaled: Column, fits: Column) -> None:
     with np.errstate(all='ignore'):
         wide = values.astype(np.float64)
-        scaled = np.rint(wide * divisor)
+        np.multiply(wide, divisor, out=scaled)
+        np.rint(scaled, out=scaled)
         back = (scaled / divisor).astype(values.dtype)
         if exact:
             word = f'u{values.itemsize}'
-            fits = back.view(word) == np.ascontiguousarray(values).view(word)
+            np.equal(back.view(word), np.ascontiguousarray(values).view(word), out=fits)
             # No whole number is -0.0.
             fits &= (scaled != 0.0) | ~np.signbit(scaled)
         else:
-            bound = 0.5 / divisor + np.abs(wide) * _ROUNDING[values.itemsize]
-            fits = np.abs(back.astype(np.float64) - wide) <= bound
+            off = np.abs(back - wide)
+            bound = np.abs(wide, out=wide)
+            bound *= _ROUNDING[values.itemsize]
+            bound += 0.5 / divisor
+            np.less_equal(off, bound, out=fits)
         # Floats tell whole numbers up to here only; NaN and infinities fail, too.
-        fits &= np.abs(scaled) < 2.0**53
-        if values.itemsize == 4:
-            fits &= np.abs(scaled) < 2.0**31 - 1.0
-    return scaled, fits
+        most = 2.0**31 - 1.0 if values.itemsize == 4 else 2.0**53
+        fits &= np.abs(scaled) < most
 
 
 def _mostly(values: Column, fits: Column) -> bool:

@@ -62,12 +62,21 @@ def choose(words: Words, width: int, candidates: Sequence[Predictor]) -> Predict
         rows = max(2, _LOOKED_AT // row)
         first = (len(words) // row - rows) // 2 * row
         part = words[max(0, first) : max(0, first) + rows * row]
-    costs = {}
-    for predictor in candidates:
-        left = residuals(part, width, predictor)
-        # Bits of a number's length, and one more that says so.
-        costs[predictor] = float(np.log2(left.astype(np.float64) + 1.0).sum())
+    costs = {predictor: cost(part, width, predictor) for predictor in candidates}
     return min(candidates, key=lambda predictor: costs[predictor])
+
+
+def cost(words: Words, width: int, predictor: Predictor) -> float:
+    """
+    Estimate bits.
+
+    :param words: unsigned, one dimension
+    :param width: of the picture that they are; 0 when they are none
+    :param predictor: which
+    :returns: bits that all numbers have, without what says how many
+    """
+    left = residuals(words, width, predictor)
+    return float(np.log2(left.astype(np.float64) + 1.0).sum())
 
 
 def residuals(words: Words, width: int, predictor: Predictor) -> Words:
