@@ -52,7 +52,7 @@ def idle(found: dict[str, Any]) -> str:
     :returns: text
     """
     return (
-        f'\nOn loopback, idle; {found["cpu_ms_per_command"]:.1f} ms of the bridge per command\n\n'
+        f'\nOn loopback, idle; {found["cpu_ms_per_command"]:.1f} ms CPU of the bridge per command\n\n'
         + _trips(found['kinds'])
         + _failures(found['failed'])
     )

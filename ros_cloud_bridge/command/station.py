@@ -336,7 +336,7 @@ class Station:
         try:
             self._store.start(effect.entry)
         except LocalFault as fault:
-            reason = f'{Reason.LOG_FAILED}: {fault}'
+            reason = str(fault)
             with self._deciding:
                 return self._gate.not_recorded(effect.entry.key, reason, time.monotonic())
         with self._deciding:

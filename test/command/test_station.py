@@ -34,7 +34,7 @@ from ros_cloud_bridge.command.session import mqtt_of_commands  # noqa: E402
 from ros_cloud_bridge.command.station import Station  # noqa: E402
 from ros_cloud_bridge.command_values import Reason, State  # noqa: E402
 from ros_cloud_bridge.core.commands.effects import Dispatch, Ended, Progress  # noqa: E402
-from ros_cloud_bridge.errors import BadFields, ConfigError  # noqa: E402
+from ros_cloud_bridge.errors import BadFields, ConfigError, LocalFault  # noqa: E402
 from ros_cloud_bridge.values import (  # noqa: E402
     AuditConfig,
     BridgeConfig,
@@ -369,6 +369,27 @@ def test_a_topic_whose_publisher_raises_what_nobody_expects(alice: Commander, ri
     wait_until(lambda: 'drive' in rig.robot.stops)
     rig.robot.fault = None
     assert alice.call('say', 'publish', {}).state is State.SUCCEEDED
+
+
+def test_without_a_log_nothing_is_carried_out_that_changes_something(
+    alice: Commander, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise LocalFault('executed.sqlite: database or disk is full')
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.station._store, 'start', full)
+        answer = alice.call('call', 'call', {'data': True})
+        assert answer.state is State.REJECTED
+        assert answer.reason == 'log_failed: executed.sqlite: database or disk is full'
+        assert rig.robot.started == []
+        # What is protected by a lease needs no log.
+        assert alice.call('drive', 'acquire').state is State.SUCCEEDED
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.station._store, 'finish', full)
+        assert alice.call('call', 'call', {'data': True}).state is State.SUCCEEDED
+    assert alice.call('call', 'call', {'data': True}).state is State.SUCCEEDED
+    assert len(rig.robot.started) == 2
 
 
 def test_a_goal_runs_is_cancelled_and_told_of(alice: Commander, rig: Rig) -> None:
