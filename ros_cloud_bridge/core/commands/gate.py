@@ -340,8 +340,9 @@ class Gate:
         return effects
 
     def _cancel(self, running: Running) -> list[Effect]:
-        acts = running.ticket and running.channel.config.kind is ChannelKind.ACTION
-        return [Cancel(ticket=running.ticket)] if acts else []
+        # Messages are gone when they are published, and the bridge's own commands are soon done.
+        lasts = running.channel.config.kind not in (ChannelKind.TOPIC, ChannelKind.BRIDGE)
+        return [Cancel(ticket=running.ticket)] if running.ticket and lasts else []
 
     def _waiting(self, key: LogKey) -> Running | EndedCommand:
         known = self._desk.memory.find(key)
