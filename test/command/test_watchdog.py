@@ -16,6 +16,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 import threading
 import time
 
@@ -71,6 +72,11 @@ def watched(wheels: Wheels, *names: str, watchdog_s: float = 0.1) -> Iterator[Wa
         yield watchdog
     finally:
         watchdog.close('the end')
+
+
+def stopped_thrice(wheels: Wheels, channel: str) -> bool:
+    """Tell whether the stop was repeated."""
+    return wheels.of(channel).count('stop') == 3
 
 
 def drive(watchdog: Watchdog, wheels: Wheels, channel: str = 'drive') -> bool:
@@ -140,7 +146,7 @@ def test_a_stop_that_fails_is_tried_again_and_others_go_on() -> None:
     with watched(wheels, 'arm', 'drive') as watchdog:
         assert drive(watchdog, wheels, 'arm') and drive(watchdog, wheels)
         for channel in ('arm', 'drive'):
-            wait_until(lambda channel=channel: wheels.of(channel).count('stop') == 3)
+            wait_until(partial(stopped_thrice, wheels, channel))
 
 
 def test_a_message_that_cannot_be_published_is_followed_by_a_stop() -> None:
