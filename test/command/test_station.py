@@ -44,8 +44,9 @@ from ros_cloud_bridge.values import (  # noqa: E402
     Trust,
 )
 from support.broker import Broker, free_port  # noqa: E402
-from support.commander import Commander, Keys, ROOT  # noqa: E402
+from support.commander import Commander, Keys  # noqa: E402
 from support.fake_broker import answering, connack, FakeBroker  # noqa: E402
+from support.signer import ROOT  # noqa: E402
 from support.waiting import wait_until  # noqa: E402
 
 ROBOT = 'station'
