@@ -24,8 +24,8 @@ from ros_cloud_bridge.values import BridgeConfig, Trust
 
 Log = Callable[[str, str], None]
 
-_FORGED_PER_S = 20.0
-_FORGED_BURST = 200.0
+_FORGED_PER_S = 200.0
+_FORGED_BURST = 500.0
 _MOST_SUSPECTS = 256
 
 

@@ -25,6 +25,7 @@ import threading
 import time
 
 from ros_cloud_bridge.command.audit import AuditLog
+from ros_cloud_bridge.command.clock import now_s
 from ros_cloud_bridge.command.faults import reason_of
 from ros_cloud_bridge.command.figures import Figures
 from ros_cloud_bridge.command.identity import audit_path, robot_key
@@ -92,7 +93,7 @@ class Station:
         self._log = log
         self._topics = RobotTopics(config.root, config.robot_id)
         self._key = robot_key(config)
-        self._operators = Operators(config, log, time.monotonic())
+        self._operators = Operators(config, log, now_s())
         self._introduce()
         self._audit = AuditLog(audit_path(config), config.robot_id, config.audit, log)
         self._store = ExecutedStore(state_directory(config), config.robot_id, log)
@@ -100,7 +101,7 @@ class Station:
         self._gate = Gate(
             config,
             epoch=os.urandom(EPOCH_BYTES),
-            began=time.monotonic(),
+            began=now_s(),
             reader=self._operators.reader,
             log=self._store,
         )
@@ -131,7 +132,7 @@ class Station:
         self._actuators, self._controls = actuators, controls
         with self._deciding:
             self._gate.open()
-            effects = self._gate.left_over(self._left, time.monotonic())
+            effects = self._gate.left_over(self._left, now_s())
             self._left = []
         self._watchdog.release()
         self._order(effects)
@@ -150,7 +151,7 @@ class Station:
         """
         self._watchdog.hold(why)
         with self._deciding:
-            effects = self._gate.close(time.monotonic())
+            effects = self._gate.close(now_s())
         self._order(effects)
 
     def stop(self) -> None:
@@ -228,7 +229,7 @@ class Station:
             # Whoever may publish here can make up names without end: nothing is kept of them.
             self._inbox.dropped[Reason.UNKNOWN_KEY] += 1
             return None
-        if not self._operators.bears(operator, time.monotonic()):
+        if not self._operators.bears(operator, now_s()):
             self._inbox.dropped[Reason.BUSY] += 1
             return None
         return Arrival(
@@ -252,7 +253,7 @@ class Station:
                 self._fail(error)
 
     def _turn(self) -> None:
-        now = time.monotonic()
+        now = now_s()
         self._operators.look(now)
         events, reports = self._brought()
         for event in events:
@@ -283,7 +284,7 @@ class Station:
             return events, reports
 
     def _decide(self, arrival: Arrival) -> None:
-        now = time.monotonic()
+        now = now_s()
         with self._deciding:
             forged = self._gate.counters.get(Reason.BAD_SIGNATURE, 0)
             self._effects.extend(self._gate.take(arrival, now))
@@ -292,10 +293,10 @@ class Station:
 
     def _rest(self) -> None:
         with self._deciding:
-            due = self._gate.next_at(time.monotonic())
+            due = self._gate.next_at(now_s())
         with self._wake:
             if not (self._inbox or self._events or self._reports or self._orders or self._ended):
-                wait_s = _IDLE_S if due is None else min(_IDLE_S, due - time.monotonic())
+                wait_s = _IDLE_S if due is None else min(_IDLE_S, due - now_s())
                 if wait_s > 0:
                     self._wake.wait(wait_s)
 
@@ -338,9 +339,9 @@ class Station:
         except LocalFault as fault:
             reason = str(fault)
             with self._deciding:
-                return self._gate.not_recorded(effect.entry.key, reason, time.monotonic())
+                return self._gate.not_recorded(effect.entry.key, reason, now_s())
         with self._deciding:
-            return self._gate.recorded(effect.entry.key, time.monotonic())
+            return self._gate.recorded(effect.entry.key, now_s())
 
     def _dispatch(self, dispatch: Dispatch) -> Sequence[Effect]:
         kind = dispatch.channel.kind
@@ -374,7 +375,7 @@ class Station:
             if dispatch.drives:
                 gone = self._watchdog.drive(name, publish, dispatch.deadline)
             else:
-                gone = time.monotonic() <= dispatch.deadline
+                gone = now_s() <= dispatch.deadline
                 if gone:
                     publish()
         except BridgeError as error:
@@ -385,7 +386,7 @@ class Station:
 
     def _end(self, ended: Ended) -> Sequence[Effect]:
         with self._deciding:
-            return self._gate.ended(ended, time.monotonic())
+            return self._gate.ended(ended, now_s())
 
     def _reply(self, reply: Reply) -> None:
         topic = self._topics.answers(reply.operator)

@@ -23,8 +23,8 @@ consumer of the messages needs a time-out of its own.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 import threading
-import time
 
+from ros_cloud_bridge.command.clock import now_s
 from ros_cloud_bridge.values import ChannelConfig
 
 Log = Callable[[str, str], None]
@@ -91,7 +91,7 @@ class Watchdog:
         """
         driven = self._driven[channel]
         with driven.lock:
-            now = time.monotonic()
+            now = now_s()
             if self._ending or self._holding or now > deadline:
                 return False
             # Watched before it moves: should publishing fail half-way, it is stopped.
@@ -152,7 +152,7 @@ class Watchdog:
         while not self._ending:
             self._news.clear()
             due = self._look()
-            wait_s = _IDLE_S if due is None else due - time.monotonic()
+            wait_s = _IDLE_S if due is None else due - now_s()
             if wait_s > 0:
                 self._news.wait(wait_s)
 
@@ -162,10 +162,10 @@ class Watchdog:
         for driven in self._driven.values():
             # A publisher that hangs on one channel must not keep the others from being stopped.
             if not driven.lock.acquire(timeout=_PATIENCE_S):
-                dues.append(time.monotonic() + _PATIENCE_S)
+                dues.append(now_s() + _PATIENCE_S)
                 continue
             try:
-                if driven.due is not None and driven.due <= time.monotonic():
+                if driven.due is not None and driven.due <= now_s():
                     self._expired(driven)
                 if driven.due is not None:
                     dues.append(driven.due)
@@ -187,7 +187,7 @@ class Watchdog:
 
     def _repeat(self, driven: _Driven) -> None:
         driven.repeats -= 1
-        driven.due = None if driven.repeats < 0 else time.monotonic() + _REPEAT_S
+        driven.due = None if driven.repeats < 0 else now_s() + _REPEAT_S
         try:
             self._publish_stop(driven.config.name)
         except Exception as error:  # the others must be stopped all the same

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 import threading
-import time
 
 import pytest
 
+from ros_cloud_bridge.command.clock import now_s
 from ros_cloud_bridge.command.watchdog import Watchdog
 from ros_cloud_bridge.values import ChannelConfig, ChannelKind
 from support.waiting import wait_until
@@ -44,7 +44,7 @@ class Wheels:
 
     def note(self, channel: str, what: str) -> None:
         """Take a message."""
-        self.times.append(time.monotonic())
+        self.times.append(now_s())
         self.published.append((channel, what))
 
     def of(self, channel: str) -> list[str]:
@@ -81,7 +81,7 @@ def stopped_thrice(wheels: Wheels, channel: str) -> bool:
 
 def drive(watchdog: Watchdog, wheels: Wheels, channel: str = 'drive') -> bool:
     """Let one message pass."""
-    return watchdog.drive(channel, lambda: wheels.note(channel, 'go'), time.monotonic() + 10.0)
+    return watchdog.drive(channel, lambda: wheels.note(channel, 'go'), now_s() + 10.0)
 
 
 def test_silence_stops_and_the_stop_is_repeated() -> None:
@@ -103,7 +103,7 @@ def test_who_goes_on_driving_is_not_stopped() -> None:
     with watched(wheels, 'drive', watchdog_s=0.5) as watchdog:
         for _ in range(30):
             assert drive(watchdog, wheels)
-            wait_until(lambda: time.monotonic() - wheels.times[-1] > 0.02)
+            wait_until(lambda: now_s() - wheels.times[-1] > 0.02)
         assert wheels.of('drive') == ['go'] * 30
         watchdog.stop('drive', 'released')
         assert wheels.of('drive')[30] == 'stop'
@@ -112,7 +112,7 @@ def test_who_goes_on_driving_is_not_stopped() -> None:
 def test_a_message_behind_its_deadline_does_not_go() -> None:
     wheels = Wheels()
     with watched(wheels, 'drive') as watchdog:
-        late = time.monotonic() - 0.001
+        late = now_s() - 0.001
         assert not watchdog.drive('drive', lambda: wheels.note('drive', 'go'), late)
         assert wheels.published == [] and watchdog.stops == {'drive': 0}
 
@@ -127,7 +127,7 @@ def test_a_publisher_that_hangs_keeps_no_other_channel_from_being_stopped() -> N
             assert released.wait(20.0)
 
         thread = threading.Thread(
-            target=lambda: watchdog.drive('arm', hang, time.monotonic() + 10.0)
+            target=lambda: watchdog.drive('arm', hang, now_s() + 10.0)
         )
         thread.start()
         wait_until(lambda: wheels.of('arm') == ['go'])
@@ -157,7 +157,7 @@ def test_a_message_that_cannot_be_published_is_followed_by_a_stop() -> None:
 
     with watched(wheels, 'drive') as watchdog:
         with pytest.raises(ValueError, match='half of it'):
-            watchdog.drive('drive', fail, time.monotonic() + 10.0)
+            watchdog.drive('drive', fail, now_s() + 10.0)
         wait_until(lambda: 'stop' in wheels.of('drive'))
 
 

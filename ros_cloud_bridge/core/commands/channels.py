@@ -59,6 +59,7 @@ TIME_BURST = 4.0
 REPEAT_HZ = 20.0
 REPEAT_BURST = 40.0
 MOST_OPERATORS = 1024
+MOST_ASKS = 256
 
 _TIME_CONFIG = ChannelConfig(
     name=TIME_CHANNEL, kind=ChannelKind.BRIDGE, operators=('*',), max_hz=0.0, max_bytes=1024
@@ -102,7 +103,7 @@ class Operator:
     :param now: monotonic seconds
     """
 
-    __slots__ = ('_control', '_drive', 'repeated', 'repeats', 'time', 'time_refused')
+    __slots__ = ('_asks', '_control', '_drive', 'repeated', 'repeats', 'time', 'time_refused')
 
     def __init__(self, now: float) -> None:
         self.repeated = Tally(AUDIT_S)
@@ -111,6 +112,24 @@ class Operator:
         self.repeats = Bucket(REPEAT_HZ, REPEAT_BURST, now)
         self._control: dict[str, Bucket] = {}
         self._drive: dict[str, Bucket] = {}
+        self._asks: OrderedDict[bytes, None] = OrderedDict()
+
+    def ask(self, identity: bytes) -> Bucket:
+        """
+        Find the rate of an ask for the time.
+
+        An ask has neither epoch nor deadline, so that anybody can say an old one again: that must
+        not use up what new ones have.
+
+        :param identity: of the ask
+        :returns: the bucket that it draws on
+        """
+        if identity in self._asks:
+            return self.repeats
+        self._asks[identity] = None
+        if len(self._asks) > MOST_ASKS:
+            self._asks.popitem(last=False)
+        return self.time
 
     def control(self, channel: str, now: float) -> Bucket:
         """Find the rate of cancel, acquire and the like on a channel."""

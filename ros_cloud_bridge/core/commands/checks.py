@@ -181,7 +181,7 @@ def _rate(case: Case, desk: Desk) -> str:
     channel, now = case.channel, case.now
     operator = desk.operators.find(case.arrival.operator, now)
     if channel.is_time:
-        bucket = operator.time
+        bucket = operator.ask(case.command.id)
     elif case.command.type in CONTROLS:
         bucket = operator.control(channel.name, now)
     elif channel.driving is not None:

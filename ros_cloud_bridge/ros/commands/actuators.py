@@ -17,11 +17,11 @@
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 import threading
-import time
 from typing import Any
 
 from rclpy.node import Node
 
+from ros_cloud_bridge.command.clock import now_s
 from ros_cloud_bridge.command_values import Reason, State
 from ros_cloud_bridge.core.commands.effects import Dispatch
 from ros_cloud_bridge.errors import BadFields, BridgeError, LocalFault, MissingTypeSupport
@@ -216,7 +216,7 @@ class Actuators:
                     self._jobs[dispatch.ticket] = (tell, job)
 
     def _look(self) -> None:
-        now = time.monotonic()
+        now = now_s()
         for tell, job in list(self._jobs.values()):
             if not tell.over:
                 with tell.guarded():

@@ -353,6 +353,17 @@ def test_time_is_told_without_epoch_at_most_twice_a_second() -> None:
     assert states(rig.take(ann.send('time', 'time'))) == [State.REJECTED]
 
 
+def test_an_old_ask_that_somebody_repeats_does_not_use_up_what_new_ones_have() -> None:
+    ann = Signer('ann', epoch=b'')
+    rig = Rig(ann)
+    old = ann.send('time', 'time', sequence=0, deadline_ms=0)
+    for _ in range(200):
+        rig.take(old)
+    assert states(rig.take(ann.send('time', 'time'))) == [State.SUCCEEDED]
+    # Answered again it is, as anything that is repeated, but not without end.
+    assert rig.gate.counters['time'] < 50
+
+
 def test_the_rate_is_the_channels_and_exact() -> None:
     ann, bob = Signer('ann'), Signer('bob')
     config = ChannelConfig(
