@@ -49,7 +49,7 @@ from ros_cloud_bridge.core.commands.effects import (
     Stop,
 )
 from ros_cloud_bridge.core.commands.gate import Gate
-from ros_cloud_bridge.errors import BridgeError, LocalFault
+from ros_cloud_bridge.errors import BridgeError, LocalFault, ProtocolError
 from ros_cloud_bridge.mqtt.events import (
     Received,
     SessionEvent,
@@ -68,6 +68,7 @@ Log = Callable[[str, str], None]
 
 _IDLE_S = 1.0
 _FAILED_S = 0.1
+_MOST_UNFINISHED = 1024
 _STOP_S = 2.0
 # A turn lets so many messages in before it looks at what the robot has done meanwhile.
 _TURN_MESSAGES = 32
@@ -117,6 +118,8 @@ class Station:
         self._reports: deque[Progress | Ended] = deque()
         self._orders: deque[Effect] = deque()
         self._effects: deque[Effect] = deque()
+        self._unfinished: deque[Finish] = deque(maxlen=_MOST_UNFINISHED)
+        self._finish_at = 0.0
         self._ended = False
         self._failure = ''
         self._session = CommandSession(config, self._on_event, charge, log)
@@ -182,6 +185,16 @@ class Station:
             self._reports.append(report)
             self._wake.notify()
 
+    def awaits(self, ticket: int) -> bool:
+        """
+        Tell whether what was dispatched is still to be carried out; from any thread.
+
+        :param ticket: of the dispatch
+        :returns: False when it was given up
+        """
+        with self._deciding:
+            return self._gate.awaits(ticket)
+
     def figures(self) -> Figures:
         """
         Describe the station.
@@ -218,7 +231,11 @@ class Station:
 
     def _arrival(self, message: Received) -> Arrival | None:
         """Make an arrival of a message of somebody who may be an operator."""
-        name = parse_topic(message.topic, self._config.root)
+        try:
+            name = parse_topic(message.topic, self._config.root)
+        except ProtocolError:
+            self._inbox.dropped[Reason.MALFORMED] += 1
+            return None
         if name is None or name.kind != 'cmd' or len(name.rest) != 2:
             return None
         operator, channel = name.rest
@@ -255,14 +272,13 @@ class Station:
     def _turn(self) -> None:
         now = now_s()
         self._operators.look(now)
+        self._finish_late(now)
         events, reports = self._brought()
         for event in events:
             self._handle(event, now)
         with self._deciding:
             for report in reports:
-                ended = isinstance(report, Ended)
-                tell = self._gate.ended if ended else self._gate.progress
-                self._effects.extend(tell(report, now))  # type: ignore[arg-type]
+                self._hear(report, now)
             self._effects.extend(self._gate.look(now))
         self._perform()
         for _ in range(_TURN_MESSAGES):
@@ -275,6 +291,15 @@ class Station:
         self._session.send()
         self._rest()
 
+    def _hear(self, report: Progress | Ended, now: float) -> None:
+        try:
+            if isinstance(report, Ended):
+                self._effects.extend(self._gate.ended(report, now))
+            else:
+                self._effects.extend(self._gate.progress(report, now))
+        except Exception as error:  # an error of ours in one command is not the others'
+            self._complain(error)
+
     def _brought(self) -> tuple[list[SessionEvent], list[Progress | Ended]]:
         with self._wake:
             events, reports = list(self._events), list(self._reports)
@@ -286,10 +311,9 @@ class Station:
     def _decide(self, arrival: Arrival) -> None:
         now = now_s()
         with self._deciding:
-            forged = self._gate.counters.get(Reason.BAD_SIGNATURE, 0)
             self._effects.extend(self._gate.take(arrival, now))
-            if self._gate.counters.get(Reason.BAD_SIGNATURE, 0) > forged:
-                self._operators.suspect(arrival.operator, now)
+            if self._gate.refused_silently:
+                self._operators.suspect(arrival.operator, len(arrival.payload), now)
 
     def _rest(self) -> None:
         with self._deciding:
@@ -300,10 +324,13 @@ class Station:
                 if wait_s > 0:
                     self._wake.wait(wait_s)
 
-    def _fail(self, error: Exception) -> None:
+    def _complain(self, error: Exception) -> None:
         if repr(error) != self._failure:
             self._failure = repr(error)
             self._log('error', f'commands: {error!r} (said once)')
+
+    def _fail(self, error: Exception) -> None:
+        self._complain(error)
         with self._wake:
             if not self._ended:
                 self._wake.wait(_FAILED_S)
@@ -323,7 +350,7 @@ class Station:
         if isinstance(effect, Reply):
             self._reply(effect)
         elif isinstance(effect, Finish):
-            self._store.finish(effect.key, effect.answer)
+            self._finish(effect)
         elif isinstance(effect, Cancel):
             assert self._actuators is not None
             self._actuators.cancel(effect.ticket)
@@ -332,6 +359,20 @@ class Station:
         else:
             self._note(effect)
         return ()
+
+    def _finish(self, effect: Finish) -> None:
+        try:
+            self._store.finish(effect.key, effect.answer)
+        except LocalFault as fault:
+            # Or a later run would not know what the operator is told now.
+            self._unfinished.append(effect)
+            self._complain(fault)
+
+    def _finish_late(self, now: float) -> None:
+        if self._unfinished and now >= self._finish_at:
+            self._finish_at = now + _IDLE_S
+            for _ in range(len(self._unfinished)):
+                self._finish(self._unfinished.popleft())
 
     def _record(self, effect: Record) -> Sequence[Effect]:
         try:
@@ -345,10 +386,9 @@ class Station:
 
     def _dispatch(self, dispatch: Dispatch) -> Sequence[Effect]:
         kind = dispatch.channel.kind
-        with self._deciding:
-            if not self._gate.awaits(dispatch.ticket):
-                # Given up meanwhile: its operator has been told that it was not carried out.
-                return ()
+        if not self.awaits(dispatch.ticket):
+            # Given up meanwhile: its operator has been told that it was not carried out.
+            return ()
         try:
             if kind is ChannelKind.TOPIC:
                 return self._end(self._publish(dispatch))

@@ -74,6 +74,11 @@ def watched(wheels: Wheels, *names: str, watchdog_s: float = 0.1) -> Iterator[Wa
         watchdog.close('the end')
 
 
+def stopped_since(wheels: Wheels, channel: str, before: int) -> bool:
+    """Tell whether there was one more stop."""
+    return wheels.of(channel).count('stop') > before
+
+
 def stopped_thrice(wheels: Wheels, channel: str) -> bool:
     """Tell whether the stop was repeated."""
     return wheels.of(channel).count('stop') == 3
@@ -126,9 +131,7 @@ def test_a_publisher_that_hangs_keeps_no_other_channel_from_being_stopped() -> N
             wheels.note('arm', 'go')
             assert released.wait(20.0)
 
-        thread = threading.Thread(
-            target=lambda: watchdog.drive('arm', hang, now_s() + 10.0)
-        )
+        thread = threading.Thread(target=lambda: watchdog.drive('arm', hang, now_s() + 10.0))
         thread.start()
         wait_until(lambda: wheels.of('arm') == ['go'])
         assert drive(watchdog, wheels)
@@ -168,6 +171,29 @@ def test_the_end_stops_what_moves_and_lets_nothing_pass() -> None:
         watchdog.close('shutdown')
         assert wheels.of('drive')[:2] == ['go', 'stop']
         assert not drive(watchdog, wheels)
+
+
+def test_a_log_that_blocks_keeps_no_stop_from_going_out() -> None:
+    wheels, unblocked = Wheels(), threading.Event()
+    channels = [
+        ChannelConfig(name=name, kind=ChannelKind.TOPIC, lease=True, watchdog_s=0.1)
+        for name in ('arm', 'drive')
+    ]
+
+    def log(level: str, text: str) -> None:
+        unblocked.wait(20.0)
+
+    watchdog = Watchdog(channels, wheels.stop, log)
+    watchdog.start()
+    try:
+        # As when nobody reads the pipe that standard error is.
+        for channel in ('arm', 'drive', 'arm'):
+            assert drive(watchdog, wheels, channel)
+            before = wheels.of(channel).count('stop')
+            wait_until(partial(stopped_since, wheels, channel, before))
+    finally:
+        unblocked.set()
+        watchdog.close('the end')
 
 
 def test_held_nothing_passes_until_released() -> None:

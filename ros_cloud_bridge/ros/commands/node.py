@@ -59,13 +59,13 @@ class CommandNode(ManagedNode):
             self._actuators = Actuators(self, config.channels, station.report, self.log)
             for channel, problem in self._actuators.check().items():
                 self.log('error', f"command channel '{channel}': {problem}")
-            self._controls = BridgeControls(self, self._uplink, station.report)
+            self._controls = BridgeControls(self, self._uplink, station.report, station.awaits)
         assert self._controls is not None
         self._uplink.tells_commands(lambda: station.figures().document())
         station.start(self._actuators, self._controls)
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
-        """Stop what moves; whatever comes is left unanswered."""
+        """Stop what moves; whatever comes is refused."""
         if self._station is not None:
             self._station.pause()
         return super().on_deactivate(state)
