@@ -30,7 +30,7 @@ from ros_cloud_bridge.wire.command import encode_answer
 from ros_cloud_bridge.wire.cose import Context
 from support.command_arena import Arena, ROBOT
 from support.command_attacks import attack, attack_answers, ATTACKS
-from support.commander import Message
+from support.signer import Message
 
 _TURN = 32
 _ANSWER_SHARE = 0.05

@@ -33,13 +33,14 @@ from support.broker import Broker
 from support.collector import Collector
 from support.command_flood import bad_commands, Driven, Flood, good_commands
 from support.command_servers import ServersProcess
-from support.commander import Keys
+from support.commander import Commander, Keys
 from support.robots import parameters
 from support.waiting import wait_until
 
 TELEMETRY_HZ = 40.0
 _NODE = 'door'
 _COMMANDS_HZ = 20.0
+_VICTIM_HZ = 5.0
 _KIND = ('set', 'call', {'data': True})
 
 
@@ -90,21 +91,27 @@ def storm(robot_id: str, inputs: int, rate_hz: float) -> dict[str, Any]:
                 assert publisher.stdin is not None and publisher.stdout is not None
                 assert publisher.stdout.readline() == 'ready\n'
                 before_kb, cpu_s = bridge.rss_kb(), _cpu_s(bridge.pid)
-                driven: list[Driven] = []
+                driven: dict[str, Driven] = {}
                 stopped = threading.Event()
 
-                def command() -> None:
-                    driven.append(good_commands(bob, stopped, _COMMANDS_HZ, _KIND))
+                def command(who: Commander, hz: float) -> None:
+                    driven[who.operator] = good_commands(who, stopped, hz, _KIND)
 
-                commanding = threading.Thread(target=command)
-                commanding.start()
+                commanding = [
+                    threading.Thread(target=command, args=(bob, _COMMANDS_HZ)),
+                    # In whose name the flood is.
+                    threading.Thread(target=command, args=(alice, _VICTIM_HZ)),
+                ]
+                for thread in commanding:
+                    thread.start()
                 publisher.stdin.write('go\n')
                 publisher.stdin.flush()
                 began = time.monotonic()
                 flood = Flood(broker, bad_commands(alice, inputs), rate_hz, folder)
                 flood_s = flood.seconds()
                 stopped.set()
-                commanding.join()
+                for thread in commanding:
+                    thread.join()
                 done = publisher.stdout.readline().split()
                 taken_s = time.monotonic() - began
                 used_s = _cpu_s(bridge.pid) - cpu_s
@@ -117,7 +124,6 @@ def storm(robot_id: str, inputs: int, rate_hz: float) -> dict[str, Any]:
                 refused = collector.documents('health')[-1]['commands']['refused']
             rss_kb = bridge.rss_kb()
             status = bridge.stop()
-    (good,) = driven
     return {
         'inputs': inputs,
         'seconds': flood_s,
@@ -125,16 +131,20 @@ def storm(robot_id: str, inputs: int, rate_hz: float) -> dict[str, Any]:
         'refused': refused,
         'telemetry_published': samples - int(done[1]),
         'telemetry_arrived': arrived,
-        'commands': len(good.answers),
-        'commands_succeeded': sum(
-            answer is not None and answer.state is State.SUCCEEDED for answer in good.answers
-        ),
-        'round_trip': figures(good.seconds),
+        'other': _sum_up(driven['bob']),
+        'same': _sum_up(driven['alice']),
         'rss_mb_before': before_kb / 1000.0,
         'rss_mb_grown': (rss_kb - before_kb) / 1000.0,
         'cpu_share': used_s / taken_s,
         'exit_status': status,
     }
+
+
+def _sum_up(driven: Driven) -> dict[str, Any]:
+    succeeded = sum(
+        answer is not None and answer.state is State.SUCCEEDED for answer in driven.answers
+    )
+    return {'succeeded': succeeded, **figures(driven.seconds)}
 
 
 def _publisher(samples: int) -> 'subprocess.Popen[str]':

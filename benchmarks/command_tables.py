@@ -52,9 +52,8 @@ def idle(found: dict[str, Any]) -> str:
     :returns: text
     """
     return (
-        f'\nOn loopback, idle; {found["cpu_ms_per_command"]:.1f} ms of the bridge per command\n\n'
-        + _trips(found['kinds'])
-        + _failures(found['failed'])
+        f'\nOn loopback, idle; a command costs the bridge {found["cpu_ms_per_command"]:.1f} ms of '
+        'CPU\n\n' + _trips(found['kinds']) + _failures(found['failed'])
     )
 
 
@@ -127,16 +126,19 @@ def attacks(found: dict[str, Any]) -> str:
     answered = sum(one['answered'] for one in found['gate'].values())
     rows.append(['all', number(inputs), number(accepted), number(answered), ''])
     storm = found['storm']
-    trip = storm['round_trip']
+    goods = [
+        [f'good commands of {who}', number(storm[key]['succeeded']), *_cells(storm[key])]
+        for who, key in (('another operator', 'other'), ('the one they name', 'same'))
+    ]
     return (
         '\nThrough the gate with real keys and log\n\n'
         + table(('attack', 'inputs', 'accepted', 'answered', 'refused as'), rows)
         + f'\n\n{storm["inputs"]:,} bad commands at {storm["per_s"]:,.0f} /s over MQTT: '
         f'telemetry {storm["telemetry_arrived"]:,} of {storm["telemetry_published"]:,}, '
-        f'good commands of another operator {storm["commands_succeeded"]} of {storm["commands"]} '
-        f'(p50/p95 {number(trip["p50_ms"])}/{number(trip["p95_ms"])} ms), '
         f'CPU {storm["cpu_share"]:.0%} of a core, memory {storm["rss_mb_before"]:.0f} MB '
-        f'and {storm["rss_mb_grown"]:+.1f}\n'
+        f'and {storm["rss_mb_grown"]:+.1f}\n\n'
+        + table(('beside the flood', 'succeeded', *_HEADS), goods)
+        + '\n'
     )
 
 

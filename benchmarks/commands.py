@@ -141,7 +141,9 @@ def measure_kills(args: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix='benchmark-') as name:
         with Kills(Path(name), seed=args.seed) as kills:
             reckoning = kills.run(rounds, lambda done: _tick(done, rounds))
-    return {**asdict(reckoning), 'good': reckoning.good, 'seed': args.seed}
+    # asdict makes something else of a Counter.
+    ends = dict(reckoning.ends.most_common())
+    return {**asdict(reckoning), 'ends': ends, 'good': reckoning.good, 'seed': args.seed}
 
 
 MEASURE: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {

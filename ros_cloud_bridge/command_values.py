@@ -125,3 +125,6 @@ class Reason:
     NO_SUCH_GOAL = 'no_such_goal'
     STOPPING = 'stopping'
     INTERNAL = 'internal'
+
+
+REASONS = frozenset(value for name, value in vars(Reason).items() if name.isupper())

@@ -51,6 +51,14 @@ class _Handler(RotatingFileHandler):
         if isinstance(error, Exception):
             self._told(error)
 
+    def doRollover(self) -> None:  # noqa: N802
+        """Begin a new file; without older ones to keep, the full one goes."""
+        if self.backupCount > 0:
+            super().doRollover()
+            return
+        self.reopen()
+        Path(self.baseFilename).unlink(missing_ok=True)
+
     def reopen(self) -> None:
         """Let go of the file, and of what it did not take: the next line opens it again."""
         stream, self.stream = self.stream, None

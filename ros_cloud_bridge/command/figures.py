@@ -14,7 +14,10 @@
 
 """What the station says of itself."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from ros_cloud_bridge.command_values import REASONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,7 @@ class Figures:
 
     connected: bool
     running: int
-    counters: dict[str, int]
+    counters: Mapping[str, int]
     stops: dict[str, int]
     unanswered: int
 
@@ -32,7 +35,8 @@ class Figures:
         return {
             'connected': self.connected,
             'running': self.running,
-            'refused': self.counters,
+            'refused': {word: n for word, n in self.counters.items() if word in REASONS},
+            'decided': {word: n for word, n in self.counters.items() if word not in REASONS},
             'stops': self.stops,
             'answers_waiting': self.unanswered,
         }

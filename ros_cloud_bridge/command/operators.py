@@ -24,8 +24,10 @@ from ros_cloud_bridge.values import BridgeConfig, Trust
 
 Log = Callable[[str, str], None]
 
-_FORGED_PER_S = 20.0
-_FORGED_BURST = 200.0
+# Small messages that prove nothing; one of so many bytes more counts as one more.
+_UNPROVEN_PER_S = 200.0
+_UNPROVEN_BURST = 500.0
+_UNPROVEN_BYTES = 4096.0
 _MOST_SUSPECTS = 256
 
 
@@ -68,29 +70,32 @@ class Operators:
         globs = (glob for channel in self._config.channels for glob in channel.operators)
         return any(fnmatchcase(name, glob) for glob in globs)
 
-    def suspect(self, name: str, now: float) -> None:
+    def suspect(self, name: str, size: int, now: float) -> None:
         """
-        Note that somebody has signed wrongly in an operator's name.
+        Note that somebody has said something in an operator's name that proves nothing.
 
         :param name: the operator
+        :param size: bytes of the message, for the larger the dearer
         :param now: monotonic seconds
         """
         if name not in self._patience and len(self._patience) >= _MOST_SUSPECTS:
             self._patience.pop(next(iter(self._patience)))
-        bucket = self._patience.setdefault(name, TokenBucket(_FORGED_PER_S, _FORGED_BURST, now))
-        bucket.take(1, now)
+        bucket = self._patience.get(name)
+        if bucket is None:
+            bucket = self._patience[name] = TokenBucket(_UNPROVEN_PER_S, _UNPROVEN_BURST, now)
+        bucket.take(1.0 + size / _UNPROVEN_BYTES, now)
 
     def bears(self, name: str, now: float) -> bool:
         """
-        Tell whether one more signature in an operator's name is to be checked.
+        Tell whether one more message in an operator's name is to be looked at.
 
-        A check takes a tenth of a millisecond and more: who floods one operator's topic must not
+        That takes a tenth of a millisecond and more: who floods one operator's topic must not
         take the processor from everybody else. The operator's own messages are lost in that flood,
         and said again.
 
         :param name: the operator
         :param now: monotonic seconds
-        :returns: False while there are too many wrong ones
+        :returns: False while there are too many that prove nothing
         """
         bucket = self._patience.get(name)
         return bucket is None or bucket.wait_s(now) == 0.0

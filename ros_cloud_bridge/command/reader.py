@@ -16,16 +16,13 @@
 
 import hashlib
 
-from ros_cloud_bridge.core.commands.effects import Envelope, Reader
+from ros_cloud_bridge.core.commands.effects import Envelope, Reader, Sealed
 from ros_cloud_bridge.signing.messages import verify
 from ros_cloud_bridge.signing.ring import KeyRing
 from ros_cloud_bridge.values import Trust
 from ros_cloud_bridge.wire.command import decode_command
 from ros_cloud_bridge.wire.cose import Context, decode_signed, KID_BYTES, Signed
 from ros_cloud_bridge.wire.limits import MAX_COMMAND
-
-# Stands for a key where there is none.
-NO_KID = bytes(KID_BYTES)
 
 
 class CommandReader:
@@ -40,89 +37,115 @@ class CommandReader:
         self._ring = ring
         self._robot_id = robot_id
 
-    def read(self, payload: bytes) -> Envelope:
+    def unwrap(self, operator: str, message: bytes) -> Sealed:
         """
-        Take a message apart.
-
-        :param payload: MQTT payload
-        :returns: what is in it; its signature is not checked
-        :raises ProtocolError: when it is malformed
-        """
-        signed = decode_signed(payload, MAX_COMMAND)
-        return Envelope(
-            kid=signed.kid,
-            payload=signed.payload,
-            digest=hashlib.sha256(signed.protected + signed.payload).digest(),
-            command=decode_command(signed.payload),
-            signed=signed,
-        )
-
-    def knows(self, operator: str, envelope: Envelope) -> bool:
-        """
-        Tell whether the key is one of the operator's, and not revoked.
+        Find whose key a message names.
 
         :param operator: from the MQTT topic
-        :param envelope: from :meth:`read`
+        :param message: MQTT payload
+        :returns: its parts; its signature is not checked, and its content not looked at
+        :raises ProtocolError: when it is malformed
+        """
+        signed = decode_signed(message, MAX_COMMAND)
+        return Sealed(kid=signed.kid, payload=signed.payload, signed=signed)
+
+    def knows(self, operator: str, kid: bytes) -> bool:
+        """
+        Tell whether a key is one of the operator's, and not revoked.
+
+        :param operator: from the MQTT topic
+        :param kid: of the key
         :returns: whether it may be
         """
-        return self._ring is not None and envelope.kid in self._ring.keys_of(operator)
+        return self._ring is not None and kid in self._ring.keys_of(operator)
 
-    def verifies(self, operator: str, topic: str, envelope: Envelope) -> bool:
+    def verifies(self, operator: str, topic: str, sealed: Sealed) -> bool:
         """
         Check the signature with the operator's key.
 
         :param operator: from the MQTT topic
         :param topic: the MQTT topic that it came on
-        :param envelope: from :meth:`read`
+        :param sealed: from :meth:`unwrap`
         :returns: whether the operator has signed it for this robot and topic
         """
-        signed = envelope.signed
+        signed = sealed.signed
         if self._ring is None or not isinstance(signed, Signed):
             return False
-        key = self._ring.keys_of(operator).get(envelope.kid)
+        key = self._ring.keys_of(operator).get(sealed.kid)
         if key is None:
             return False
         return verify(key, Context.COMMAND, self._robot_id, topic, signed)
 
-
-class UnsignedReader:
-    """Reads plain commands (``trust: transport``): the broker alone vouches for the operator."""
-
-    def read(self, payload: bytes) -> Envelope:
+    def open(self, sealed: Sealed) -> Envelope:
         """
-        Take a message apart.
+        Decode what is signed.
 
-        :param payload: MQTT payload
+        :param sealed: from :meth:`unwrap`
         :returns: what is in it
         :raises ProtocolError: when it is malformed
         """
-        return Envelope(
-            kid=NO_KID,
-            payload=payload,
-            digest=hashlib.sha256(payload).digest(),
-            command=decode_command(payload),
-        )
+        protected = sealed.signed.protected if isinstance(sealed.signed, Signed) else b''
+        return _envelope(sealed, protected)
 
-    def knows(self, operator: str, envelope: Envelope) -> bool:
+
+class UnsignedReader:
+    """
+    Reads plain commands (``trust: transport``): the broker alone vouches for the operator.
+
+    In the place of a key's id stands one of the operator's name, so that no operator's commands
+    are taken for those of another one.
+    """
+
+    def unwrap(self, operator: str, message: bytes) -> Sealed:
         """
         Take whom the topic names.
 
         :param operator: from the MQTT topic
-        :param envelope: from :meth:`read`
-        :returns: whether it came without a key
+        :param message: MQTT payload
+        :returns: the message, and the operator's id
         """
-        return envelope.kid == NO_KID and envelope.signed is None
+        return Sealed(kid=kid_without_key(operator), payload=message)
 
-    def verifies(self, operator: str, topic: str, envelope: Envelope) -> bool:
+    def knows(self, operator: str, kid: bytes) -> bool:
+        """
+        Take whom the topic names.
+
+        :param operator: from the MQTT topic
+        :param kid: of the operator
+        :returns: whether it is the operator's
+        """
+        return kid == kid_without_key(operator)
+
+    def verifies(self, operator: str, topic: str, sealed: Sealed) -> bool:
         """
         Take whom the topic names.
 
         :param operator: from the MQTT topic
         :param topic: the MQTT topic that it came on
-        :param envelope: from :meth:`read`
+        :param sealed: from :meth:`unwrap`
         :returns: whether it came without a key
         """
-        return self.knows(operator, envelope)
+        return sealed.signed is None and self.knows(operator, sealed.kid)
+
+    def open(self, sealed: Sealed) -> Envelope:
+        """
+        Decode a command.
+
+        :param sealed: from :meth:`unwrap`
+        :returns: what is in it
+        :raises ProtocolError: when it is malformed
+        """
+        return _envelope(sealed, b'')
+
+
+def kid_without_key(operator: str) -> bytes:
+    """
+    Give an operator that has no key what stands for the key's id.
+
+    :param operator: its name
+    :returns: as many bytes as a key's id has
+    """
+    return hashlib.sha256(operator.encode('utf-8', 'surrogatepass')).digest()[:KID_BYTES]
 
 
 def reader_for(trust: Trust, ring: KeyRing | None, robot_id: str) -> Reader:
@@ -137,3 +160,11 @@ def reader_for(trust: Trust, ring: KeyRing | None, robot_id: str) -> Reader:
     if trust is Trust.TRANSPORT:
         return UnsignedReader()
     return CommandReader(ring, robot_id)
+
+
+def _envelope(sealed: Sealed, protected: bytes) -> Envelope:
+    return Envelope(
+        kid=sealed.kid,
+        digest=hashlib.sha256(protected + sealed.payload).digest(),
+        command=decode_command(sealed.payload),
+    )

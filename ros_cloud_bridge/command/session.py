@@ -14,10 +14,10 @@
 
 """The MQTT session of commands: MQTT 5, nothing retained, and answers that wait for their turn."""
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from ros_cloud_bridge.command.outbox import Outbox
 from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.mqtt import reasons
 from ros_cloud_bridge.mqtt.events import (
@@ -44,7 +44,6 @@ Log = Callable[[str, str], None]
 
 # A command is of no use to anybody an hour later, nor is its answer.
 _ANSWER_EXPIRY_S = 3600.0
-_MOST_WAITING = 1024
 _NO_MQTT5 = (
     'commands need MQTT 5, for a command that waits at the broker must expire there; {} speaks '
     '3.1.1'
@@ -88,7 +87,7 @@ class CommandSession:
         self._charge = charge
         self._log = log
         self._said = ''
-        self._waiting: deque[Outgoing] = deque()
+        self._waiting = Outbox()
         self.connected = False
         client_id = config.mqtt.client_id or f'rcb-{config.robot_id}'
         self._session = Session(
@@ -116,7 +115,7 @@ class CommandSession:
 
         :param timeout_s: for all of it
         """
-        self._session.stop(timeout_s, list(self._waiting))
+        self._session.stop(timeout_s, self._waiting.take_all())
 
     def queue(self, topic: str, payload: bytes) -> None:
         """
@@ -125,20 +124,18 @@ class CommandSession:
         :param topic: MQTT topic
         :param payload: payload
         """
-        if len(self._waiting) >= _MOST_WAITING:
-            # The operator asks again, and the gate answers again.
-            self._waiting.popleft()
-        self._waiting.append(Outgoing(topic=topic, payload=payload, expiry_s=_ANSWER_EXPIRY_S))
+        self._waiting.put(Outgoing(topic=topic, payload=payload, expiry_s=_ANSWER_EXPIRY_S))
 
     def send(self) -> None:
         """Hand over what the session takes now."""
-        while self._waiting and self._session.room(len(self._waiting[0].payload)):
-            outgoing = self._waiting[0]
+        while (outgoing := self._waiting.next()) is not None:
+            if not self._session.room(len(outgoing.payload)):
+                return
             try:
                 self._session.publish(outgoing)
             except SessionFull:
                 return
-            self._waiting.popleft()
+            self._waiting.take()
             self._charge(len(outgoing.payload), len(outgoing.topic))
 
     def handle(self, event: SessionEvent) -> bool:

@@ -25,6 +25,7 @@ import threading
 import time
 
 from ros_cloud_bridge.command.audit import AuditLog
+from ros_cloud_bridge.command.clock import now_s
 from ros_cloud_bridge.command.faults import reason_of
 from ros_cloud_bridge.command.figures import Figures
 from ros_cloud_bridge.command.identity import audit_path, robot_key
@@ -48,7 +49,7 @@ from ros_cloud_bridge.core.commands.effects import (
     Stop,
 )
 from ros_cloud_bridge.core.commands.gate import Gate
-from ros_cloud_bridge.errors import BridgeError, LocalFault
+from ros_cloud_bridge.errors import BridgeError, LocalFault, ProtocolError
 from ros_cloud_bridge.mqtt.events import (
     Received,
     SessionEvent,
@@ -67,6 +68,7 @@ Log = Callable[[str, str], None]
 
 _IDLE_S = 1.0
 _FAILED_S = 0.1
+_MOST_UNFINISHED = 1024
 _STOP_S = 2.0
 # A turn lets so many messages in before it looks at what the robot has done meanwhile.
 _TURN_MESSAGES = 32
@@ -92,7 +94,7 @@ class Station:
         self._log = log
         self._topics = RobotTopics(config.root, config.robot_id)
         self._key = robot_key(config)
-        self._operators = Operators(config, log, time.monotonic())
+        self._operators = Operators(config, log, now_s())
         self._introduce()
         self._audit = AuditLog(audit_path(config), config.robot_id, config.audit, log)
         self._store = ExecutedStore(state_directory(config), config.robot_id, log)
@@ -100,7 +102,7 @@ class Station:
         self._gate = Gate(
             config,
             epoch=os.urandom(EPOCH_BYTES),
-            began=time.monotonic(),
+            began=now_s(),
             reader=self._operators.reader,
             log=self._store,
         )
@@ -116,6 +118,8 @@ class Station:
         self._reports: deque[Progress | Ended] = deque()
         self._orders: deque[Effect] = deque()
         self._effects: deque[Effect] = deque()
+        self._unfinished: deque[Finish] = deque(maxlen=_MOST_UNFINISHED)
+        self._finish_at = 0.0
         self._ended = False
         self._failure = ''
         self._session = CommandSession(config, self._on_event, charge, log)
@@ -131,7 +135,7 @@ class Station:
         self._actuators, self._controls = actuators, controls
         with self._deciding:
             self._gate.open()
-            effects = self._gate.left_over(self._left, time.monotonic())
+            effects = self._gate.left_over(self._left, now_s())
             self._left = []
         self._watchdog.release()
         self._order(effects)
@@ -150,7 +154,7 @@ class Station:
         """
         self._watchdog.hold(why)
         with self._deciding:
-            effects = self._gate.close(time.monotonic())
+            effects = self._gate.close(now_s())
         self._order(effects)
 
     def stop(self) -> None:
@@ -180,6 +184,16 @@ class Station:
         with self._wake:
             self._reports.append(report)
             self._wake.notify()
+
+    def awaits(self, ticket: int) -> bool:
+        """
+        Tell whether what was dispatched is still to be carried out; from any thread.
+
+        :param ticket: of the dispatch
+        :returns: False when it was given up
+        """
+        with self._deciding:
+            return self._gate.awaits(ticket)
 
     def figures(self) -> Figures:
         """
@@ -217,7 +231,11 @@ class Station:
 
     def _arrival(self, message: Received) -> Arrival | None:
         """Make an arrival of a message of somebody who may be an operator."""
-        name = parse_topic(message.topic, self._config.root)
+        try:
+            name = parse_topic(message.topic, self._config.root)
+        except ProtocolError:
+            self._inbox.dropped[Reason.MALFORMED] += 1
+            return None
         if name is None or name.kind != 'cmd' or len(name.rest) != 2:
             return None
         operator, channel = name.rest
@@ -228,7 +246,7 @@ class Station:
             # Whoever may publish here can make up names without end: nothing is kept of them.
             self._inbox.dropped[Reason.UNKNOWN_KEY] += 1
             return None
-        if not self._operators.bears(operator, time.monotonic()):
+        if not self._operators.bears(operator, now_s()):
             self._inbox.dropped[Reason.BUSY] += 1
             return None
         return Arrival(
@@ -252,16 +270,15 @@ class Station:
                 self._fail(error)
 
     def _turn(self) -> None:
-        now = time.monotonic()
+        now = now_s()
         self._operators.look(now)
+        self._finish_late(now)
         events, reports = self._brought()
         for event in events:
             self._handle(event, now)
         with self._deciding:
             for report in reports:
-                ended = isinstance(report, Ended)
-                tell = self._gate.ended if ended else self._gate.progress
-                self._effects.extend(tell(report, now))  # type: ignore[arg-type]
+                self._hear(report, now)
             self._effects.extend(self._gate.look(now))
         self._perform()
         for _ in range(_TURN_MESSAGES):
@@ -274,6 +291,15 @@ class Station:
         self._session.send()
         self._rest()
 
+    def _hear(self, report: Progress | Ended, now: float) -> None:
+        try:
+            if isinstance(report, Ended):
+                self._effects.extend(self._gate.ended(report, now))
+            else:
+                self._effects.extend(self._gate.progress(report, now))
+        except Exception as error:  # an error of ours in one command is not the others'
+            self._complain(error)
+
     def _brought(self) -> tuple[list[SessionEvent], list[Progress | Ended]]:
         with self._wake:
             events, reports = list(self._events), list(self._reports)
@@ -283,26 +309,28 @@ class Station:
             return events, reports
 
     def _decide(self, arrival: Arrival) -> None:
-        now = time.monotonic()
+        now = now_s()
         with self._deciding:
-            forged = self._gate.counters.get(Reason.BAD_SIGNATURE, 0)
             self._effects.extend(self._gate.take(arrival, now))
-            if self._gate.counters.get(Reason.BAD_SIGNATURE, 0) > forged:
-                self._operators.suspect(arrival.operator, now)
+            if self._gate.refused_silently:
+                self._operators.suspect(arrival.operator, len(arrival.payload), now)
 
     def _rest(self) -> None:
         with self._deciding:
-            due = self._gate.next_at(time.monotonic())
+            due = self._gate.next_at(now_s())
         with self._wake:
             if not (self._inbox or self._events or self._reports or self._orders or self._ended):
-                wait_s = _IDLE_S if due is None else min(_IDLE_S, due - time.monotonic())
+                wait_s = _IDLE_S if due is None else min(_IDLE_S, due - now_s())
                 if wait_s > 0:
                     self._wake.wait(wait_s)
 
-    def _fail(self, error: Exception) -> None:
+    def _complain(self, error: Exception) -> None:
         if repr(error) != self._failure:
             self._failure = repr(error)
             self._log('error', f'commands: {error!r} (said once)')
+
+    def _fail(self, error: Exception) -> None:
+        self._complain(error)
         with self._wake:
             if not self._ended:
                 self._wake.wait(_FAILED_S)
@@ -322,7 +350,7 @@ class Station:
         if isinstance(effect, Reply):
             self._reply(effect)
         elif isinstance(effect, Finish):
-            self._store.finish(effect.key, effect.answer)
+            self._finish(effect)
         elif isinstance(effect, Cancel):
             assert self._actuators is not None
             self._actuators.cancel(effect.ticket)
@@ -332,22 +360,35 @@ class Station:
             self._note(effect)
         return ()
 
+    def _finish(self, effect: Finish) -> None:
+        try:
+            self._store.finish(effect.key, effect.answer)
+        except LocalFault as fault:
+            # Or a later run would not know what the operator is told now.
+            self._unfinished.append(effect)
+            self._complain(fault)
+
+    def _finish_late(self, now: float) -> None:
+        if self._unfinished and now >= self._finish_at:
+            self._finish_at = now + _IDLE_S
+            for _ in range(len(self._unfinished)):
+                self._finish(self._unfinished.popleft())
+
     def _record(self, effect: Record) -> Sequence[Effect]:
         try:
             self._store.start(effect.entry)
         except LocalFault as fault:
-            reason = f'{Reason.LOG_FAILED}: {fault}'
+            reason = str(fault)
             with self._deciding:
-                return self._gate.not_recorded(effect.entry.key, reason, time.monotonic())
+                return self._gate.not_recorded(effect.entry.key, reason, now_s())
         with self._deciding:
-            return self._gate.recorded(effect.entry.key, time.monotonic())
+            return self._gate.recorded(effect.entry.key, now_s())
 
     def _dispatch(self, dispatch: Dispatch) -> Sequence[Effect]:
         kind = dispatch.channel.kind
-        with self._deciding:
-            if not self._gate.awaits(dispatch.ticket):
-                # Given up meanwhile: its operator has been told that it was not carried out.
-                return ()
+        if not self.awaits(dispatch.ticket):
+            # Given up meanwhile: its operator has been told that it was not carried out.
+            return ()
         try:
             if kind is ChannelKind.TOPIC:
                 return self._end(self._publish(dispatch))
@@ -374,7 +415,7 @@ class Station:
             if dispatch.drives:
                 gone = self._watchdog.drive(name, publish, dispatch.deadline)
             else:
-                gone = time.monotonic() <= dispatch.deadline
+                gone = now_s() <= dispatch.deadline
                 if gone:
                     publish()
         except BridgeError as error:
@@ -385,7 +426,7 @@ class Station:
 
     def _end(self, ended: Ended) -> Sequence[Effect]:
         with self._deciding:
-            return self._gate.ended(ended, time.monotonic())
+            return self._gate.ended(ended, now_s())
 
     def _reply(self, reply: Reply) -> None:
         topic = self._topics.answers(reply.operator)

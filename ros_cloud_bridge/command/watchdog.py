@@ -22,9 +22,10 @@ consumer of the messages needs a time-out of its own.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 import threading
-import time
 
+from ros_cloud_bridge.command.clock import now_s
 from ros_cloud_bridge.values import ChannelConfig
 
 Log = Callable[[str, str], None]
@@ -34,6 +35,7 @@ _REPEATS = 2
 _REPEAT_S = 0.05
 _IDLE_S = 60.0
 _PATIENCE_S = 0.02
+_TELL_S = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +70,10 @@ class Watchdog:
         # Remembers that something has changed while the thread was looking.
         self._news = threading.Event()
         self._ending = self._holding = False
+        # A log that blocks, as a pipe that nobody reads does, must not keep a stop from going out.
+        self._lines: SimpleQueue[tuple[str, str] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name='watchdog', daemon=True)
+        self._teller = threading.Thread(target=self._tell, name='watchdog log', daemon=True)
 
     @property
     def stops(self) -> dict[str, int]:
@@ -79,6 +84,7 @@ class Watchdog:
         """Begin to watch."""
         if self._driven:
             self._thread.start()
+            self._teller.start()
 
     def drive(self, channel: str, publish: Callable[[], None], deadline: float) -> bool:
         """
@@ -91,7 +97,7 @@ class Watchdog:
         """
         driven = self._driven[channel]
         with driven.lock:
-            now = time.monotonic()
+            now = now_s()
             if self._ending or self._holding or now > deadline:
                 return False
             # Watched before it moves: should publishing fail half-way, it is stopped.
@@ -147,12 +153,19 @@ class Watchdog:
         if self._thread.ident is not None:
             self._thread.join(2.0)
         self.stop_all(why)
+        self._lines.put(None)
+        if self._teller.ident is not None:
+            self._teller.join(_TELL_S)
+
+    def _tell(self) -> None:
+        while (line := self._lines.get()) is not None:
+            self._log(*line)
 
     def _run(self) -> None:
         while not self._ending:
             self._news.clear()
             due = self._look()
-            wait_s = _IDLE_S if due is None else due - time.monotonic()
+            wait_s = _IDLE_S if due is None else due - now_s()
             if wait_s > 0:
                 self._news.wait(wait_s)
 
@@ -162,10 +175,10 @@ class Watchdog:
         for driven in self._driven.values():
             # A publisher that hangs on one channel must not keep the others from being stopped.
             if not driven.lock.acquire(timeout=_PATIENCE_S):
-                dues.append(time.monotonic() + _PATIENCE_S)
+                dues.append(now_s() + _PATIENCE_S)
                 continue
             try:
-                if driven.due is not None and driven.due <= time.monotonic():
+                if driven.due is not None and driven.due <= now_s():
                     self._expired(driven)
                 if driven.due is not None:
                     dues.append(driven.due)
@@ -182,13 +195,15 @@ class Watchdog:
     def _stop(self, driven: _Driven, why: str) -> None:
         if driven.repeats == _REPEATS:
             driven.stops += 1
-            self._log('warning', f"command channel '{driven.config.name}' is stopped: {why}")
+            name = driven.config.name
+            self._lines.put(('warning', f"command channel '{name}' is stopped: {why}"))
         self._repeat(driven)
 
     def _repeat(self, driven: _Driven) -> None:
         driven.repeats -= 1
-        driven.due = None if driven.repeats < 0 else time.monotonic() + _REPEAT_S
+        driven.due = None if driven.repeats < 0 else now_s() + _REPEAT_S
         try:
             self._publish_stop(driven.config.name)
         except Exception as error:  # the others must be stopped all the same
-            self._log('error', f"command channel '{driven.config.name}': no stop: {error!r}")
+            name = driven.config.name
+            self._lines.put(('error', f"command channel '{name}': no stop: {error!r}"))

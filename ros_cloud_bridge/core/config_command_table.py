@@ -131,7 +131,8 @@ COMMAND_FIELDS = (
         low=0.01,
         high=1000,
         unit='Hz',
-        help='Most commands per second, of all operators together.',
+        help='Most commands per second, of all operators together; those who ask at the same time '
+        'have equal parts of it. With lease: of each operator.',
     ),
     Field(
         key='max_ttl_s',

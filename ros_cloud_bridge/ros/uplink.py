@@ -20,7 +20,7 @@ from typing import Any
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import InvalidHandle
 from rclpy.guard_condition import GuardCondition
-from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.lifecycle import State, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.timer import Timer
 
@@ -29,22 +29,21 @@ from ros_cloud_bridge.command.identity import identity, robot_key
 from ros_cloud_bridge.core.config import changed_at_run_time, may_change_at_run_time
 from ros_cloud_bridge.core.config_table import field_of
 from ros_cloud_bridge.core.selection import TopicSelector
-from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.host_lock import HostLock
 from ros_cloud_bridge.journal import Journal
 from ros_cloud_bridge.ros.black_box import BlackBoxes
 from ros_cloud_bridge.ros.diagnostics import DiagnosticsPublisher
 from ros_cloud_bridge.ros.interfaces import load_message, schema_of
-from ros_cloud_bridge.ros.parameters import adopt_overrides, read_parameters, try_change
+from ros_cloud_bridge.ros.managed import ManagedNode
+from ros_cloud_bridge.ros.parameters import read_parameters, try_change
 from ros_cloud_bridge.ros.routes import RouteManager
-from ros_cloud_bridge.ros.saying import say
 from ros_cloud_bridge.ros.taking import STEADY_CLOCK
 from ros_cloud_bridge.values import BridgeConfig, Lease
 
 _INACTIVE = 'the uplink is not active'
 
 
-class UplinkNode(LifecycleNode):
+class UplinkNode(ManagedNode):
     """
     Bridges selected topics to MQTT.
 
@@ -56,9 +55,8 @@ class UplinkNode(LifecycleNode):
     """
 
     def __init__(self, journal: Journal | None = None, **options: Any) -> None:
-        super().__init__('uplink', allow_undeclared_parameters=True, **options)
+        super().__init__('uplink', **options)
         self._journal = journal
-        self.problem: BridgeError | None = None
         self._config: BridgeConfig | None = None
         self._lock: HostLock | None = None
         self._bridge: Bridge | None = None
@@ -67,7 +65,6 @@ class UplinkNode(LifecycleNode):
         self._timer: Timer | None = None
         self._demand: GuardCondition | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
-        adopt_overrides(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
     @property
@@ -75,45 +72,25 @@ class UplinkNode(LifecycleNode):
         """The pump, once configured."""
         return self._bridge
 
-    def on_configure(self, state: State) -> TransitionCallbackReturn:
-        """Read and check the parameters."""
-        try:
-            self._config = read_parameters(self)
-            self._lock = HostLock(self._config)
-            self._bridge = Bridge(self._config, self._log, self._journal)
-            self._bridge.find_schema = lambda name: schema_of(load_message(name))
-            if self._config.channels:
-                self._bridge.identify(identity(robot_key(self._config)))
-        except BridgeError as error:
-            self.problem = error
-            self._log('error', str(error))
-            self._let_go()
-            return TransitionCallbackReturn.FAILURE
-        except Exception as error:  # rclpy would end the node on it without a word
-            self._log('error', f'cannot be configured: {error!r}')
-            self._let_go()
-            return TransitionCallbackReturn.FAILURE
-        self.problem = None
-        return TransitionCallbackReturn.SUCCESS
+    def configure_parts(self) -> None:
+        """Read and check the parameters, and make the bridge."""
+        self._config = read_parameters(self)
+        self._lock = HostLock(self._config)
+        self._bridge = Bridge(self._config, self.log, self._journal)
+        self._bridge.find_schema = lambda name: schema_of(load_message(name))
+        if self._config.channels:
+            self._bridge.identify(identity(robot_key(self._config)))
 
-    def on_activate(self, state: State) -> TransitionCallbackReturn:
+    def activate_parts(self) -> None:
         """Connect and subscribe."""
-        try:
-            self._begin()
-        except Exception as error:  # as above
-            self._log('error', f'cannot be activated: {error!r}')
-            return TransitionCallbackReturn.ERROR
-        return super().on_activate(state)
-
-    def _begin(self) -> None:
         assert self._config is not None and self._bridge is not None
         selector = TopicSelector(
             self._config,
             namespace=self.get_namespace(),
             own=[f'{self.get_fully_qualified_name()}/'],
         )
-        self._routes = RouteManager(self, self._bridge, selector, self._log)
-        self._boxes = BlackBoxes(self, self._bridge, self._config, self._log)
+        self._routes = RouteManager(self, self._bridge, selector, self.log)
+        self._boxes = BlackBoxes(self, self._bridge, self._config, self.log)
         # Leases come on the pump's thread, subscriptions are made on the executor's.
         self._demand = self.create_guard_condition(self._refresh)
         self._bridge.on_demand_changed = self._wake
@@ -125,7 +102,7 @@ class UplinkNode(LifecycleNode):
         if self._diagnostics is None:
             # It goes on while the bridge is inactive: the connection does so too.
             self._diagnostics = DiagnosticsPublisher(
-                self, self._config.diagnostics_period_s, self._bridge.report, self._log
+                self, self._config.diagnostics_period_s, self._bridge.report, self.log
             )
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
@@ -135,21 +112,6 @@ class UplinkNode(LifecycleNode):
             self._bridge.pause()
         return super().on_deactivate(state)
 
-    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
-        """Disconnect and forget."""
-        self._let_go()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
-        """Send what waits, say goodbye and disconnect."""
-        self._let_go()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_error(self, state: State) -> TransitionCallbackReturn:
-        """Let go, so that the node can be configured again."""
-        self._let_go()
-        return TransitionCallbackReturn.SUCCESS
-
     def _refresh(self) -> None:
         if self._routes is None:
             return
@@ -158,7 +120,7 @@ class UplinkNode(LifecycleNode):
             if self._boxes is not None:
                 self._boxes.refresh()
         except Exception as error:  # a graph that changes under us is no reason to die
-            self._log('error', f'discovery: {error!r}')
+            self.log('error', f'discovery: {error!r}')
 
     def _wake(self) -> None:
         """Let the executor look at the demand; runs on the pump's thread."""
@@ -186,7 +148,8 @@ class UplinkNode(LifecycleNode):
             self._boxes.close()
             self._boxes = None
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Send what waits, say goodbye and disconnect."""
         self._unsubscribe()
         if self._diagnostics is not None:
             self._diagnostics.close()
@@ -204,7 +167,7 @@ class UplinkNode(LifecycleNode):
         if config is not None and self._config is not None and self._bridge is not None:
             changed = changed_at_run_time(self._config, config)
             if changed:
-                self._log('info', f'changed: {", ".join(changed)}')
+                self.log('info', f'changed: {", ".join(changed)}')
             self._config = config
             self._bridge.apply(config)
             # Subscriptions follow at once: the next look at the graph may be an hour away.
@@ -301,6 +264,3 @@ class UplinkNode(LifecycleNode):
         :returns: why not; empty when the span is kept
         """
         return _INACTIVE if self._boxes is None else self._boxes.command(box, by)
-
-    def _log(self, level: str, text: str) -> None:
-        say(self, level, text)

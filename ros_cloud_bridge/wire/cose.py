@@ -34,6 +34,8 @@ ED25519 = -19
 ALGORITHMS = frozenset({EDDSA, ED25519})
 _ALG, _KID = 1, 4
 _PROTECTED_MOST = 64
+# Four fields, of which one is an empty map: nothing larger is walked through.
+_MAX_DEPTH, _MAX_ITEMS = 2, 16
 
 
 class Context(Enum):
@@ -110,7 +112,7 @@ def decode_signed(message: bytes, max_bytes: int) -> Signed:
     :returns: its parts
     :raises ProtocolError: when it is no COSE_Sign1, or one that this protocol does not use
     """
-    fields = cbor.loads(message, max_bytes)
+    fields = cbor.loads(message, max_bytes, max_depth=_MAX_DEPTH, max_items=_MAX_ITEMS)
     if not isinstance(fields, list) or len(fields) != 4:
         raise ProtocolError('not a COSE_Sign1 of four fields')
     protected, unprotected, payload, signature = fields
@@ -139,7 +141,9 @@ def signer(message: bytes, max_bytes: int) -> bytes:
 
 
 def _header(protected: bytes) -> tuple[int, bytes]:
-    header: Any = cbor.loads(protected, _PROTECTED_MOST)
+    header: Any = cbor.loads(
+        protected, _PROTECTED_MOST, max_depth=_MAX_DEPTH, max_items=_MAX_ITEMS
+    )
     if not isinstance(header, dict) or [type(k) for k in header] != [int, int]:
         raise ProtocolError('a protected header has alg and kid, and nothing else')
     if set(header) != {_ALG, _KID}:

@@ -75,6 +75,17 @@ def test_files_are_bounded_and_the_newest_lines_are_there(tmp_path: Path) -> Non
     assert last['reason'] == 'number 499'
 
 
+def test_a_single_file_is_bounded_too(tmp_path: Path) -> None:
+    path = tmp_path / 'audit.jsonl'
+    audit = AuditLog(path, 'amr-07', AuditConfig(max_bytes=4096, files=1), lambda *line: None)
+    for number in range(500):
+        audit.write(audit.line(decision(f'number {number}'), WHEN_NS))
+    audit.close()
+    assert [one.name for one in tmp_path.iterdir()] == ['audit.jsonl']
+    assert path.stat().st_size <= 4096
+    assert json.loads(path.read_text().splitlines()[-1])['reason'] == 'number 499'
+
+
 def test_a_fault_is_said_once_and_its_end_too(tmp_path: Path) -> None:
     if not os.path.exists('/dev/full'):
         pytest.skip('no /dev/full on this system')

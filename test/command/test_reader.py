@@ -15,6 +15,7 @@
 """The gate's reader: whatever is changed in a signed command, it is none any more."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 import hashlib
 from pathlib import Path
 
@@ -23,7 +24,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 
-from ros_cloud_bridge.command.reader import CommandReader, NO_KID, reader_for, UnsignedReader
+from ros_cloud_bridge.command.reader import (
+    CommandReader,
+    kid_without_key,
+    reader_for,
+    UnsignedReader,
+)
 from ros_cloud_bridge.command_values import Command
 from ros_cloud_bridge.core.commands.effects import Reader
 from ros_cloud_bridge.errors import ProtocolError
@@ -31,6 +37,7 @@ from ros_cloud_bridge.signing.keys import PrivateKey
 from ros_cloud_bridge.signing.messages import sign
 from ros_cloud_bridge.signing.ring import KeyRing
 from ros_cloud_bridge.values import Trust
+from ros_cloud_bridge.wire import cbor
 from ros_cloud_bridge.wire.command import encode_command
 from ros_cloud_bridge.wire.cose import (
     Context,
@@ -75,17 +82,21 @@ def reader(directory: Path) -> Reader:
 def accepts(reader: Reader, message: bytes, operator: str = 'alice', topic: str = TOPIC) -> bool:
     """Do what the gate does, whose order this keeps."""
     try:
-        envelope = reader.read(message)
+        sealed = reader.unwrap(operator, message)
+        proven = reader.knows(operator, sealed.kid) and reader.verifies(operator, topic, sealed)
+        if proven:
+            reader.open(sealed)
     except ProtocolError:
         return False
-    return reader.knows(operator, envelope) and reader.verifies(operator, topic, envelope)
+    return proven
 
 
 def test_a_good_command_is_read(reader: Reader) -> None:
     assert isinstance(reader, CommandReader)
-    envelope = reader.read(MESSAGE)
-    assert envelope.command == COMMAND
-    assert (envelope.kid, envelope.payload) == (ALICE.kid, PAYLOAD)
+    sealed = reader.unwrap('alice', MESSAGE)
+    assert (sealed.kid, sealed.payload) == (ALICE.kid, PAYLOAD)
+    envelope = reader.open(sealed)
+    assert (envelope.kid, envelope.command) == (ALICE.kid, COMMAND)
     assert envelope.digest == hashlib.sha256(protect(ALICE.kid) + PAYLOAD).digest()
     assert accepts(reader, MESSAGE)
 
@@ -220,7 +231,33 @@ def test_another_way_to_write_the_same_message_is_the_same_command(reader: Reade
     # Around what is signed CBOR leaves a choice: nothing is run twice, for the digest is the same.
     longer = b'\x98\x04' + MESSAGE[1:]
     assert accepts(reader, longer)
-    assert reader.read(longer).digest == reader.read(MESSAGE).digest
+    digests = {
+        reader.open(reader.unwrap('alice', message)).digest for message in (longer, MESSAGE)
+    }
+    assert len(digests) == 1
+
+
+def test_little_is_looked_at_before_a_key_is_known(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What is inside is nothing that is ever decoded, and what is around it is not walked through.
+    inside = encode_signed(protect(BOB.kid), b'\x81' * 60_000, bytes(64))
+    assert reader.unwrap('alice', inside).kid == BOB.kid
+    heads = 0
+    real = cbor._head
+
+    def head(payload: bytes, position: int, end: int) -> tuple[int, int, int]:
+        nonlocal heads
+        heads += 1
+        return real(payload, position, end)
+
+    monkeypatch.setattr(cbor, '_head', head)
+    maps = b'\x99' + (15_000).to_bytes(2, 'big') + b'\xa1\x01\x02' * 15_000
+    for message in (maps, b'\x84' + maps, b'\x81' * 60_000, bytes(60_000)):
+        heads = 0
+        with pytest.raises(ProtocolError):
+            reader.unwrap('alice', message)
+        assert heads <= 32
 
 
 def test_a_revoked_key_does_not_verify_what_was_read_before(tmp_path: Path) -> None:
@@ -228,20 +265,20 @@ def test_a_revoked_key_does_not_verify_what_was_read_before(tmp_path: Path) -> N
     ring = KeyRing(tmp_path)
     ring.look(0.0)
     reader = CommandReader(ring, ROBOT)
-    envelope = reader.read(MESSAGE)
-    assert reader.verifies('alice', TOPIC, envelope)
+    sealed = reader.unwrap('alice', MESSAGE)
+    assert reader.verifies('alice', TOPIC, sealed)
     (tmp_path / 'revoked').write_text(ALICE.kid.hex())
     ring.look(1.0)
-    assert not reader.knows('alice', envelope)
-    assert not reader.verifies('alice', TOPIC, envelope)
+    assert not reader.knows('alice', ALICE.kid)
+    assert not reader.verifies('alice', TOPIC, sealed)
 
 
 def test_without_signatures_the_topic_is_believed(directory: Path) -> None:
     reader = reader_for(Trust.TRANSPORT, KeyRing(directory), ROBOT)
     assert isinstance(reader, UnsignedReader)
-    envelope = reader.read(PAYLOAD)
+    envelope = reader.open(reader.unwrap('anybody', PAYLOAD))
     assert envelope.command == COMMAND
-    assert (envelope.kid, envelope.payload) == (NO_KID, PAYLOAD)
+    assert envelope.kid == hashlib.sha256(b'anybody').digest()[:8]
     assert envelope.digest == hashlib.sha256(PAYLOAD).digest()
     assert accepts(reader, PAYLOAD, 'anybody', 'any/topic')
     for message in (MESSAGE, b'', PAYLOAD[:-1], PAYLOAD + b'\0'):
@@ -252,6 +289,18 @@ def test_without_signatures_nothing_signed_is_taken_and_the_reverse(
     reader: Reader, directory: Path
 ) -> None:
     unsigned = UnsignedReader()
-    assert not unsigned.verifies('alice', TOPIC, reader.read(MESSAGE))
-    assert not reader.knows('alice', unsigned.read(PAYLOAD))
-    assert not reader.verifies('alice', TOPIC, unsigned.read(PAYLOAD))
+    signed, plain = reader.unwrap('alice', MESSAGE), unsigned.unwrap('alice', PAYLOAD)
+    assert not unsigned.verifies('alice', TOPIC, signed)
+    assert not unsigned.verifies('alice', TOPIC, replace(signed, kid=plain.kid))
+    assert not reader.knows('alice', plain.kid)
+    assert not reader.verifies('alice', TOPIC, plain)
+    assert not reader.verifies('alice', TOPIC, replace(plain, kid=ALICE.kid))
+
+
+def test_without_signatures_operators_are_told_apart() -> None:
+    unsigned = UnsignedReader()
+    alices = unsigned.unwrap('alice', PAYLOAD)
+    assert alices.kid != unsigned.unwrap('bob', PAYLOAD).kid
+    assert unsigned.verifies('alice', TOPIC, alices)
+    assert not unsigned.knows('bob', alices.kid)
+    assert len(kid_without_key('\udcff')) == len(alices.kid) == 8

@@ -16,11 +16,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 import threading
-import time
 
 import pytest
 
+from ros_cloud_bridge.command.clock import now_s
 from ros_cloud_bridge.command.watchdog import Watchdog
 from ros_cloud_bridge.values import ChannelConfig, ChannelKind
 from support.waiting import wait_until
@@ -43,7 +44,7 @@ class Wheels:
 
     def note(self, channel: str, what: str) -> None:
         """Take a message."""
-        self.times.append(time.monotonic())
+        self.times.append(now_s())
         self.published.append((channel, what))
 
     def of(self, channel: str) -> list[str]:
@@ -73,9 +74,19 @@ def watched(wheels: Wheels, *names: str, watchdog_s: float = 0.1) -> Iterator[Wa
         watchdog.close('the end')
 
 
+def stopped_since(wheels: Wheels, channel: str, before: int) -> bool:
+    """Tell whether there was one more stop."""
+    return wheels.of(channel).count('stop') > before
+
+
+def stopped_thrice(wheels: Wheels, channel: str) -> bool:
+    """Tell whether the stop was repeated."""
+    return wheels.of(channel).count('stop') == 3
+
+
 def drive(watchdog: Watchdog, wheels: Wheels, channel: str = 'drive') -> bool:
     """Let one message pass."""
-    return watchdog.drive(channel, lambda: wheels.note(channel, 'go'), time.monotonic() + 10.0)
+    return watchdog.drive(channel, lambda: wheels.note(channel, 'go'), now_s() + 10.0)
 
 
 def test_silence_stops_and_the_stop_is_repeated() -> None:
@@ -97,7 +108,7 @@ def test_who_goes_on_driving_is_not_stopped() -> None:
     with watched(wheels, 'drive', watchdog_s=0.5) as watchdog:
         for _ in range(30):
             assert drive(watchdog, wheels)
-            wait_until(lambda: time.monotonic() - wheels.times[-1] > 0.02)
+            wait_until(lambda: now_s() - wheels.times[-1] > 0.02)
         assert wheels.of('drive') == ['go'] * 30
         watchdog.stop('drive', 'released')
         assert wheels.of('drive')[30] == 'stop'
@@ -106,7 +117,7 @@ def test_who_goes_on_driving_is_not_stopped() -> None:
 def test_a_message_behind_its_deadline_does_not_go() -> None:
     wheels = Wheels()
     with watched(wheels, 'drive') as watchdog:
-        late = time.monotonic() - 0.001
+        late = now_s() - 0.001
         assert not watchdog.drive('drive', lambda: wheels.note('drive', 'go'), late)
         assert wheels.published == [] and watchdog.stops == {'drive': 0}
 
@@ -120,9 +131,7 @@ def test_a_publisher_that_hangs_keeps_no_other_channel_from_being_stopped() -> N
             wheels.note('arm', 'go')
             assert released.wait(20.0)
 
-        thread = threading.Thread(
-            target=lambda: watchdog.drive('arm', hang, time.monotonic() + 10.0)
-        )
+        thread = threading.Thread(target=lambda: watchdog.drive('arm', hang, now_s() + 10.0))
         thread.start()
         wait_until(lambda: wheels.of('arm') == ['go'])
         assert drive(watchdog, wheels)
@@ -140,7 +149,7 @@ def test_a_stop_that_fails_is_tried_again_and_others_go_on() -> None:
     with watched(wheels, 'arm', 'drive') as watchdog:
         assert drive(watchdog, wheels, 'arm') and drive(watchdog, wheels)
         for channel in ('arm', 'drive'):
-            wait_until(lambda channel=channel: wheels.of(channel).count('stop') == 3)
+            wait_until(partial(stopped_thrice, wheels, channel))
 
 
 def test_a_message_that_cannot_be_published_is_followed_by_a_stop() -> None:
@@ -151,7 +160,7 @@ def test_a_message_that_cannot_be_published_is_followed_by_a_stop() -> None:
 
     with watched(wheels, 'drive') as watchdog:
         with pytest.raises(ValueError, match='half of it'):
-            watchdog.drive('drive', fail, time.monotonic() + 10.0)
+            watchdog.drive('drive', fail, now_s() + 10.0)
         wait_until(lambda: 'stop' in wheels.of('drive'))
 
 
@@ -162,6 +171,29 @@ def test_the_end_stops_what_moves_and_lets_nothing_pass() -> None:
         watchdog.close('shutdown')
         assert wheels.of('drive')[:2] == ['go', 'stop']
         assert not drive(watchdog, wheels)
+
+
+def test_a_log_that_blocks_keeps_no_stop_from_going_out() -> None:
+    wheels, unblocked = Wheels(), threading.Event()
+    channels = [
+        ChannelConfig(name=name, kind=ChannelKind.TOPIC, lease=True, watchdog_s=0.1)
+        for name in ('arm', 'drive')
+    ]
+
+    def log(level: str, text: str) -> None:
+        unblocked.wait(20.0)
+
+    watchdog = Watchdog(channels, wheels.stop, log)
+    watchdog.start()
+    try:
+        # As when nobody reads the pipe that standard error is.
+        for channel in ('arm', 'drive', 'arm'):
+            assert drive(watchdog, wheels, channel)
+            before = wheels.of(channel).count('stop')
+            wait_until(partial(stopped_since, wheels, channel, before))
+    finally:
+        unblocked.set()
+        watchdog.close('the end')
 
 
 def test_held_nothing_passes_until_released() -> None:

@@ -101,15 +101,15 @@ class Target:
             if who == OPERATOR:
                 open_answer(OWN.public, ROBOT, ANSWERS, message)
                 return True
-            envelope = self._reader.read(message)
+            sealed = self._reader.unwrap('alice', message)
+            self._reader.open(sealed)
         except ProtocolError:
             return False
         signed = decode_signed(message, MAX_ANSWER)
         again = encode_signed(signed.protected, signed.payload, signed.signature)
         assert decode_signed(again, MAX_ANSWER) == signed
-        return self._reader.knows('alice', envelope) and self._reader.verifies(
-            'alice', COMMANDS, envelope
-        )
+        known = self._reader.knows('alice', sealed.kid)
+        return known and self._reader.verifies('alice', COMMANDS, sealed)
 
 
 def _decodes(who: int, message: bytes) -> bool:

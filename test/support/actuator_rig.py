@@ -24,6 +24,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from ros_cloud_bridge.command.clock import now_s  # noqa: E402
 from ros_cloud_bridge.command_values import State
 from ros_cloud_bridge.core.commands.effects import Dispatch, Ended, Progress
 from ros_cloud_bridge.ros.commands.actuators import Actuators
@@ -209,7 +210,7 @@ class Rig:
                 operator='ada',
                 type=type_,
                 arguments=arguments,
-                deadline=time.monotonic() + within_s,
+                deadline=now_s() + within_s,
             )
         )
         return ticket

@@ -42,7 +42,8 @@ from ros_cloud_bridge.signing.ring import KeyRing
 from ros_cloud_bridge.store.executed import ExecutedStore
 from ros_cloud_bridge.values import BridgeConfig, ChannelConfig, ChannelKind
 
-from .commander import Keys, Message, Signer
+from .commander import Keys
+from .signer import Message, Signer
 
 ROBOT = 'amr-07'
 OTHER_ROBOT = 'amr-08'

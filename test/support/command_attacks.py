@@ -41,7 +41,7 @@ from ros_cloud_bridge.wire.cose import (
 )
 
 from .command_arena import Arena, OTHER_ROBOT, ROBOT, Seen
-from .commander import Message, ROOT, Signer
+from .signer import Message, ROOT, Signer
 
 Hostile = tuple[str, bytes, bool]
 Attack = Callable[[Arena, random.Random], Iterator[Hostile]]

@@ -39,8 +39,9 @@ import paho.mqtt.client as mqtt
 
 from ros_cloud_bridge.command_values import Answer
 
-from .commander import Commander, ROOT, Signer
+from .commander import Commander
 from .robots import Place
+from .signer import ROOT, Signer
 
 _TESTS = Path(__file__).resolve().parents[1]
 _CONNECT_S = 20.0

@@ -33,8 +33,9 @@ from ros_cloud_bridge.command_values import State
 from .bridge_process import BridgeProcess
 from .broker import Broker
 from .command_counter import CounterProcess, DDS
-from .commander import Commander, Keys, Message
+from .commander import Commander, Keys
 from .robots import parameters
+from .signer import Message
 from .waiting import wait_until
 
 ROBOT = 'killed'

@@ -36,6 +36,7 @@ from ros_cloud_bridge.core.commands.effects import (
     Progress,
     Record,
     Reply,
+    Sealed,
     Stop,
 )
 from ros_cloud_bridge.core.commands.gate import Gate
@@ -91,8 +92,11 @@ class Signer:
 
     def sign(self, channel: str, command: Command) -> Arrival:
         """Put a signed command on the topic of a channel."""
+        return self.seal(channel, encode_command(command))
+
+    def seal(self, channel: str, payload: bytes) -> Arrival:
+        """Put anything, signed, on the topic of a channel."""
         topic = f'rcb/v1/r/cmd/{self.operator}/{channel}'
-        payload = encode_command(command)
         mac = hmac.digest(self.secret, topic.encode() + payload, 'sha256')
         return Arrival(
             operator=self.operator,
@@ -113,26 +117,27 @@ class HmacReader:
     def __init__(self, *signers: Signer) -> None:
         self.secrets = {(s.operator, s.kid): s.secret for s in signers}
 
-    def read(self, payload: bytes) -> Envelope:
-        fields = cbor.loads(payload)
+    def unwrap(self, operator: str, message: bytes) -> Sealed:
+        fields = cbor.loads(message)
         if not isinstance(fields, list) or len(fields) != 3:
             raise ProtocolError('not three fields')
         kid, inner, mac = fields
+        return Sealed(kid=kid, payload=inner, signed=mac)
+
+    def knows(self, operator: str, kid: bytes) -> bool:
+        return (operator, kid) in self.secrets
+
+    def verifies(self, operator: str, topic: str, sealed: Sealed) -> bool:
+        secret = self.secrets.get((operator, sealed.kid), b'nobody knows')
+        mac = hmac.digest(secret, topic.encode() + sealed.payload, 'sha256')
+        return hmac.compare_digest(mac, sealed.signed)
+
+    def open(self, sealed: Sealed) -> Envelope:
         return Envelope(
-            kid=kid,
-            payload=inner,
-            digest=hashlib.sha256(kid + inner).digest(),
-            command=decode_command(inner),
-            signed=mac,
+            kid=sealed.kid,
+            digest=hashlib.sha256(sealed.kid + sealed.payload).digest(),
+            command=decode_command(sealed.payload),
         )
-
-    def knows(self, operator: str, envelope: Envelope) -> bool:
-        return (operator, envelope.kid) in self.secrets
-
-    def verifies(self, operator: str, topic: str, envelope: Envelope) -> bool:
-        secret = self.secrets.get((operator, envelope.kid), b'nobody knows')
-        mac = hmac.digest(secret, topic.encode() + envelope.payload, 'sha256')
-        return hmac.compare_digest(mac, envelope.signed)
 
 
 class Log(Protocol):
@@ -215,11 +220,12 @@ class Rig:
     ) -> None:
         self.log: Log = MemoryLog() if log is None else log
         self.now = BEGAN
+        self.reader = HmacReader(*signers)
         self.gate = Gate(
             BridgeConfig(robot_id='r', channels=tuple(channels)),
             epoch=epoch,
             began=BEGAN,
-            reader=HmacReader(*signers),
+            reader=self.reader,
             log=self.log,
         )
         self.effects: list[Effect] = []

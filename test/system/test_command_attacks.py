@@ -167,7 +167,8 @@ def test_every_bit_of_a_command_counts_over_mqtt(
     alice.settle()
     assert alice.of(message) == []
     counted = sum(refused(collector, reason) - before[reason] for reason in kinds)
-    assert counted == 8 * len(message.payload)
+    # And a question for the time may have found no room.
+    assert counted >= 8 * len(message.payload)
     text = (robot.keys.folder / f'audit-{ROBOT}.jsonl').read_text()
     assert message.command.id.hex() not in text
 

@@ -37,6 +37,7 @@ NAME = 'ros_cloud_bridge'
 # and mcap-ros2-support brings both.
 KEYS = {
     'cbor2': 'python3-cbor2',
+    'cryptography': 'python3-cryptography',
     'matplotlib': 'python3-matplotlib',
     'mcap': 'mcap-ros2-support',
     'numpy': 'python3-numpy',

@@ -63,14 +63,14 @@ def fate_of(case: dict[str, Any], folder: Path) -> tuple[str, Any]:
             return 'bad_signature' if 'signature with' in str(error) else 'malformed', None
     reader = reader_of(case, folder)
     try:
-        envelope = reader.read(payload)
+        sealed = reader.unwrap('alice', payload)
+        if not reader.knows('alice', sealed.kid):
+            return 'unknown_key', None
+        if not reader.verifies('alice', topic, sealed):
+            return 'bad_signature', None
+        return '', fields_of(reader.open(sealed).command)
     except ProtocolError:
         return 'malformed', None
-    if not reader.knows('alice', envelope):
-        return 'unknown_key', None
-    if not reader.verifies('alice', topic, envelope):
-        return 'bad_signature', None
-    return '', fields_of(envelope.command)
 
 
 @pytest.mark.parametrize('case', GOOD, ids=name_of)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import pytest
 
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.wire import cbor
 from ros_cloud_bridge.wire.cose import (
     Context,
     decode_signed,
@@ -199,6 +200,31 @@ def test_other_protected_headers_are_refused(header: object) -> None:
 def test_other_encodings_of_a_protected_header_are_refused(header: bytes) -> None:
     with pytest.raises(ProtocolError):
         decode_signed(encode_signed(header, b'x', SIGNATURE), MOST)
+
+
+@pytest.mark.parametrize(
+    'message',
+    [
+        b'\x84' + 4 * (b'\x98\xff' + b'\xa0' * 255),
+        b'\x99\xea\x60' + b'\xa0' * 60_000,
+    ],
+    ids=['wide', 'long'],
+)
+def test_no_more_is_walked_through_than_a_message_has(
+    message: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heads = 0
+    real = cbor._head
+
+    def head(payload: bytes, position: int, end: int) -> tuple[int, int, int]:
+        nonlocal heads
+        heads += 1
+        return real(payload, position, end)
+
+    monkeypatch.setattr(cbor, '_head', head)
+    with pytest.raises(ProtocolError):
+        decode_signed(message, MOST)
+    assert 0 < heads <= 16
 
 
 MESSAGES = {

@@ -22,10 +22,11 @@ from ros_cloud_bridge.command_values import Answer, MAX_REASON_CHARACTERS, Reaso
 from ros_cloud_bridge.core.commands.checks import REPEATED
 from ros_cloud_bridge.core.commands.desk import Case, Desk
 from ros_cloud_bridge.core.commands.effects import Audit, Effect, Finish, LogEntry, Reply
-from ros_cloud_bridge.core.commands.memory import Running
+from ros_cloud_bridge.core.commands.memory import Running, weigh
+from ros_cloud_bridge.core.commands.noting import Notes
 from ros_cloud_bridge.core.commands.states import after, Event
 
-# What anybody can bring about who has heard an operator: it is answered only so often.
+# What anybody can bring about who has heard an operator, which answers to others do not suffer by.
 REPLAYS = frozenset(
     {
         Reason.ID_REUSED,
@@ -33,6 +34,12 @@ REPLAYS = frozenset(
         Reason.EXPIRED,
         Reason.REPLAYED,
         Reason.OUT_OF_ORDER,
+        # These are found before it is known that a message is of this run.
+        Reason.STOPPING,
+        Reason.LOG_FAILED,
+        # And these before its deadline is looked at.
+        Reason.WRONG_TYPE,
+        Reason.BAD_FIELDS,
     }
 )
 REASONS = frozenset(
@@ -40,6 +47,7 @@ REASONS = frozenset(
 )
 # A message that is withheld: it would have been one answer too many.
 WITHHELD = 'withheld'
+LEFT_OUT = f'{Reason.TOO_LARGE}: left out, for too much was repeated'
 
 
 def verdict_of(state: State) -> str:
@@ -63,6 +71,7 @@ class Answering:
     def __init__(self, desk: Desk, counters: Counter[str]) -> None:
         self._desk = desk
         self.counters = counters
+        self.notes = Notes()
 
     def move(
         self, running: Running, event: Event, now: float, reason: str = '', detail: Any = None
@@ -222,7 +231,7 @@ class Answering:
 
     def refuse(self, case: Case, reason: str) -> list[Effect]:
         """
-        Refuse a message whose signature is right.
+        Refuse a message whose signature is right, and say so as often as is bearable.
 
         :param case: the message
         :param reason: of the answer
@@ -235,14 +244,16 @@ class Answering:
         if word != Reason.ID_REUSED and not case.channel.is_time:
             self._desk.memory.keep(case.key, case.envelope.digest, answer)
         operator = self._desk.operators.find(case.arrival.operator, case.now)
-        bounded = word in REPLAYS or case.channel.is_time
-        if bounded and not operator.repeats.take(case.now):
+        replayed = word in REPLAYS or case.channel.is_time
+        effects: list[Effect] = []
+        if (operator.repeats if replayed else operator.refusals).take(case.now):
+            effects.append(Reply(operator=case.arrival.operator, answer=answer))
+        else:
             self.counters[WITHHELD] += 1
-            return []
-        effects: list[Effect] = [Reply(operator=case.arrival.operator, answer=answer)]
         if not case.channel.is_time:
-            effects.append(audit(case, 'rejected', answer.reason))
-        elif told := operator.time_refused.add(case.now):
+            noted = operator.noted(word, case.now)
+            effects += self.notes.add(noted, audit(case, 'rejected', answer.reason), case.now)
+        elif effects and (told := operator.time_refused.add(case.now)):
             effects.append(audit(case, 'rejected', answer.reason, {'count': told}))
         return effects
 
@@ -270,6 +281,9 @@ class Answering:
         if known is None:
             known = self.answer(case.command.id, State.RECEIVED, now)
         again = replace(known, epoch=self._desk.epoch, robot_ms=self._desk.ms(now))
+        if again.detail is not None and not operator.bears(weigh(again.detail), now):
+            # Who has not heard it by now at least hears how it ended.
+            again = replace(again, detail=None, reason=again.reason or LEFT_OUT)
         effects: list[Effect] = [Reply(operator=case.arrival.operator, answer=again)]
         if told := operator.repeated.add(now):
             facts = {'count': told, 'state': verdict_of(again.state)}

@@ -14,15 +14,14 @@
 
 """What the gate knows of a channel: its types of commands, limits, rates and whose it is."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from fnmatch import translate
 import re
 
 from ros_cloud_bridge.command_values import TIME, TIME_CHANNEL
-from ros_cloud_bridge.core.commands.driving import AUDIT_S, Driving, Tally
+from ros_cloud_bridge.core.commands.driving import Driving
 from ros_cloud_bridge.core.commands.limits import parse
-from ros_cloud_bridge.core.rate import TokenBucket
+from ros_cloud_bridge.core.commands.rates import Shared
 from ros_cloud_bridge.values import ChannelConfig, ChannelKind
 
 # The types of commands that a channel of each kind takes.
@@ -51,106 +50,9 @@ TIMEOUTS_S: Mapping[ChannelKind, float] = {
     ChannelKind.BRIDGE: 5.0,
 }
 
-CONTROL_HZ = 5.0
-CONTROL_BURST = 10.0
-TIME_HZ = 2.0
-TIME_BURST = 4.0
-# Answers to what anybody could bring about who heard an operator: replays.
-REPEAT_HZ = 20.0
-REPEAT_BURST = 40.0
-MOST_OPERATORS = 1024
-
 _TIME_CONFIG = ChannelConfig(
     name=TIME_CHANNEL, kind=ChannelKind.BRIDGE, operators=('*',), max_hz=0.0, max_bytes=1024
 )
-
-
-class Bucket:
-    """
-    A rate that is kept to, not gone into debt for.
-
-    :param hz: how many a second; 0 for any number
-    :param burst: how many at once, at least 1
-    :param now: monotonic seconds
-    """
-
-    __slots__ = ('_tokens',)
-
-    def __init__(self, hz: float, burst: float, now: float) -> None:
-        # The bucket gives while it is not in debt: the last of a burst is what it owes.
-        self._tokens = TokenBucket(hz, max(1.0, burst) - 1.0, now) if hz > 0 else None
-
-    def take(self, now: float) -> bool:
-        """
-        Take one.
-
-        :param now: monotonic seconds
-        :returns: whether there was one
-        """
-        if self._tokens is None:
-            return True
-        if self._tokens.wait_s(now) > 0.0:
-            return False
-        self._tokens.take(1.0, now)
-        return True
-
-
-class Operator:
-    """
-    The rates of one operator who has proven who it is.
-
-    :param now: monotonic seconds
-    """
-
-    __slots__ = ('_control', '_drive', 'repeated', 'repeats', 'time', 'time_refused')
-
-    def __init__(self, now: float) -> None:
-        self.repeated = Tally(AUDIT_S)
-        self.time_refused = Tally(AUDIT_S)
-        self.time = Bucket(TIME_HZ, TIME_BURST, now)
-        self.repeats = Bucket(REPEAT_HZ, REPEAT_BURST, now)
-        self._control: dict[str, Bucket] = {}
-        self._drive: dict[str, Bucket] = {}
-
-    def control(self, channel: str, now: float) -> Bucket:
-        """Find the rate of cancel, acquire and the like on a channel."""
-        bucket = self._control.get(channel)
-        if bucket is None:
-            bucket = self._control[channel] = Bucket(CONTROL_HZ, CONTROL_BURST, now)
-        return bucket
-
-    def drive(self, config: ChannelConfig, now: float) -> Bucket:
-        """Find the rate of messages on a channel with a lease: who lacks it delays no holder."""
-        bucket = self._drive.get(config.name)
-        if bucket is None:
-            bucket = self._drive[config.name] = Bucket(config.max_hz, config.max_hz / 2, now)
-        return bucket
-
-
-class Operators:
-    """Those who have passed a signature lately, a bounded number."""
-
-    def __init__(self) -> None:
-        self._operators: OrderedDict[str, Operator] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._operators)
-
-    def find(self, name: str, now: float) -> Operator:
-        """
-        Find an operator whose signature has been checked.
-
-        :param name: of the operator
-        :param now: monotonic seconds
-        :returns: its rates
-        """
-        operator = self._operators.get(name)
-        if operator is None:
-            operator = self._operators[name] = Operator(now)
-            if len(self._operators) > MOST_OPERATORS:
-                self._operators.popitem(last=False)
-        self._operators.move_to_end(name)
-        return operator
 
 
 class Channel:
@@ -176,7 +78,7 @@ class Channel:
         self.names_limited = config.kind in (ChannelKind.PARAMETER, ChannelKind.BRIDGE)
         self.parameters_named = config.kind is ChannelKind.PARAMETER
         self.timeout_s = config.timeout_s or TIMEOUTS_S[config.kind]
-        self.bucket = Bucket(config.max_hz, config.max_hz / 2, now)
+        self.rate = Shared(config.max_hz, now)
         self.running = 0
         self._operators = frozenset(config.operators)
         self._globs = tuple(

@@ -16,6 +16,7 @@
 What a message has to pass, in this order.
 
 Whoever fails a check of :data:`SILENT` has not proven who it is: that is counted and nothing more.
+What is dear among them comes last: only what is signed rightly is decoded.
 From the log on a refusal is answered and noted. Each check says why it refuses, or an empty text.
 """
 
@@ -26,7 +27,7 @@ from typing import Any
 from ros_cloud_bridge.command_values import Command, ID_BYTES, Reason
 from ros_cloud_bridge.core.commands.channels import Channel, CONTROLS, LIMITED
 from ros_cloud_bridge.core.commands.desk import Case, Desk
-from ros_cloud_bridge.core.commands.effects import Arrival, Envelope
+from ros_cloud_bridge.core.commands.effects import Arrival, Envelope, Sealed
 from ros_cloud_bridge.core.commands.limits import all_finite
 from ros_cloud_bridge.core.commands.memory import Running
 from ros_cloud_bridge.core.commands.scaling import factor
@@ -34,7 +35,7 @@ from ros_cloud_bridge.errors import BridgeError, ProtocolError
 
 # No reason to refuse: the command is known, and answered again.
 REPEATED = 'repeated'
-# For channels that are not there; none may allow more.
+# No channel may allow more.
 MOST_BYTES = 64 * 1024
 # By so much a deadline may be later than the channel allows, and the time of signing than now.
 SLACK_MS = 1000
@@ -46,6 +47,7 @@ class Stranger:
 
     arrival: Arrival
     channel: Channel | None
+    sealed: Sealed | None = None
     envelope: Envelope | None = None
 
 
@@ -56,16 +58,8 @@ def _retained(stranger: Stranger, _: Desk) -> str:
 
 def _size(stranger: Stranger, _: Desk) -> str:
     channel = stranger.channel
-    most = MOST_BYTES if channel is None else min(MOST_BYTES, channel.config.max_bytes)
+    most = 0 if channel is None else min(MOST_BYTES, channel.config.max_bytes)
     return Reason.TOO_LARGE if len(stranger.arrival.payload) > most else ''
-
-
-def _decode(stranger: Stranger, desk: Desk) -> str:
-    try:
-        stranger.envelope = desk.reader.read(stranger.arrival.payload)
-    except ProtocolError:
-        return Reason.MALFORMED
-    return ''
 
 
 def _permission(stranger: Stranger, _: Desk) -> str:
@@ -74,18 +68,33 @@ def _permission(stranger: Stranger, _: Desk) -> str:
     return '' if permitted else Reason.NOT_PERMITTED
 
 
+def _shape(stranger: Stranger, desk: Desk) -> str:
+    arrival = stranger.arrival
+    try:
+        stranger.sealed = desk.reader.unwrap(arrival.operator, arrival.payload)
+    except ProtocolError:
+        return Reason.MALFORMED
+    return ''
+
+
 def _key(stranger: Stranger, desk: Desk) -> str:
-    envelope = stranger.envelope
-    known = envelope is not None and desk.reader.knows(stranger.arrival.operator, envelope)
+    sealed = stranger.sealed
+    known = sealed is not None and desk.reader.knows(stranger.arrival.operator, sealed.kid)
     return '' if known else Reason.UNKNOWN_KEY
 
 
 def _signature(stranger: Stranger, desk: Desk) -> str:
-    arrival, envelope = stranger.arrival, stranger.envelope
-    proven = envelope is not None and desk.reader.verifies(
-        arrival.operator, arrival.topic, envelope
-    )
+    arrival, sealed = stranger.arrival, stranger.sealed
+    proven = sealed is not None and desk.reader.verifies(arrival.operator, arrival.topic, sealed)
     return '' if proven else Reason.BAD_SIGNATURE
+
+
+def _content(stranger: Stranger, desk: Desk) -> str:
+    try:
+        stranger.envelope = None if stranger.sealed is None else desk.reader.open(stranger.sealed)
+    except ProtocolError:
+        return Reason.MALFORMED
+    return '' if stranger.envelope is not None else Reason.MALFORMED
 
 
 def _log(case: Case, desk: Desk) -> str:
@@ -142,6 +151,7 @@ def _sequence(case: Case, desk: Desk) -> str:
     if case.channel.is_time:
         return ''
     command = case.command
+    # Before the rate, for whatever is refused by that must not be in time a second time.
     return desk.windows.take(
         (case.key.kid, command.instance, case.channel.name),
         command.sequence,
@@ -181,13 +191,13 @@ def _rate(case: Case, desk: Desk) -> str:
     channel, now = case.channel, case.now
     operator = desk.operators.find(case.arrival.operator, now)
     if channel.is_time:
-        bucket = operator.time
+        bucket = operator.ask(case.command.id)
     elif case.command.type in CONTROLS:
         bucket = operator.control(channel.name, now)
     elif channel.driving is not None:
         bucket = operator.drive(channel.config, now)
     else:
-        bucket = channel.bucket
+        return '' if channel.rate.take(case.arrival.operator, now) else Reason.RATE_LIMIT
     return '' if bucket.take(now) else Reason.RATE_LIMIT
 
 
@@ -224,20 +234,21 @@ def _running(case: Case, desk: Desk) -> str:
 
 SILENT: tuple[tuple[str, Callable[[Stranger, Desk], str]], ...] = (
     ('retained', _retained),
-    ('size', _size),
-    ('decode', _decode),
     ('permission', _permission),
+    ('size', _size),
+    ('shape', _shape),
     ('key', _key),
     ('signature', _signature),
+    ('content', _content),
 )
 
 ANSWERED: tuple[tuple[str, Callable[[Case, Desk], str]], ...] = (
     ('log', _log),
     ('stopping', _stopping),
     ('epoch', _epoch),
+    ('type', _type),
     ('deadline', _deadline),
     ('sequence', _sequence),
-    ('type', _type),
     ('limits', _limits),
     ('rate', _rate),
     ('lease', _lease),

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ros_cloud_bridge.command_values import Command
-from ros_cloud_bridge.core.commands.channels import Channel, channels_of, Operators
+from ros_cloud_bridge.core.commands.channels import Channel, channels_of
 from ros_cloud_bridge.core.commands.effects import (
     Arrival,
     Envelope,
@@ -29,6 +29,7 @@ from ros_cloud_bridge.core.commands.effects import (
 )
 from ros_cloud_bridge.core.commands.lease import Holder
 from ros_cloud_bridge.core.commands.memory import EndedCommand, Memory, Running
+from ros_cloud_bridge.core.commands.rates import Operators
 from ros_cloud_bridge.core.commands.windows import Windows
 from ros_cloud_bridge.values import BridgeConfig
 

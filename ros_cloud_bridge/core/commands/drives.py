@@ -25,6 +25,9 @@ from ros_cloud_bridge.core.commands.effects import Audit, Dispatch, Effect, Ende
 from ros_cloud_bridge.core.commands.scaling import scaled
 from ros_cloud_bridge.core.commands.states import after, Event
 
+# Why a lease is taken back from who cannot give it back any more.
+REVOKED = 'revoked'
+
 
 @dataclass(frozen=True, slots=True)
 class _Message:
@@ -182,6 +185,7 @@ class Drives:
         """
         effects: list[Effect] = []
         for channel, driving in self._channels:
+            effects += self._revoke(channel, driving, now)
             effects += self.expire(channel, now)
             stops_at = driving.stops_at()
             if stops_at is not None and now >= stops_at:
@@ -217,6 +221,25 @@ class Drives:
             effects += self._halt(channel, driving, why, now)
             if release:
                 driving.lease.release()
+        return effects
+
+    def _revoke(self, channel: Channel, driving: Driving, now: float) -> list[Effect]:
+        """Stop a channel and take its lease back when its holder's key is good no longer."""
+        holder = driving.lease.holder(now)
+        if holder is None or self._desk.reader.knows(holder.operator, holder.kid):
+            return []
+        effects = self._halt(channel, driving, REVOKED, now)
+        driving.lease.release()
+        effects.append(
+            Audit(
+                operator=holder.operator,
+                channel=channel.name,
+                verdict=State.SUCCEEDED.name.lower(),
+                reason=REVOKED,
+                kid=holder.kid.hex(),
+                type='release',
+            )
+        )
         return effects
 
     def _halt(

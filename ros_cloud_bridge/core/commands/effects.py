@@ -39,31 +39,53 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
-    """What is known of a message before its signature is checked."""
+class Sealed:
+    """
+    What is known of a message before its signature is checked.
+
+    ``payload`` is what is signed, not looked at yet; ``signed`` is the reader's own.
+    """
 
     kid: bytes
     payload: bytes
-    digest: bytes
-    command: Command
     signed: Any = None
 
 
-class Reader(Protocol):
-    """Takes messages apart and checks signatures, for the gate does neither."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What is in a message whose signature is right."""
 
-    def read(self, payload: bytes) -> Envelope:
+    kid: bytes
+    digest: bytes
+    command: Command
+
+
+class Reader(Protocol):
+    """
+    Takes messages apart and checks signatures, for the gate does neither.
+
+    What is dear comes last: nothing that nobody has signed is decoded.
+    """
+
+    def unwrap(self, operator: str, message: bytes) -> Sealed:
         """
-        Take a message apart, strictly; ``digest`` is SHA-256 of what the signature covers.
+        Find whose key a message names, whatever is in it; a few bytes are looked at.
 
         :raises ProtocolError: when it is malformed
         """
 
-    def knows(self, operator: str, envelope: Envelope) -> bool:
-        """Tell whether the key is one of the operator's, and not revoked."""
+    def knows(self, operator: str, kid: bytes) -> bool:
+        """Tell whether a key is one of the operator's, and not revoked."""
 
-    def verifies(self, operator: str, topic: str, envelope: Envelope) -> bool:
+    def verifies(self, operator: str, topic: str, sealed: Sealed) -> bool:
         """Check the signature with the operator's key."""
+
+    def open(self, sealed: Sealed) -> Envelope:
+        """
+        Decode what is signed, strictly; ``digest`` is SHA-256 of what the signature covers.
+
+        :raises ProtocolError: when it is malformed
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,7 @@ class Gate:
         self._counters: Counter[str] = Counter()
         self._answering = Answering(self._desk, self._counters)
         self._last_ticket = 0
+        self._refused_silently = False
         self._drives = Drives(self._desk, self._answering)
 
     @property
@@ -98,6 +99,11 @@ class Gate:
     def running(self) -> int:
         """How many commands have not ended, without messages that drive."""
         return len(self._desk.memory.running)
+
+    @property
+    def refused_silently(self) -> bool:
+        """Whether the last message taken had nothing to prove who it was from."""
+        return self._refused_silently
 
     def awaits(self, ticket: int) -> bool:
         """
@@ -119,10 +125,12 @@ class Gate:
         desk = self._desk
         channel = desk.channels.get(arrival.channel)
         stranger = Stranger(arrival=arrival, channel=channel)
+        self._refused_silently = True
         for _, check in SILENT:
             if reason := check(stranger, desk):
                 self._counters[reason] += 1
                 return []
+        self._refused_silently = False
         envelope = stranger.envelope
         assert channel is not None and envelope is not None  # two of the checks
         command = envelope.command
@@ -221,6 +229,7 @@ class Gate:
         :returns: what is to be done
         """
         effects = self._drives.look(now)
+        effects += self._answering.notes.look(now)
         for running in list(self._desk.memory.tickets.values()):
             if now >= running.times_out_at:
                 effects += self._cancel(running)
@@ -236,7 +245,7 @@ class Gate:
         :param now: monotonic seconds
         :returns: monotonic seconds, which may be past; None when nothing is to come
         """
-        at = self._drives.next_at()
+        at = min(self._drives.next_at(), self._answering.notes.next_at(now))
         for running in self._desk.memory.tickets.values():
             at = min(at, running.times_out_at)
             if running.feedback is not None:
@@ -279,7 +288,7 @@ class Gate:
             event = Event.FAILED if running.ticket else Event.REFUSED
             effects += self._cancel(running)
             effects += self._answering.end(running, event, now, Reason.STOPPING)
-        return effects
+        return [*effects, *self._answering.notes.rest()]
 
     def open(self) -> None:
         """Take commands again after :meth:`close`."""
@@ -340,8 +349,9 @@ class Gate:
         return effects
 
     def _cancel(self, running: Running) -> list[Effect]:
-        acts = running.ticket and running.channel.config.kind is ChannelKind.ACTION
-        return [Cancel(ticket=running.ticket)] if acts else []
+        # Messages are gone when they are published, and the bridge's own commands are soon done.
+        lasts = running.channel.config.kind not in (ChannelKind.TOPIC, ChannelKind.BRIDGE)
+        return [Cancel(ticket=running.ticket)] if running.ticket and lasts else []
 
     def _waiting(self, key: LogKey) -> Running | EndedCommand:
         known = self._desk.memory.find(key)

@@ -17,7 +17,9 @@
 from ros_cloud_bridge.command_values import Reason
 
 WIDTH = 64
-MOST_WINDOWS = 1024
+# Of one key, and of all of them: no operator can have more keys than a robot takes.
+MOST_EACH = 64
+MOST_KEYS = 256
 _FULL = (1 << WIDTH) - 1
 
 
@@ -58,23 +60,51 @@ class Window:
         return True
 
 
+class _Windows:
+    """
+    The windows of one key.
+
+    A window goes only when every deadline that it has seen is past.
+    """
+
+    __slots__ = ('_full_until_ms', 'all')
+
+    def __init__(self) -> None:
+        self.all: dict[tuple[bytes, str], Window] = {}
+        # Deadlines only move on: no window is free before the earliest seen when all were in use.
+        self._full_until_ms = 0
+
+    def has_room(self, now_ms: int) -> bool:
+        """Tell whether there is room for one more, and make some when need be."""
+        if len(self.all) < MOST_EACH:
+            return True
+        if now_ms <= self._full_until_ms:
+            return False
+        self.forget(now_ms)
+        if len(self.all) < MOST_EACH:
+            return True
+        self._full_until_ms = min(window.until_ms for window in self.all.values())
+        return False
+
+    def forget(self, now_ms: int) -> None:
+        """Let go of those whose deadlines are past."""
+        self.all = {key: one for key, one in self.all.items() if one.until_ms >= now_ms}
+
+
 class Windows:
     """
     A window per (kid, instance, channel), as many as there is room for.
 
-    A window goes only when every deadline that it has seen is past.
-
-    :param most: how many there are at most
+    Each key has room of its own: whoever starts processes without end keeps nobody out but other
+    processes with the same key.
     """
 
-    def __init__(self, most: int = MOST_WINDOWS) -> None:
-        self._most = most
-        self._windows: dict[tuple[bytes, bytes, str], Window] = {}
-        # Deadlines only move on: no window is free before the earliest seen when all were in use.
+    def __init__(self) -> None:
+        self._keys: dict[bytes, _Windows] = {}
         self._full_until_ms = 0
 
     def __len__(self) -> int:
-        return len(self._windows)
+        return sum(len(own.all) for own in self._keys.values())
 
     def take(
         self,
@@ -95,23 +125,32 @@ class Windows:
         :param increasing: whether only a number above all before will do
         :returns: why it is refused, or an empty text
         """
-        window = self._windows.get(key)
-        if window is None:
-            if len(self._windows) >= self._most and not self._forget(now_ms):
+        kid, instance, channel = key
+        own = self._keys.get(kid)
+        if own is None:
+            if len(self._keys) >= MOST_KEYS and not self._forget(now_ms):
                 return Reason.BUSY
-            window = self._windows[key] = Window()
+            own = self._keys[kid] = _Windows()
+        window = own.all.get((instance, channel))
+        if window is None:
+            if not own.has_room(now_ms):
+                return Reason.BUSY
+            window = own.all[instance, channel] = Window()
         window.until_ms = max(window.until_ms, deadline_ms)
         if increasing and sequence <= window.high:
             return Reason.OUT_OF_ORDER
         return '' if window.take(sequence) else Reason.REPLAYED
 
     def _forget(self, now_ms: int) -> bool:
+        """Let go of keys that have no window any more; returns whether there is room for one."""
         if now_ms <= self._full_until_ms:
             return False
-        self._windows = {
-            key: window for key, window in self._windows.items() if window.until_ms >= now_ms
-        }
-        if len(self._windows) < self._most:
+        for own in self._keys.values():
+            own.forget(now_ms)
+        self._keys = {kid: own for kid, own in self._keys.items() if own.all}
+        if len(self._keys) < MOST_KEYS:
             return True
-        self._full_until_ms = min(window.until_ms for window in self._windows.values())
+        self._full_until_ms = min(
+            max(window.until_ms for window in own.all.values()) for own in self._keys.values()
+        )
         return False

@@ -14,7 +14,6 @@
 
 """Goals of actions that end: by a result, a refusal, without a server, or with its death."""
 
-import time
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +24,7 @@ from rclpy.action.client import ClientGoalHandle
 from rclpy.node import Node
 from rclpy.task import Future
 
+from ros_cloud_bridge.command.clock import now_s
 from ros_cloud_bridge.command_values import Reason, State
 from ros_cloud_bridge.core.commands.effects import Dispatch
 from ros_cloud_bridge.ros.commands.fields import build
@@ -74,8 +74,8 @@ class _Goal:
         self._cancel_wanted = False
         self._feedback: Any = None
         self._told_at = 0.0
-        self._give_up = time.monotonic() + SERVER_WAIT_S
-        self.look(time.monotonic())
+        self._give_up = now_s() + SERVER_WAIT_S
+        self.look(now_s())
 
     def look(self, now: float) -> None:
         """Send once there is a server, then see whether it is still there."""
@@ -125,14 +125,14 @@ class _Goal:
 
     def _send(self) -> None:
         self._watch = Watch(self._servers)
-        if time.monotonic() > self._deadline:
+        if now_s() > self._deadline:
             self._tell.fail(Reason.EXPIRED)
             return
         identity = CancelGoal.Request().goal_info.goal_id
         identity.uuid = list(uuid4().bytes)
         # Made here: a goal must be cancelled even if the answer that makes rclpy's own is lost.
         self._handle = ClientGoalHandle(self._client, identity, None)
-        self._sent_at = time.monotonic()
+        self._sent_at = now_s()
         self._client.send_goal_async(
             self._goal, feedback_callback=self._fed_back, goal_uuid=identity
         ).add_done_callback(self._goal_answered)
@@ -155,7 +155,7 @@ class _Goal:
             return
         self._accepted = True
         self._tell.progress()
-        self._ask_for_result(time.monotonic())
+        self._ask_for_result(now_s())
         if self._cancel_wanted:
             self._send_cancel()
 
@@ -167,10 +167,10 @@ class _Goal:
     def _fed_back(self, message: Any) -> None:
         with self._tell.guarded():
             self._feedback = message.feedback
-            if time.monotonic() >= self._sent_at + _ANSWER_S:
+            if now_s() >= self._sent_at + _ANSWER_S:
                 # The answer is lost, but it runs.
                 self._accept()
-            self._tell_feedback(time.monotonic())
+            self._tell_feedback(now_s())
 
     def _tell_feedback(self, now: float, *, last: bool = False) -> None:
         early = now - self._told_at < _FEEDBACK_PERIOD_S and not last
@@ -199,7 +199,7 @@ class _Goal:
             if response.status not in _ENDS:
                 self._tell.fail(Reason.SERVER_LOST, f'{self._name} does not know the goal')
                 return
-            self._tell_feedback(time.monotonic(), last=True)
+            self._tell_feedback(now_s(), last=True)
             state, reason, status = _ENDS[response.status]
             left_out, fields = told(response.result)
             self._tell.end(state, reason or left_out, {'result': fields, 'status': status})

@@ -17,17 +17,19 @@
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 import threading
-import time
 from typing import Any
 
 from rclpy.node import Node
 
+from ros_cloud_bridge.command.clock import now_s
+from ros_cloud_bridge.command.faults import reason_of
 from ros_cloud_bridge.command_values import Reason, State
 from ros_cloud_bridge.core.commands.effects import Dispatch
-from ros_cloud_bridge.errors import BadFields, BridgeError, LocalFault, MissingTypeSupport
+from ros_cloud_bridge.errors import BridgeError, LocalFault
 from ros_cloud_bridge.ros.commands.actions import ActionReach, GOAL
 from ros_cloud_bridge.ros.commands.jobs import Job, Log, Reach, Report, Telling
 from ros_cloud_bridge.ros.commands.parameters import ParameterReach
+from ros_cloud_bridge.ros.commands.paths import check_paths
 from ros_cloud_bridge.ros.commands.services import ServiceReach
 from ros_cloud_bridge.ros.commands.topics import TopicReach
 from ros_cloud_bridge.ros.taking import STEADY_CLOCK
@@ -72,8 +74,12 @@ class Actuators:
         self._lock = threading.Lock()
         self._handed: deque[Dispatch | int] = deque()
         self._closed = False
+        shared = shared_topics(node, channels)
         for channel in channels:
-            self._open(channel)
+            if channel.name in shared:
+                self._faults[channel.name] = LocalFault(shared[channel.name])
+            else:
+                self._open(channel)
         self._handed_over = node.create_guard_condition(self._take)
         self._timer = node.create_timer(_JOBS_PERIOD_S, self._look, clock=STEADY_CLOCK)
         self._timer.cancel()
@@ -87,7 +93,7 @@ class Actuators:
 
         :returns: channel to problem, which begins with a :class:`Reason`
         """
-        return {name: _reason_of(fault) for name, fault in self._faults.items()}
+        return {name: reason_of(fault) for name, fault in self._faults.items()}
 
     def start(self, dispatch: Dispatch) -> None:
         """
@@ -160,6 +166,7 @@ class Actuators:
 
     def _open(self, channel: ChannelConfig) -> None:
         try:
+            check_paths(channel)
             if channel.kind is ChannelKind.TOPIC:
                 self._topics[channel.name] = TopicReach(self._node, channel)
             elif channel.kind in _REACHES:
@@ -204,7 +211,7 @@ class Actuators:
         tell = Telling(dispatch.ticket, self._report, self._log)
         name = dispatch.channel.name
         if fault := self._faults.get(name):
-            tell.end(State.FAILED, _reason_of(fault))
+            tell.end(State.FAILED, reason_of(fault))
         elif name not in self._reaches:
             tell.fail(Reason.INTERNAL, f"channel '{name}' reaches nothing that is started")
         elif dispatch.type not in _TYPES.get(dispatch.channel.kind, (dispatch.type,)):
@@ -216,7 +223,7 @@ class Actuators:
                     self._jobs[dispatch.ticket] = (tell, job)
 
     def _look(self) -> None:
-        now = time.monotonic()
+        now = now_s()
         for tell, job in list(self._jobs.values()):
             if not tell.over:
                 with tell.guarded():
@@ -240,9 +247,29 @@ class Actuators:
             self._timer.cancel()
 
 
-def _reason_of(fault: BridgeError) -> str:
-    if isinstance(fault, MissingTypeSupport):
-        return f'{Reason.NO_TYPE_SUPPORT}: {fault}'
-    if isinstance(fault, BadFields):
-        return f'{Reason.BAD_FIELDS}: {fault}'
-    return f'{Reason.INTERNAL}: {fault}'
+def shared_topics(node: Node, channels: Sequence[ChannelConfig]) -> dict[str, str]:
+    """
+    Find channels that would be a way around the lease of another one.
+
+    The configuration sees names as they are written; only the node knows what they become by its
+    namespace and its remappings.
+
+    :param node: ours
+    :param channels: all
+    :returns: what is wrong, by channel
+    """
+    by_topic: dict[str, list[ChannelConfig]] = {}
+    for channel in channels:
+        if channel.kind is ChannelKind.TOPIC:
+            try:
+                topic = node.resolve_topic_name(channel.ros_name)
+            except Exception:  # a name that rclpy refuses is told when it is opened
+                continue
+            by_topic.setdefault(topic, []).append(channel)
+    problems = {}
+    for topic, sharing in by_topic.items():
+        if len(sharing) > 1 and any(channel.lease for channel in sharing):
+            names = ' and '.join(channel.name for channel in sharing)
+            text = f'{names} reach the one topic {topic}; with a lease a channel must have its own'
+            problems.update({channel.name: text for channel in sharing})
+    return problems

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from rclpy.guard_condition import GuardCondition
 from rclpy.node import Node
 
+from ros_cloud_bridge.command.clock import now_s
 from ros_cloud_bridge.command_values import Reason, State
 from ros_cloud_bridge.core.commands.effects import Dispatch, Ended, Progress
 from ros_cloud_bridge.errors import BadFields, LocalFault
@@ -59,9 +60,13 @@ class BridgeControls:
     :param node: whose executor it is
     :param bridge: what is steered
     :param report: takes how each ends
+    :param awaits: tells whether a ticket is still to end: what was given up is not carried out
     """
 
-    def __init__(self, node: Node, bridge: Steered, report: Report) -> None:
+    def __init__(
+        self, node: Node, bridge: Steered, report: Report, awaits: Callable[[int], bool]
+    ) -> None:
+        self._awaits = awaits
         self._node = node
         self._bridge = bridge
         self._report = report
@@ -88,8 +93,11 @@ class BridgeControls:
     def _work(self) -> None:
         while self._waiting:
             dispatch = self._waiting.popleft()
+            if not self._awaits(dispatch.ticket):
+                continue
             try:
-                refusal = self._carry_out(dispatch)
+                late = now_s() > dispatch.deadline
+                refusal = Reason.EXPIRED if late else self._carry_out(dispatch)
             except LocalFault as fault:
                 refusal = f'{Reason.BAD_FIELDS}: {fault}'
             except Exception as error:  # nothing may escape into the executor

@@ -67,7 +67,7 @@ def build(
     for name, value in fields.items():
         convert = plan.get(name) if isinstance(name, str) else None
         if convert is None:
-            raise bad_field(_joined(path, _word_of(name)), _no_such_field(name, plan))
+            raise bad_field(_joined(path, _word_of(name)), no_such_field(name, plan))
         at = _joined(path, name)
         converted = convert(value, at)
         try:
@@ -116,12 +116,19 @@ def _word_of(name: Any) -> str:
     return shown(name)
 
 
-def _no_such_field(name: Any, plan: Mapping[str, Any]) -> str:
+def no_such_field(name: Any, plan: Mapping[str, Any]) -> str:
+    """
+    Say that a type lacks a field, and what it has.
+
+    :param name: of the field
+    :param plan: its fields by name
+    :returns: one line
+    """
     if not isinstance(name, str):
         return 'names of fields are texts'
     if not plan:
         return 'no such field; the message has none'
-    near = difflib.get_close_matches(name, plan, n=1)
+    near = difflib.get_close_matches(name.lower(), plan, n=1)
     meant = f" did you mean '{near[0]}'?" if near else ''
     return f'no such field;{meant} its fields: {", ".join(plan)}'
 

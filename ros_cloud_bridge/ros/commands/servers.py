@@ -21,10 +21,10 @@ apart is the identity (gid) of the writer that answers.
 """
 
 from collections.abc import Callable
-import time
 
 from rclpy.node import Node
 
+from ros_cloud_bridge.command.clock import now_s
 from ros_cloud_bridge.command_values import Reason
 from ros_cloud_bridge.ros.commands.jobs import Telling
 
@@ -86,7 +86,7 @@ class Servers:
 
         :returns: True when a request would reach a server, and its answer us
         """
-        now, found = time.monotonic(), self.identities()
+        now, found = now_s(), self.identities()
         is_ready = self._ready()
         if found - self._known or (is_ready and not self._was_ready):
             self._known_since = now

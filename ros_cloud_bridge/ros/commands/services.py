@@ -15,13 +15,13 @@
 """Service calls that end: by a response, without a server, with its death, or cancelled."""
 
 from collections.abc import Callable
-import time
 from typing import Any
 
 from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.task import Future
 
+from ros_cloud_bridge.command.clock import now_s
 from ros_cloud_bridge.command_values import Reason, State
 from ros_cloud_bridge.core.commands.effects import Dispatch
 from ros_cloud_bridge.ros.commands.fields import build
@@ -80,8 +80,8 @@ class Call:
         self._then = then
         self._future: Future | None = None
         self._watch: Watch | None = None
-        self._give_up = time.monotonic() + SERVER_WAIT_S
-        self.look(time.monotonic())
+        self._give_up = now_s() + SERVER_WAIT_S
+        self.look(now_s())
 
     def look(self, now: float) -> None:
         """
@@ -110,7 +110,7 @@ class Call:
 
     def _send(self) -> None:
         self._watch = Watch(self._service.servers)
-        if time.monotonic() > self._deadline:
+        if now_s() > self._deadline:
             self._tell.fail(Reason.EXPIRED)
             return
         self._future = self._service.client.call_async(self._request)

@@ -99,7 +99,5 @@ def _stop_fields(text: str) -> Mapping[str, Any]:
     except yaml.YAMLError as error:
         raise BadFields(f'stop: not YAML: {" ".join(str(error).split())}') from error
     if not isinstance(fields, Mapping | None):
-        raise BadFields(
-            'stop', f'expected fields as in {{linear: {{x: 0.0}}}}, got {fields!r:.40}'
-        )
+        raise BadFields(f'stop: expected fields as in {{linear: {{x: 0.0}}}}, got {fields!r:.40}')
     return fields or {}

@@ -24,8 +24,9 @@ import pytest
 from ros_cloud_bridge.command_values import Reason, State
 from ros_cloud_bridge.core.commands import gate as gate_module
 from ros_cloud_bridge.core.commands.checks import ANSWERED, SILENT
-from ros_cloud_bridge.core.commands.effects import Effect
+from ros_cloud_bridge.core.commands.effects import Effect, Sealed
 from ros_cloud_bridge.values import ChannelConfig, ChannelKind
+from ros_cloud_bridge.wire.command import encode_command
 from support.gates import (
     answers,
     audits,
@@ -55,6 +56,7 @@ class Plan:
     closed: bool = False
     same_id: bool = False
     garbled: bool = False
+    hollow: bool = False
     forged: bool = False
 
     def run(self) -> tuple[Rig, list[Effect]]:
@@ -91,7 +93,8 @@ class Plan:
             changes['id'] = first.id
         if changes.pop('same_sequence', False):
             changes['sequence'] = first.sequence
-        arrival = sender.sign(self.channel, replace(command, **changes))
+        content = encode_command(replace(command, **changes))
+        arrival = sender.seal(self.channel, content + b'\0' * self.hollow)
         payload = arrival.payload
         if self.forged:
             payload = payload[:-1] + bytes([payload[-1] ^ 1])
@@ -123,20 +126,21 @@ def _set(**values: Any) -> Callable[[Plan], None]:
 
 FAULTS = (
     Fault('retained', Reason.RETAINED, _update('arrival', retained=True)),
-    Fault('size', Reason.TOO_LARGE, _update('command', arguments={'x': 0.5, 'pad': 17_000 * 'x'})),
-    Fault('decode', Reason.MALFORMED, _set(garbled=True)),
     Fault('permission', Reason.NOT_PERMITTED, _set(sender='eve')),
+    Fault('size', Reason.TOO_LARGE, _update('command', arguments={'x': 0.5, 'pad': 17_000 * 'x'})),
+    Fault('shape', Reason.MALFORMED, _set(garbled=True)),
     Fault('key', Reason.UNKNOWN_KEY, _set(secret=b'of nobody')),
     Fault('signature', Reason.BAD_SIGNATURE, _set(forged=True)),
+    Fault('content', Reason.MALFORMED, _set(hollow=True)),
     Fault('log', Reason.ID_REUSED, _set(same_id=True)),
     Fault('stopping', Reason.STOPPING, _set(closed=True)),
     Fault('epoch', Reason.WRONG_EPOCH, _update('command', epoch=b'epoch--0')),
+    Fault('type', Reason.WRONG_TYPE, _update('command', type='goal')),
+    Fault('type', Reason.BAD_FIELDS, _update('command', arguments=[1])),
     Fault('deadline', Reason.EXPIRED, _update('command', deadline_ms=199)),
     Fault('deadline', Reason.DEADLINE_TOO_FAR, _update('command', deadline_ms=11_201)),
     Fault('deadline', Reason.DEADLINE_TOO_FAR, _update('command', sent_ms=1_201)),
     Fault('sequence', '', _update('command', same_sequence=True)),
-    Fault('type', Reason.WRONG_TYPE, _update('command', type='goal')),
-    Fault('type', Reason.BAD_FIELDS, _update('command', arguments=[1])),
     Fault(
         'limits', Reason.FIELD_LIMIT, _update('command', arguments={'x': 2, 'linear': {'x': 2}})
     ),
@@ -173,7 +177,7 @@ CASES = [(f, c) for c in ('call', 'drive') for f in FAULTS if _applies(f, c)]
 ALONE = [
     (f, c)
     for f, c in CASES
-    if f.check not in ('decode', 'type') and (f.reason, c) != (Reason.EXPIRED, 'call')
+    if f.check not in ('shape', 'content', 'type') and (f.reason, c) != (Reason.EXPIRED, 'call')
 ]
 PAIRS = [
     (one, two, channel)
@@ -255,17 +259,18 @@ def test_the_earlier_of_two_checks_refuses(one: Fault, two: Fault, channel: str)
 def test_the_order_is_the_documented_one() -> None:
     assert ORDER == [
         'retained',
-        'size',
-        'decode',
         'permission',
+        'size',
+        'shape',
         'key',
         'signature',
+        'content',
         'log',
         'stopping',
         'epoch',
+        'type',
         'deadline',
         'sequence',
-        'type',
         'limits',
         'rate',
         'lease',
@@ -278,6 +283,54 @@ def test_a_channel_that_is_not_there() -> None:
     rig = Rig(ann)
     assert rig.take(ann.send('dig', 'call')) == []
     assert rig.gate.counters == {Reason.NOT_PERMITTED: 1}
+
+
+def test_what_nobody_has_signed_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = Signer('ann')
+    rig = Rig(ann)
+    opened: list[Sealed] = []
+    monkeypatch.setattr(rig.reader, 'open', opened.append)
+    stranger = Signer('ann', secret=b'of nobody')
+    good = ann.send('call', 'call', {'x': 0})
+    for arrival in (
+        stranger.send('call', 'call', {'x': 0}),
+        replace(good, payload=good.payload[:-1] + b'!'),
+        ann.send('dig', 'call'),
+        replace(good, retained=True),
+    ):
+        assert rig.take(arrival) == []
+        assert rig.gate.refused_silently
+    assert opened == []
+
+
+def test_who_wastes_time_is_told_from_who_is_refused() -> None:
+    ann = Signer('ann')
+    rig = Rig(ann)
+    assert not rig.gate.refused_silently
+    rig.take(ann.seal('call', b'signed nonsense'))
+    assert rig.gate.refused_silently
+    assert reason(rig.take(ann.send('call', 'goal'))) == Reason.WRONG_TYPE
+    assert not rig.gate.refused_silently
+
+
+def test_a_channel_that_is_not_there_takes_no_large_messages_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ann = Signer('ann')
+    rig = Rig(ann)
+    seen: list[object] = []
+    monkeypatch.setattr(rig.reader, 'unwrap', lambda *message: seen.append(message))
+    rig.take(ann.seal('dig', bytes(60_000)))
+    rig.take(replace(ann.send('call', 'call'), operator='eve'))
+    assert rig.gate.counters == {Reason.NOT_PERMITTED: 2}
+    assert seen == []
+
+
+def test_a_wrong_type_is_called_so_whatever_its_deadline() -> None:
+    ann = Signer('ann')
+    rig = Rig(ann)
+    effects = rig.take(ann.send('call', 'goal', deadline_ms=3_600_000))
+    assert reason(effects) == Reason.WRONG_TYPE
 
 
 def test_a_signature_for_another_topic() -> None:
@@ -353,6 +406,17 @@ def test_time_is_told_without_epoch_at_most_twice_a_second() -> None:
     assert states(rig.take(ann.send('time', 'time'))) == [State.REJECTED]
 
 
+def test_an_old_ask_that_somebody_repeats_does_not_use_up_what_new_ones_have() -> None:
+    ann = Signer('ann', epoch=b'')
+    rig = Rig(ann)
+    old = ann.send('time', 'time', sequence=0, deadline_ms=0)
+    for _ in range(200):
+        rig.take(old)
+    assert states(rig.take(ann.send('time', 'time'))) == [State.SUCCEEDED]
+    # Answered again it is, as anything that is repeated, but not without end.
+    assert rig.gate.counters['time'] < 50
+
+
 def test_the_rate_is_the_channels_and_exact() -> None:
     ann, bob = Signer('ann'), Signer('bob')
     config = ChannelConfig(
@@ -371,6 +435,20 @@ def test_the_rate_is_the_channels_and_exact() -> None:
         accepted += len(dispatches(rig.take(sender.send('call', 'call', at=rig.now))))
     # The burst of 5, and 10 a second for 20 s.
     assert 200 <= accepted <= 205
+
+
+def test_a_flood_of_one_operator_leaves_the_rate_to_others() -> None:
+    ann, bob = Signer('ann'), Signer('bob')
+    rig = Rig(ann, bob, channels=(replace(CHANNELS[0], max_hz=10.0, max_running=100_000),))
+    accepted = 0
+    for tick in range(2000):
+        rig.now = BEGAN + tick / 100
+        accepted += len(dispatches(rig.take(ann.send('call', 'call', at=rig.now))))
+        if tick % 250 == 240:
+            # Seldom enough to be forgotten in between.
+            assert len(dispatches(rig.take(bob.send('call', 'call', at=rig.now)))) == 1
+    # While somebody else asks, that is for a second each time, half of it is his.
+    assert accepted > 160
 
 
 def test_counters_stay_few_whatever_servers_say() -> None:

@@ -304,6 +304,31 @@ def test_a_lease_that_is_not_used_ends(rig: Rig, ann: Signer, bob: Signer) -> No
     assert reason(_drive(rig, ann)) == Reason.NO_LEASE
 
 
+@pytest.mark.parametrize('drives', [True, False])
+def test_a_revoked_key_holds_no_lease(rig: Rig, ann: Signer, bob: Signer, drives: bool) -> None:
+    _acquire(rig, ann)
+    if drives:
+        _drive(rig, ann)
+    assert rig.look() == []
+    del rig.reader.secrets['ann', ann.kid]
+    rig.now += 0.1
+    effects = rig.look()
+    assert tuple(stops(effects)) == (_sent('revoked') if drives else ())
+    if drives:
+        assert isinstance(effects[0], Stop)
+    assert [(a.operator, a.reason, a.type) for a in audits(effects)][-1] == (
+        'ann',
+        'revoked',
+        'release',
+    )
+    assert rig.look() == []
+    assert states(_acquire(rig, bob)) == [State.SUCCEEDED]
+    # And it does not come back with the key.
+    rig.reader.secrets['ann', ann.kid] = ann.secret
+    assert reason(_drive(rig, ann)) == Reason.NO_LEASE
+    assert len(dispatches(_drive(rig, bob))) == 1
+
+
 def test_who_lacks_the_lease_does_not_use_up_the_rate(ann: Signer, bob: Signer) -> None:
     rig = Rig(ann, bob, channels=(replace(DRIVE, max_hz=20.0),))
     _acquire(rig, ann)

@@ -265,7 +265,8 @@ def test_time_outs(ann: Signer, kind: ChannelKind, timeout_s: float, after_s: An
     effects = rig.look()
     assert states(effects) == [State.TIMED_OUT]
     assert verdicts(effects) == ['timed_out']
-    assert cancels(effects) == ([dispatch.ticket] if kind is ChannelKind.ACTION else [])
+    lasts = kind in (ChannelKind.SERVICE, ChannelKind.ACTION, ChannelKind.PARAMETER)
+    assert cancels(effects) == ([dispatch.ticket] if lasts else [])
     assert rig.gate.next_at(rig.now) is None
     # What comes too late changes nothing.
     assert rig.progress(dispatch) == []
@@ -303,7 +304,7 @@ def test_closing_ends_everything(rig: Rig, ann: Signer) -> None:
     waiting = ann.command('call', 'call')
     (record,) = rig.gate.take(ann.sign('call', waiting), rig.now)
     effects = rig.do(rig.gate.close(rig.now))
-    assert cancels(effects) == [dispatch.ticket]
+    assert cancels(effects) == [dispatch.ticket, call.ticket]
     assert {a.id: (a.state, a.reason) for a in answers(effects)}[goal] == (
         State.FAILED,
         Reason.STOPPING,

@@ -28,7 +28,7 @@ from ros_cloud_bridge.core.commands.limits import all_finite, parse, problem
 from ros_cloud_bridge.core.commands.memory import Memory
 from ros_cloud_bridge.core.commands.scaling import factor, scaled
 from ros_cloud_bridge.core.commands.states import after, Event, event_of, ImpossibleEvent
-from ros_cloud_bridge.core.commands.windows import MOST_WINDOWS, WIDTH, Windows
+from ros_cloud_bridge.core.commands.windows import MOST_EACH, MOST_KEYS, WIDTH, Windows
 from support.gates import Signer
 
 _ENDS = {
@@ -100,7 +100,7 @@ def test_increasing_numbers(sequences: list[int]) -> None:
 
 def test_windows_are_forgotten_when_every_deadline_is_past() -> None:
     windows = Windows()
-    for number in range(MOST_WINDOWS):
+    for number in range(MOST_EACH):
         key = (b'kid', number.to_bytes(8, 'big'), 'call')
         assert windows.take(key, 1, 1000 + number, 500) == ''
     other = (b'kid', b'another-', 'call')
@@ -110,9 +110,32 @@ def test_windows_are_forgotten_when_every_deadline_is_past() -> None:
     assert windows.take((b'kid', bytes(8), 'call'), 3, 9000, 1000) == ''
     assert windows.take(other, 1, 9000, 1001) == Reason.BUSY
     assert windows.take(other, 1, 9000, 1002) == ''
-    assert len(windows) == MOST_WINDOWS
+    assert len(windows) == MOST_EACH
     # What went may come again with a number of before: its deadline is past all the same.
     assert windows.take((b'kid', bytes(8), 'call'), 1, 9000, 1002) == Reason.REPLAYED
+
+
+def test_each_key_has_windows_of_its_own() -> None:
+    windows = Windows()
+    for number in range(2 * MOST_EACH):
+        windows.take((b'kid', number.to_bytes(8, 'big'), 'call'), 1, 1000, 0)
+    assert len(windows) == MOST_EACH
+    assert windows.take((b'dik', bytes(8), 'call'), 1, 1000, 0) == ''
+
+
+def test_keys_are_forgotten_when_every_deadline_is_past() -> None:
+    windows = Windows()
+    for number in range(MOST_KEYS):
+        kid = number.to_bytes(8, 'big')
+        assert windows.take((kid, b'first', 'call'), 1, 1000 + number, 500) == ''
+        assert windows.take((kid, b'second', 'call'), 1, 2000 + number, 500) == ''
+    other = (b'another-', b'first', 'call')
+    assert windows.take(other, 1, 9000, 1999) == Reason.BUSY
+    assert windows.take(other, 1, 9000, 2000) == Reason.BUSY
+    assert windows.take(other, 1, 9000, 2001) == ''
+    # Those that stay have lost what is past, and nothing else.
+    assert windows.take(((1).to_bytes(8, 'big'), b'second', 'call'), 1, 9000, 2001) == 'replayed'
+    assert len(windows) == MOST_KEYS
 
 
 @pytest.mark.parametrize(

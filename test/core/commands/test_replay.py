@@ -16,11 +16,16 @@
 
 from dataclasses import replace
 import random
+from typing import Any
+
+import pytest
 
 from ros_cloud_bridge.command_values import Reason, State
 from ros_cloud_bridge.core.commands.answering import WITHHELD
-from ros_cloud_bridge.core.commands.channels import REPEAT_BURST
 from ros_cloud_bridge.core.commands.memory import MOST_ENDED
+from ros_cloud_bridge.core.commands.noting import NOTED_BURST
+from ros_cloud_bridge.core.commands.rates import REFUSAL_BURST, REPEAT_BURST
+from ros_cloud_bridge.core.commands.windows import MOST_EACH
 from ros_cloud_bridge.values import ChannelConfig, ChannelKind
 from support.gates import (
     answers,
@@ -201,8 +206,96 @@ def test_a_flood_of_old_messages_is_answered_only_so_often() -> None:
     rig = Rig(ann)
     for _ in range(200):
         rig.take(ann.send('call', 'call'))
-    assert len(answers(rig.effects)) == len(audits(rig.effects)) == REPEAT_BURST
+    assert len(answers(rig.effects)) == REPEAT_BURST
+    assert len(audits(rig.effects)) == NOTED_BURST
     assert rig.gate.counters[Reason.WRONG_EPOCH] == 200
+
+
+def test_an_own_flood_is_answered_and_noted_only_so_often() -> None:
+    ann, bob = Signer('ann'), Signer('bob')
+    rig = Rig(ann, bob, channels=(replace(CHANNELS[0], max_hz=10.0, max_running=100_000),))
+    for tick in range(2000):
+        rig.now = BEGAN + tick * 0.00475
+        rig.take(ann.send('call', 'call', at=rig.now))
+        rig.look()
+    accepted = len(dispatches(rig.effects))
+    refused = 2000 - accepted
+    assert rig.gate.counters[Reason.RATE_LIMIT] == refused
+    # The burst, and 20 a second for 9.5 s, beside the answers to what was carried out.
+    assert states(rig.effects).count(State.REJECTED) <= REFUSAL_BURST + 9.5 * 20 + 1
+    noted = [audit for audit in audits(rig.effects) if audit.verdict == 'rejected']
+    assert NOTED_BURST <= len(noted) <= NOTED_BURST + 1
+    # What was not noted at once is noted when the flood is long over, with its number.
+    rig.now += 20.0
+    noted += [audit for audit in audits(rig.look()) if audit.verdict == 'rejected']
+    assert sum(int(str(audit.facts.get('count', 1))) for audit in noted) == refused
+    assert {audit.reason for audit in noted} == {Reason.RATE_LIMIT}
+    assert rig.gate.next_at(rig.now) is None
+    # Nobody else is answered less, and she herself is when she asks again.
+    assert reason(rig.take(bob.send('call', 'call', {'x': 2}, at=rig.now))) == Reason.FIELD_LIMIT
+    assert reason(rig.take(ann.send('call', 'call', {'x': 2}, at=rig.now))) == Reason.FIELD_LIMIT
+
+
+@pytest.mark.parametrize(
+    ('kind', 'arguments', 'why'),
+    [
+        ('goal', None, Reason.WRONG_TYPE),
+        ('call', {'x': 2}, Reason.FIELD_LIMIT),
+        ('call', [1], Reason.BAD_FIELDS),
+        ('call', None, Reason.BUSY),
+    ],
+)
+def test_each_refusal_is_bounded(kind: str, arguments: Any, why: str) -> None:
+    ann = Signer('ann')
+    rig = Rig(ann, channels=(replace(CHANNELS[0], max_hz=0.0, max_running=1),))
+    rig.take(ann.send('call', 'call'))
+    before = len(answers(rig.effects))
+    for _ in range(500):
+        rig.take(ann.send('call', kind, arguments))
+    assert rig.gate.counters[why] == 500
+    assert len(answers(rig.effects)) - before == REFUSAL_BURST
+    rejected = [audit for audit in audits(rig.effects) if audit.verdict == 'rejected']
+    assert len(rejected) == NOTED_BURST
+    # What is left to note is noted at the latest when the gate closes.
+    (last,) = [
+        audit
+        for audit in audits(rig.do(rig.gate.close(rig.now)))
+        if audit.reason == why or audit.reason.startswith(f'{why}:')
+    ]
+    assert last.facts['count'] == 500 - NOTED_BURST
+
+
+def test_replays_do_not_use_up_the_answers_to_what_is_new() -> None:
+    ann = Signer('ann')
+    old = replace(ann, epoch=b'epoch--0', sequences={})
+    rig = Rig(ann)
+    for _ in range(200):
+        rig.take(old.send('call', 'call'))
+    assert reason(rig.take(ann.send('call', 'call', {'x': 2}))) == Reason.FIELD_LIMIT
+
+
+def test_what_is_large_is_not_repeated_without_end() -> None:
+    ann = Signer('ann')
+    rig = Rig(ann)
+    arrival = ann.send('tune', 'list')
+    detail = {'names': 96 * 1024 * 'x'}
+    rig.end(dispatches(rig.take(arrival))[0], detail=detail)
+    (first,) = answers(rig.take(arrival))
+    assert (first.state, first.detail, first.reason) == (State.SUCCEEDED, detail, '')
+    told = []
+    for tick in range(3000):
+        rig.now = BEGAN + tick / 100
+        told += answers(rig.take(arrival))
+    assert {answer.state for answer in told} == {State.SUCCEEDED}
+    # Whoever repeats still hears how it ended, and why that is all.
+    assert {answer.reason.partition(':')[0] for answer in told if not answer.detail} == {
+        Reason.TOO_LARGE
+    }
+    assert sum(answer.detail is None for answer in told) > 500
+    # 30 s of 4 KiB hold it twice at most.
+    assert sum(answer.detail is not None for answer in told) <= 2
+    rig.now += 60.0
+    assert answers(rig.take(arrival))[0].detail == detail
 
 
 def test_too_many_processes_at_once() -> None:
@@ -216,11 +309,23 @@ def test_too_many_processes_at_once() -> None:
         timeout_s=1e6,
     )
     rig = Rig(ann, channels=(config,))
-    for number in range(1025):
+    for number in range(MOST_EACH + 1):
         other = replace(ann, instance=number.to_bytes(8, 'big'), sequences={})
         effects = rig.take(other.send('call', 'call'))
-        assert states(effects) == ([State.ACCEPTED] if number < 1024 else [State.REJECTED])
+        assert states(effects) == ([State.ACCEPTED] if number < MOST_EACH else [State.REJECTED])
     assert reason(effects) == Reason.BUSY
     rig.now += 5.1
     other = replace(ann, instance=b'instanc3', sequences={})
     assert len(dispatches(rig.take(other.send('call', 'call', at=rig.now)))) == 1
+
+
+def test_processes_without_end_keep_no_other_operator_out() -> None:
+    ann, bob = Signer('ann'), Signer('bob')
+    rig = Rig(ann, bob, channels=(replace(CHANNELS[0], max_running=10_000),))
+    for number in range(1100):
+        other = replace(ann, instance=number.to_bytes(8, 'big'), sequences={})
+        rig.take(other.send('call', 'call', deadline_ms=10_000))
+    assert rig.gate.counters[Reason.BUSY] == 1100 - MOST_EACH
+    for number in range(MOST_EACH):
+        other = replace(bob, instance=number.to_bytes(8, 'big'), sequences={})
+        assert len(dispatches(rig.take(other.send('call', 'call')))) == 1
