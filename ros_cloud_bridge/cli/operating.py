@@ -239,8 +239,7 @@ class Work:
         self.status = max(self.status, status_of(outcome))
         if outcome.state is None and self._robots.get(robot_id, Found()).online is False:
             # Anybody may have said so: that is a hint, and no reason to send nothing.
-            reason = f'{outcome.reason} (it says that it is offline)'
-            outcome = replace(outcome, reason=reason)
+            outcome = replace(outcome, reason=f'{outcome.reason} (it says that it is offline)')
         self.clear()
         if self.args.json:
             state = 'no_answer' if outcome.state is None else outcome.state.name.lower()
