@@ -19,6 +19,7 @@ import argparse
 from ros_cloud_bridge.cli.fields import read_fields
 from ros_cloud_bridge.cli.operating import add_operator_arguments, Work
 from ros_cloud_bridge.cloud.operator.finding import Found
+from ros_cloud_bridge.cloud.operator.sent import Sent
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +51,10 @@ def run(args: argparse.Namespace) -> int:
 
     def act(work: Work, robots: dict[str, Found]) -> None:
         call = work.operator.call
-        work.wait(
-            work.send(robots, lambda robot: call(robot, args.channel, fields, ttl_s=args.ttl))
-        )
+
+        def begin(robot: str) -> Sent:
+            return call(robot, args.channel, fields, ttl_s=work.ttl_s(robot))
+
+        work.wait(work.send(robots, begin))
 
     return Work(args).run(act)

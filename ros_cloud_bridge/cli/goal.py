@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
                 robot,
                 args.channel,
                 fields,
-                ttl_s=args.ttl,
+                ttl_s=work.ttl_s(robot),
                 on_answer=lambda answer: work.progress(robot, answer),
             )
 

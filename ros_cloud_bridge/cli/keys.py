@@ -244,7 +244,8 @@ def _agreed() -> bool:
     if not sys.stdin.isatty():
         say('give --fingerprint, or --yes to trust whatever the broker says')
         return False
-    print("Is this the fingerprint that the robot's log says? [y/N] ", end='', flush=True)
+    question = "Is this what the robot's log, or 'keys show' there, says? [y/N] "
+    print(question, end='', flush=True)
     return sys.stdin.readline().strip().lower() in ('y', 'yes')
 
 

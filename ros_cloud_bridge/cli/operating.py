@@ -16,6 +16,8 @@
 
 import argparse
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+import fnmatch
 import json
 import math
 import os
@@ -28,11 +30,13 @@ from typing import Any
 
 from ros_cloud_bridge.cli.consuming import log_to_stderr, say, stop_on_signals
 from ros_cloud_bridge.cli.mqtt_options import add_mqtt_arguments, mqtt_config
+from ros_cloud_bridge.cloud.checks import check_name
 from ros_cloud_bridge.cloud.consumer import is_glob, printable
 from ros_cloud_bridge.cloud.format import to_json_value
 from ros_cloud_bridge.cloud.operator.finding import find_robots, Found
 from ros_cloud_bridge.cloud.operator.operator import Operator, TTL_S
 from ros_cloud_bridge.cloud.operator.outcome import Outcome
+from ros_cloud_bridge.cloud.operator.pinned import PinnedKeys
 from ros_cloud_bridge.cloud.operator.sent import Sent
 from ros_cloud_bridge.command_values import Answer, State
 from ros_cloud_bridge.errors import BridgeError, ConfigError, LocalFault
@@ -42,6 +46,7 @@ DONE, REFUSED, WRONG, SILENT, UNKNOWN = 0, 1, 2, 3, 4
 _CONNECT_S = 10.0
 _POLL_S = 0.1
 _SHOWN_CHARACTERS = 4000
+_SHOWN_ROBOTS = 5
 
 
 def add_operator_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +59,7 @@ def add_operator_arguments(parser: argparse.ArgumentParser) -> None:
         '--robot',
         required=True,
         metavar='GLOB',
-        help='robot id, or a glob over the ids of robots that are online',
+        help='robot id, or a glob over the ids of robots whose keys are trusted',
     )
     parser.add_argument(
         '--name', required=True, help="the operator's name, as the robots' channels have it"
@@ -79,9 +84,10 @@ def add_operator_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--ttl',
         type=seconds,
-        default=TTL_S,
         metavar='S',
-        help='within this time the robot may begin; later it refuses (%(default)s)',
+        help='within this time the robot may begin; later it refuses (5, or the max_ttl_s of the '
+        'channel where the robot was heard to say less). For a channel with a lease it is that of '
+        'taking the lease and giving it back (2), and a message counts for 1 s at most',
     )
     parser.add_argument(
         '--timeout', type=seconds, metavar='S', help='wait for the end so long at most (no limit)'
@@ -109,6 +115,7 @@ class Work:
         self.operator: Operator
         self.stop: threading.Event
         self.status = DONE
+        self._robots: dict[str, Found] = {}
         self._shown = False
         self._print = threading.Lock()
 
@@ -124,19 +131,19 @@ class Work:
         :raises ConfigError: when an argument cannot be used
         """
         args = self.args
+        check_name(args.name)
         self.operator = Operator(
             mqtt_config(args),
             name=args.name,
             key=self._key(),
-            robots=args.robots or robots_directory(keys_directory()),
+            robots=self._pinned(),
             root=args.root,
         )
         log_to_stderr()
         try:
-            robots = self._find(informed)
+            robots = self._robots = self._find(informed)
             if not robots:
-                say(f'no robot that matches {args.robot!r} was heard within {args.discover_s:g} s')
-                return SILENT
+                return self.status
             with stop_on_signals() as self.stop, self.operator:
                 self.operator.wait_connected(_CONNECT_S)
                 act(self, robots)
@@ -144,6 +151,20 @@ class Work:
             say(str(error))
             return SILENT
         return self.status
+
+    def ttl_s(self, robot_id: str, most_s: float = TTL_S) -> float:
+        """
+        Say for how long a command to a robot is good.
+
+        :param robot_id: the robot
+        :param most_s: for the default
+        :returns: seconds
+        """
+        given: float | None = self.args.ttl
+        if given is not None:
+            return given
+        found = self._robots.get(robot_id, Found())
+        return min(most_s, found.ttls_s.get(self.args.channel, most_s))
 
     def send(self, robots: Iterable[str], begin: Callable[[str], Sent]) -> list[Sent]:
         """
@@ -216,6 +237,9 @@ class Work:
         :param identity: of the command
         """
         self.status = max(self.status, status_of(outcome))
+        if outcome.state is None and self._robots.get(robot_id, Found()).online is False:
+            # Anybody may have said so: that is a hint, and no reason to send nothing.
+            outcome = replace(outcome, reason=f'{outcome.reason} (it says that it is offline)')
         self.clear()
         if self.args.json:
             state = 'no_answer' if outcome.state is None else outcome.state.name.lower()
@@ -288,24 +312,52 @@ class Work:
         path: Path = args.key or operator_key_path(keys_directory(), args.name)
         if not os.path.lexists(path):
             raise ConfigError(
-                '--key', f"{path} is not there; make it with 'ros-cloud-bridge keys new'"
+                '--key',
+                f"{path} is not there; make it with 'ros-cloud-bridge keys new {args.name}'",
             )
         return path
+
+    def _pinned(self) -> Path:
+        return self.args.robots or robots_directory(keys_directory())
 
     def _find(self, informed: bool) -> dict[str, Found]:
         args = self.args
         if not informed and not is_glob(args.robot):
             return {args.robot: Found()}
+        trusted = [args.robot]
+        if is_glob(args.robot):
+            names = PinnedKeys(self._pinned()).names()
+            trusted = [name for name in names if fnmatch.fnmatchcase(name, args.robot)]
         found = find_robots(
             mqtt_config(args),
             args.robot,
             root=args.root,
             seconds=args.discover_s,
             informed=informed,
+            known=trusted,
         )
-        if not is_glob(args.robot):
-            return {args.robot: found.get(args.robot, Found())}
-        return {name: one for name, one in sorted(found.items()) if one.online is not False}
+        self._say_strangers([name for name in sorted(found) if name not in trusted], found)
+        if not trusted and found:
+            self.status = WRONG
+        elif not trusted:
+            self.status = SILENT
+            say(f'no robot that matches {args.robot!r} was heard within {args.discover_s:g} s')
+        # Presence is not proven: whoever is trusted gets the command, whatever is said of it.
+        return {name: found.get(name, Found()) for name in trusted}
+
+    def _say_strangers(self, names: list[str], found: dict[str, Found]) -> None:
+        if not names:
+            return
+        shown = [
+            f'{name} (says that it is offline)' if found[name].online is False else name
+            for name in names[:_SHOWN_ROBOTS]
+        ]
+        if more := len(names) - len(shown):
+            shown.append(f'{more} more')
+        say(
+            f'nothing goes to what matches and is not trusted: {", ".join(shown)}; see '
+            "'ros-cloud-bridge keys trust'"
+        )
 
     def _out(self, line: str) -> None:
         with self._print:

@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     begin = _begin(args)
 
     def act(work: Work, robots: dict[str, Found]) -> None:
-        work.wait(work.send(robots, lambda robot: begin(work.operator, robot, args.ttl)))
+        work.wait(work.send(robots, lambda robot: begin(work.operator, robot, work.ttl_s(robot))))
 
     return Work(args).run(act)
 

@@ -15,6 +15,7 @@
 """``ros-cloud-bridge pub``: publish on a topic of a robot, or of many; with a lease, drive."""
 
 import argparse
+from collections import Counter
 from collections.abc import Mapping
 import threading
 import time
@@ -22,7 +23,7 @@ from typing import Any
 
 from ros_cloud_bridge.cli.fields import read_fields
 from ros_cloud_bridge.cli.operating import add_operator_arguments, seconds, status_of, Work
-from ros_cloud_bridge.cloud.operator.drive import Drive
+from ros_cloud_bridge.cloud.operator.drive import Drive, DRIVE_TTL_S
 from ros_cloud_bridge.cloud.operator.finding import Found
 from ros_cloud_bridge.cloud.operator.outcome import CommandFailed, Outcome
 from ros_cloud_bridge.cloud.operator.sent import Sent
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _publish(work: Work, robot: str, fields: Mapping[str, Any]) -> Sent:
-    return work.operator.publish(robot, work.args.channel, fields, ttl_s=work.args.ttl)
+    return work.operator.publish(robot, work.args.channel, fields, ttl_s=work.ttl_s(robot))
 
 
 def _publish_on(work: Work, robots: list[str], fields: Mapping[str, Any]) -> None:
@@ -120,7 +121,15 @@ def _publish_on(work: Work, robots: list[str], fields: Mapping[str, Any]) -> Non
         outcomes = [one.wait() for one in sent]
         failed = [outcome for outcome in outcomes if not outcome.succeeded]
         worst = max(failed, key=status_of, default=Outcome(state=State.SUCCEEDED))
-        detail = {'sent': len(outcomes), 'carried_out': len(outcomes) - len(failed)}
+        detail: dict[str, object] = {
+            'sent': len(outcomes),
+            'carried_out': len(outcomes) - len(failed),
+        }
+        refused = Counter(
+            one.reason.partition(':')[0] for one in failed if one.state is State.REJECTED
+        )
+        if refused:
+            detail['refused'] = dict(refused)
         outcome = Outcome(state=worst.state, reason=worst.reason, detail=detail)
         work.tell(robot, args.channel, 'publish', outcome)
 
@@ -128,17 +137,15 @@ def _publish_on(work: Work, robots: list[str], fields: Mapping[str, Any]) -> Non
 def _drive(work: Work, robot: str, fields: Mapping[str, Any]) -> None:
     args = work.args
     try:
-        drive = work.operator.drive(robot, args.channel, args.rate or _RATE_HZ)
+        ttl_s = work.ttl_s(robot, DRIVE_TTL_S)
+        drive = work.operator.drive(robot, args.channel, args.rate or _RATE_HZ, ttl_s=ttl_s)
+        failed: Outcome | None = None
         try:
             with drive:
                 _go_on(work, drive, fields)
         except CommandFailed as failure:
-            detail = {'sent': drive.sent, 'carried_out': drive.carried_out}
             failed = failure.outcome
-            outcome = Outcome(state=failed.state, reason=failed.reason, detail=detail)
-        else:
-            outcome = _outcome_of(drive)
-        work.tell(robot, args.channel, 'publish', outcome)
+        work.tell(robot, args.channel, 'publish', _outcome_of(drive, failed or drive.failed))
     except BridgeError as error:
         work.tell_error(robot, error)
 
@@ -155,14 +162,23 @@ def _go_on(work: Work, drive: Drive, fields: Mapping[str, Any]) -> None:
     drive.wait_heard(_HEARD_S)
 
 
-def _outcome_of(drive: Drive) -> Outcome:
+def _outcome_of(drive: Drive, failed: Outcome | None) -> Outcome:
+    """Say how driving went; succeeded only when every message was carried out."""
     detail: dict[str, object] = {'sent': drive.sent, 'carried_out': drive.carried_out}
+    if drive.refused:
+        detail['refused'] = dict(drive.refused)
     if drive.scale is not None:
         detail['scale'] = drive.scale
-    if drive.failed is not None:
-        return Outcome(state=drive.failed.state, reason=drive.failed.reason, detail=detail)
-    if drive.problem:
-        return Outcome(state=State.REJECTED, reason=drive.problem, detail=detail)
-    if not drive.carried_out:
-        return Outcome(state=None, reason='no word on the messages', detail=detail)
+    if failed is not None:
+        return Outcome(state=failed.state, reason=failed.reason, detail=detail)
+    if drive.released is None or drive.released.state is None:
+        reason = 'not to the release of the lease; the watchdog of the robot stops it'
+        return Outcome(state=None, reason=reason, detail=detail)
+    if drive.refused:
+        return Outcome(state=State.REJECTED, reason=drive.refusal, detail=detail)
+    if not drive.sent:
+        return Outcome(state=None, reason='nothing could be sent', detail=detail)
+    if missing := max(drive.unanswered, drive.sent - drive.carried_out):
+        reason = f'no word on {missing} of {drive.sent} messages'
+        return Outcome(state=None, reason=reason, detail=detail)
     return Outcome(state=State.SUCCEEDED, detail=detail, round_trip_s=drive.latency_s)

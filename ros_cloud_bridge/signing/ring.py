@@ -40,6 +40,7 @@ _PERIOD_S = 1.0
 _MOST_ENTRIES = 4096
 MOST_REVOKED_BYTES = 256 * 1024
 _MOST_PROBLEMS = 64
+_MOST_NAMES = 8
 # A second change within one tick of the file system's clock shows no other time stamp: what has
 # changed is read in the next looks as well (FAT has ticks of 2 s).
 _LOOKS = 3
@@ -123,7 +124,9 @@ class KeyRing:
             found.problems += read.problems
             key = read.value
             if key is not None and revoked is not None and key.kid not in revoked:
-                keys.setdefault(name.partition('.')[0], {})[key.kid] = key
+                operator = name.partition('.')[0]
+                keys.setdefault(operator, {})[key.kid] = key
+        found.problems += self._shared(keys)
         self._keys = {name: MappingProxyType(own) for name, own in keys.items()}
         more = len(found.problems) - _MOST_PROBLEMS
         if more > 0:
@@ -175,6 +178,20 @@ class KeyRing:
             )
         elif name.endswith(('.key', '.pem')):
             yield f'{self._shown(name)}: only public keys belong here, as {{operator}}.pub'
+
+    def _shared(self, keys: Mapping[str, Mapping[bytes, PublicKey]]) -> Iterator[str]:
+        """Say which keys several operators have: good for each, but rarely meant."""
+        owners: dict[bytes, list[str]] = {}
+        for operator, own in keys.items():
+            for kid in own:
+                owners.setdefault(kid, []).append(operator)
+        for kid, names in owners.items():
+            if len(names) > 1:
+                more = ', …' if len(names) > _MOST_NAMES else ''
+                yield (
+                    f'{self.directory}: {", ".join(names[:_MOST_NAMES])}{more} have one key, '
+                    f'{kid.hex()}: whoever holds it commands under each of these names'
+                )
 
     def _shown(self, name: str) -> str:
         text = f'{self.directory}/{name}'

@@ -286,7 +286,8 @@ def test_on_a_terminal_one_is_asked(
     monkeypatch.setattr(sys, 'stdin', terminal)
     with Robot(broker, info(ROBOT_KEY), retain=True):
         status, out, _ = trust()
-    assert out.index(FINGERPRINT) < out.index('[y/N]')
+    question = "Is this what the robot's log, or 'keys show' there, says? [y/N] "
+    assert out.index(FINGERPRINT) < out.index(question)
     assert status == (0 if agreed else 1)
     assert (home / 'robots' / 'rover.pub').exists() is agreed
 

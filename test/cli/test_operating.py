@@ -15,6 +15,7 @@
 """``pub``, ``call``, ``goal`` and ``param`` against the real gate, over a real broker."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 import json
 import os
 from pathlib import Path
@@ -192,8 +193,11 @@ def test_a_key_that_is_missing_is_one_line(
     assert main(['call', 'dock', '--robot', 'amr-07', '--name', 'bob']) == 2
     path = keys / 'ros_cloud_bridge' / 'keys' / 'bob.key'
     assert capsys.readouterr().err == (
-        f"ros-cloud-bridge: --key: {path} is not there; make it with 'ros-cloud-bridge keys new'\n"
+        f'ros-cloud-bridge: --key: {path} is not there; make it with '
+        "'ros-cloud-bridge keys new bob'\n"
     )
+    assert main(['call', 'dock', '--robot', 'amr-07', '--name', 'al/ice']) == 2
+    assert capsys.readouterr().err.startswith("ros-cloud-bridge: name: 'al/ice' must be 1 to 64")
 
 
 def test_keys_are_found_where_they_belong(
@@ -286,6 +290,84 @@ def test_one_message_on_a_channel_with_a_lease_is_one(run: Run, robot: OperatorR
     assert robot.stopped == ['drive']
 
 
+@pytest.mark.parametrize('how', ['deaf', 'mute'])
+def test_a_robot_that_falls_silent_did_not_succeed(
+    broker: Broker, keys: Path, robot: OperatorRobot, how: str
+) -> None:
+    words = ['pub', 'drive', TWIST, '--rate', '20', '--duration', '60', '--json']
+    with Program([*words, *options(broker, keys)]) as program:
+        wait_until(lambda: len(robot.dispatched) > 15, what='the robot drives')
+        setattr(robot, how, True)
+        assert program.wait() == 3
+    document = json.loads(program.out[0])
+    assert document['state'] == 'no_answer'
+    assert document['reason'].startswith('no answer for ')
+    assert 0 < document['detail']['carried_out'] < document['detail']['sent']
+
+
+def test_the_last_messages_count_as_well(
+    broker: Broker, keys: Path, robot: OperatorRobot, run: Run
+) -> None:
+    def act(dispatch: Dispatch) -> Ended:
+        # The last that is heard of it, for the message comes as the second of about four.
+        robot.mute = len(robot.dispatched) > 1
+        return Ended(ticket=dispatch.ticket, state=State.SUCCEEDED)
+
+    robot.act = act
+    status, lines, _ = run('pub', 'drive', TWIST, '--rate', '10', '--duration', '0.4')
+    assert status == 3
+    assert lines[0].startswith('amr-07: no answer: not to the release of the lease')
+    assert '"carried_out": 1' in lines[0]
+
+
+def test_refusals_amid_successes_are_counted_and_fail(
+    broker: Broker, keys: Path, robot: OperatorRobot, run: Run
+) -> None:
+    robot.channels = tuple(
+        replace(one, max_hz=10.0) if one.name == 'drive' else one for one in robot.channels
+    )
+    robot.restart()
+    words = ['pub', 'drive', TWIST, '--rate', '40', '--duration', '2']
+    status, lines, _ = run(*words, '--json')
+    document = json.loads(lines[0])
+    assert (status, document['state']) == (1, 'rejected')
+    assert document['reason'].startswith('rate_limit')
+    detail = document['detail']
+    assert list(detail['refused']) == ['rate_limit']
+    assert 2 <= detail['refused']['rate_limit'] <= detail['sent'] - detail['carried_out']
+    assert detail['carried_out'] == len(robot.dispatched), 'to the last one'
+
+
+def test_refusals_of_a_channel_without_a_lease_are_counted(run: Run, robot: OperatorRobot) -> None:
+    words = ['pub', 'say', 'data: much too long', '--rate', '20', '--duration', '0.3', '--json']
+    status, lines, _ = run(*words)
+    detail = json.loads(lines[0])['detail']
+    assert status == 1
+    assert detail == {
+        'sent': detail['sent'],
+        'carried_out': 0,
+        'refused': {'field_limit': detail['sent']},
+    }
+
+
+def test_a_channel_that_allows_little_time_can_be_driven(
+    run: Run, keys: Path, robot: OperatorRobot
+) -> None:
+    robot.channels = tuple(replace(one, max_ttl_s=0.9) for one in robot.channels)
+    robot.restart()
+    robot.announce()
+    status, lines, _ = run('pub', 'drive', TWIST)
+    assert status == 0, lines
+    # A named robot is not listened to before it is called; a fleet is.
+    status, lines, _ = run('call', 'dock', 'data: true')
+    assert status == 1 and lines[0].startswith('amr-07: rejected: deadline_too_far')
+    assert run('call', 'dock', 'data: true', '--discover-s', '0.5', robots='amr-*')[0] == 0
+    assert run('call', 'dock', 'data: true', '--ttl', '0.9')[0] == 0
+    # What is given holds, for drives as well.
+    status, lines, _ = run('pub', 'drive', TWIST, '--ttl', '5')
+    assert status == 1 and lines[0].startswith('amr-07: rejected: deadline_too_far')
+
+
 def test_a_lease_that_another_holds_is_said(
     broker: Broker, keys: Path, run: Run, robot: OperatorRobot
 ) -> None:
@@ -366,29 +448,71 @@ def test_a_fleet_is_commanded_at_once(
         trust(others[0], keys).announce()
         trust(others[1], keys).announce(online=False)
         trust(others[2], keys).announce()
-        status, lines, _ = run('call', 'dock', 'data: true', robots='amr-*')
-        assert status == 0
+        # What says that a robot is offline is not proven: it gets the command all the same.
+        status, lines, errors = run('call', 'dock', 'data: true', robots='amr-*')
+        assert (status, errors) == (0, '')
         assert [line.partition(' (')[0] for line in sorted(lines)] == [
             'amr-07: succeeded',
             'amr-08: succeeded',
+            'amr-09: succeeded',
         ]
         assert others[2].executed == []
-        # The worst one counts.
+        # The worst one counts; who is not trusted does not.
         others[0].act = lambda dispatch: Ended(
             ticket=dispatch.ticket, state=State.FAILED, reason='tired'
         )
         (keys / 'robots' / 'cart-1.pub').unlink()
-        status, lines, _ = run('call', 'dock', 'data: true', robots='*')
-        assert status == 2
+        status, lines, errors = run('call', 'dock', 'data: true', robots='*')
+        assert status == 1
         assert [line.partition(' (')[0] for line in sorted(lines)] == [
             'amr-07: succeeded',
             'amr-08: failed: tired',
-            "cart-1: not sent: robot: no key of cart-1 is trusted; see 'ros-cloud-bridge keys "
-            "trust'",
+            'amr-09: succeeded',
         ]
+        assert errors == (
+            'ros-cloud-bridge: nothing goes to what matches and is not trusted: cart-1; see '
+            "'ros-cloud-bridge keys trust'\n"
+        )
         others[0].act = robot.act
         status, lines, _ = run('pub', 'drive', TWIST, robots='amr-*')
-        assert status == 0 and len(lines) == 2
+        assert status == 0 and len(lines) == 3
+
+
+def test_robots_of_a_fleet_that_are_away_are_said(
+    broker: Broker, keys: Path, run: Run, robot: OperatorRobot
+) -> None:
+    with trust(OperatorRobot(broker, keys / 'operators', 'amr-08'), keys) as gone:
+        gone.announce(online=False)
+    PrivateKey.generate().public.save(keys / 'robots' / 'amr-09.pub')
+    words = ['--ttl', '0.5', '--discover-s', '0.5']
+    status, lines, errors = run('call', 'dock', *words, robots='amr-*')
+    nobody = 'no answer: nobody listens at the broker: the robot is offline, or takes no commands'
+    assert (status, errors) == (3, '')
+    lines.sort()
+    assert lines[0].startswith('amr-07: succeeded')
+    assert lines[1:] == [
+        f'amr-08: {nobody} (it says that it is offline)',
+        f'amr-09: {nobody}',
+    ]
+
+
+def test_robots_that_are_not_trusted_cannot_fail_a_fleet(
+    broker: Broker, keys: Path, run: Run, robot: OperatorRobot
+) -> None:
+    boot = b'"version": 1, "boot_id": "0123456789abcdef"'
+    for number in range(8):
+        state = b'offline' if number == 0 else b'online'
+        payload = b'{%s, "robot_id": "x%d", "state": "%s"}' % (boot, number, state)
+        robot.publish(f'rcb/v1/x{number}/state', payload, retain=True)
+    status, lines, errors = run('call', 'dock', '--discover-s', '0.5', robots='*')
+    text = (
+        'ros-cloud-bridge: nothing goes to what matches and is not trusted: x0 (says that it is '
+        "offline), x1, x2, x3, x4, 3 more; see 'ros-cloud-bridge keys trust'\n"
+    )
+    assert (status, len(lines), errors) == (0, 1, text)
+    # When nobody is left, nothing was sent.
+    status, lines, errors = run('call', 'dock', '--discover-s', '0.5', robots='x*')
+    assert (status, lines, errors) == (2, [], text)
 
 
 def test_nobody_who_matches_is_said(run: Run, robot: OperatorRobot) -> None:
@@ -414,6 +538,7 @@ def test_a_robot_whose_info_nobody_keeps_is_asked(broker: Broker, keys: Path) ->
         b'[',
         b'{"channels": 3}',
         b'{"channels": [3, {"name": 4, "kind": "topic"}, {"name": "x"}]}',
+        b'{"channels": [{"name": "x", "max_ttl_s": 1}]}',
     ],
 )
 def test_info_counts_as_hostile(broker: Broker, keys: Path, payload: bytes) -> None:
@@ -422,3 +547,14 @@ def test_info_counts_as_hostile(broker: Broker, keys: Path, payload: bytes) -> N
         robot.publish(robot.topics.info, payload, retain=True)
         found: Any = find_robots(config, 'amr-*', root='rcb/v1', seconds=0.5)
     assert found.get('amr-07') is None or not found['amr-07'].channels
+
+
+def test_times_that_no_channel_has_are_not_believed(broker: Broker, keys: Path) -> None:
+    config = MqttConfig(host=broker.host, port=broker.port)
+    said: dict[str, Any] = {'a': 2.5, 'b': 0.01, 'c': -1, 'd': True, 'e': '1', 'f': 1e400}
+    listed = [{'name': name, 'kind': 'topic', 'max_ttl_s': said[name]} for name in said]
+    document = {'version': 1, 'boot_id': '0123456789abcdef', 'channels': listed}
+    with OperatorRobot(broker, keys / 'operators') as robot:
+        robot.publish(robot.topics.info, json.dumps(document).encode(), retain=True)
+        found = find_robots(config, 'amr-07', root='rcb/v1', seconds=10.0)
+    assert found['amr-07'].ttls_s == {'a': 2.5}

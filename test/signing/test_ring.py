@@ -48,6 +48,25 @@ def test_keys_belong_to_the_operator_of_their_name(tmp_path: Path) -> None:
         assert not ring.keys_of(other)
 
 
+def test_one_key_under_two_names_is_said_and_good_for_both(tmp_path: Path) -> None:
+    key = made(tmp_path / 'alice.pub')
+    key.save(tmp_path / 'alice.laptop.pub')
+    ring = look(tmp_path)
+    assert not ring.problems, 'one operator may have it twice'
+    key.save(tmp_path / 'bob.pub')
+    problem = (
+        f'{tmp_path}: alice, bob have one key, {key.kid.hex()}: whoever holds it commands under '
+        'each of these names'
+    )
+    assert ring.look(2.0) == (problem,)
+    assert not ring.look(4.0), 'said once'
+    assert ring.problems == (problem,)
+    assert dict(ring.keys_of('alice')) == dict(ring.keys_of('bob')) == {key.kid: key}
+    (tmp_path / 'revoked').write_text(key.kid.hex())
+    ring.look(6.0)
+    assert not ring.problems
+
+
 def test_before_the_first_look_there_is_no_key(tmp_path: Path) -> None:
     made(tmp_path / 'alice.pub')
     assert not KeyRing(tmp_path).keys_of('alice')
@@ -242,8 +261,8 @@ def test_private_keys_do_not_belong_there(tmp_path: Path) -> None:
 
 
 def test_the_number_of_keys_is_bounded(tmp_path: Path) -> None:
-    pem = PrivateKey.generate().public.pem()
     for number in range(MOST_KEYS + 3):
+        pem = PrivateKey.generate().public.pem()
         (tmp_path / f'op{number:03}.pub').write_bytes(pem)
     ring = look(tmp_path)
     assert ring.operators == tuple(f'op{number:03}' for number in range(MOST_KEYS))

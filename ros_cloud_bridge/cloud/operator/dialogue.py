@@ -23,9 +23,10 @@ robot has begun, it is asked again after silence only, for as long as it takes.
 from collections import OrderedDict
 from collections.abc import Callable
 import secrets
-from typing import Any, Protocol
+from typing import Any
 
 from ros_cloud_bridge.cloud.operator.clock import RobotClock
+from ros_cloud_bridge.cloud.operator.driven import Driven, Driver
 from ros_cloud_bridge.cloud.operator.flight import Flight, Nonces, Packet, Token
 from ros_cloud_bridge.cloud.operator.outcome import Outcome
 from ros_cloud_bridge.command_values import (
@@ -49,14 +50,6 @@ _SOON_S = 0.05
 # After an answer the time may be asked for again this soon; a robot takes two questions a second.
 _AGAIN_S = 0.2
 _MOST_ENDED = 512
-_MOST_DRIVEN = 512
-
-
-class Driver(Protocol):
-    """Sends messages that drive."""
-
-    def hear(self, answer: Answer, robot_s: float) -> None:
-        """Take an answer to one of them; ``robot_s`` is what has passed since it was sent."""
 
 
 class Dialogue:
@@ -92,7 +85,7 @@ class Dialogue:
         self._waiting: list[Flight] = []
         self._flights: dict[bytes, Flight] = {}
         self._ended: OrderedDict[bytes, None] = OrderedDict()
-        self._driven: OrderedDict[bytes, tuple[Driver, float]] = OrderedDict()
+        self._driven = Driven()
 
     @property
     def under_way(self) -> int:
@@ -238,9 +231,7 @@ class Dialogue:
             return None
         command = self._command('publish', channel, fields, now, ttl_s)
         topic = self._topic(channel)
-        self._driven[command.id] = (driver, now)
-        while len(self._driven) > _MOST_DRIVEN:
-            self._driven.popitem(last=False)
+        self._driven.add(command, driver, now)
         return Packet(
             topic=topic,
             payload=self._seal(command, topic),
@@ -265,10 +256,11 @@ class Dialogue:
                 self._time_at = min(self._time_at, at + _AGAIN_S)
             return None, ''
         if identity in self._driven:
+            if not answer.state.final:
+                return None, ''
+            self._forget(identity)
             self._refresh(answer, at)
-            driver, sent_at = self._driven[identity]
-            driver.hear(answer, at - sent_at)
-            return None, ''
+            return None, self._driven.take(answer, at)
         flight = self._flights.get(identity)
         if flight is None:
             return None, '' if identity in self._ended else 'unknown_id'
@@ -331,9 +323,12 @@ class Dialogue:
     def _remember(self, flight: Flight) -> None:
         """Let late answers to it pass without a word."""
         if self._flights.pop(flight.id, None) is not None:
-            self._ended[flight.id] = None
-            if len(self._ended) > _MOST_ENDED:
-                self._ended.popitem(last=False)
+            self._forget(flight.id)
+
+    def _forget(self, identity: bytes) -> None:
+        self._ended[identity] = None
+        if len(self._ended) > _MOST_ENDED:
+            self._ended.popitem(last=False)
 
     def _ask_time(self, now: float) -> Packet:
         nonce = secrets.token_bytes(ID_BYTES)

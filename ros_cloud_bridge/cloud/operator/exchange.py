@@ -25,7 +25,8 @@ import time
 from typing import Any
 
 from ros_cloud_bridge.cloud.checks import check_name, check_root
-from ros_cloud_bridge.cloud.operator.dialogue import Dialogue, Driver
+from ros_cloud_bridge.cloud.operator.dialogue import Dialogue
+from ros_cloud_bridge.cloud.operator.driven import Driver
 from ros_cloud_bridge.cloud.operator.flight import Flight, Packet, Token
 from ros_cloud_bridge.cloud.operator.pinned import PinnedKeys
 from ros_cloud_bridge.cloud.operator.sealing import Sealer

@@ -14,6 +14,7 @@
 
 """Which robots there are, and which channels they say that they have; nothing of it is proven."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 import fnmatch
 import re
@@ -44,6 +45,7 @@ from ros_cloud_bridge.wire.topics import RobotTopics
 _ROBOT = re.compile('[A-Za-z0-9_-]{1,64}')
 _MOST_ROBOTS = 10_000
 _MOST_CHANNELS = 1_000
+_LEAST_TTL_S = 0.1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,16 +54,24 @@ class Found:
     What a robot says of itself.
 
     ``online`` is None while its ``state`` is not known; ``channels`` are kinds by name, None while
-    its ``info`` is not known, and ``leases`` those of them that need a lease.
+    its ``info`` is not known, ``leases`` those of them that need a lease, and ``ttls_s`` the
+    longest times that commands may ask for.
     """
 
     online: bool | None = None
     channels: dict[str, str] | None = None
     leases: set[str] = field(default_factory=set)
+    ttls_s: dict[str, float] = field(default_factory=dict)
 
 
 def find_robots(
-    config: MqttConfig, robots: str, *, root: str, seconds: float, informed: bool = False
+    config: MqttConfig,
+    robots: str,
+    *,
+    root: str,
+    seconds: float,
+    informed: bool = False,
+    known: Collection[str] = (),
 ) -> dict[str, Found]:
     """
     Listen for robots.
@@ -71,13 +81,14 @@ def find_robots(
     :param root: the fleet's topic root
     :param seconds: for how long; the ``info`` of one named robot ends it
     :param informed: ask the robots for their ``info``
+    :param known: robots to ask though they are not heard, or said to be offline
     :returns: what was heard of each
     :raises ConfigError: names the argument that cannot be used
     :raises LocalFault: when the broker cannot be reached
     """
     check_root(root)
     check_robots(robots)
-    finder = _Finder(robots, root, informed)
+    finder = _Finder(robots, root, informed, known)
     session = finder.session = Session(
         config,
         client_id=f'rcb-{secrets.token_hex(6)}',
@@ -93,12 +104,13 @@ def find_robots(
 
 
 class _Finder:
-    def __init__(self, robots: str, root: str, informed: bool) -> None:
+    def __init__(self, robots: str, root: str, informed: bool, known: Collection[str]) -> None:
         self.level = '+' if is_glob(robots) else robots
         self.session: Session | None = None
         self._takes = re.compile(fnmatch.translate(robots)).fullmatch
         self._root = root
         self._informed = informed
+        self._known = frozenset(known if self.level == '+' else (robots,))
         self._found: dict[str, Found] = {}
         self._changed = threading.Condition()
         self._connected = False
@@ -116,8 +128,8 @@ class _Finder:
             elif isinstance(event, Connected):
                 self._connected = True
                 self._asked.clear()
-                if self.level != '+':
-                    self._ask(self.level)
+                for robot_id in self._known:
+                    self._ask(robot_id)
             elif isinstance(event, (Unreachable, Refused)):
                 self._trouble = event.reason
             elif isinstance(event, SubscriptionRefused):
@@ -149,14 +161,16 @@ class _Finder:
         if kind == 'state':
             found.online = document.get('state') == 'online'
         elif kind == 'info':
-            found.channels, found.leases = _channels(document)
+            _read_channels(found, document)
 
     def _ask(self, robot_id: str) -> None:
         """Ask for what the broker keeps from us, once."""
         if not self._informed or robot_id in self._asked or self.session is None:
             return
         found = self._found.get(robot_id)
-        if found is not None and (found.channels is not None or found.online is False):
+        if found is not None and found.channels is not None:
+            return
+        if found is not None and found.online is False and robot_id not in self._known:
             return
         self._asked.add(robot_id)
         topic = RobotTopics(self._root, robot_id).ask(f'rcb-{secrets.token_hex(6)}')
@@ -168,13 +182,17 @@ class _Finder:
             self._asked.discard(robot_id)
 
 
-def _channels(info: dict[str, Any]) -> tuple[dict[str, str], set[str]]:
+def _read_channels(found: Found, info: dict[str, Any]) -> None:
     listed = info.get('channels')
-    kinds, leases = {}, set()
+    found.channels, found.leases, found.ttls_s = {}, set(), {}
     for one in listed[:_MOST_CHANNELS] if isinstance(listed, list) else ():
         name, kind = (one.get('name'), one.get('kind')) if isinstance(one, dict) else (None, None)
-        if isinstance(name, str) and isinstance(kind, str):
-            kinds[name] = kind
-            if one.get('lease') is True:
-                leases.add(name)
-    return kinds, leases
+        if not isinstance(name, str) or not isinstance(kind, str):
+            continue
+        found.channels[name] = kind
+        if one.get('lease') is True:
+            found.leases.add(name)
+        ttl_s = one.get('max_ttl_s')
+        # No robot has less: what says so would only have commands come too late.
+        if type(ttl_s) in (int, float) and _LEAST_TTL_S <= ttl_s < float('inf'):
+            found.ttls_s[name] = float(ttl_s)

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ros_cloud_bridge.cloud.operator.drive import Drive
+from ros_cloud_bridge.cloud.operator.drive import Drive, DRIVE_TTL_S
 from ros_cloud_bridge.cloud.operator.exchange import Exchange, OnAnswer, OnLink
 from ros_cloud_bridge.cloud.operator.outcome import Outcome
 from ros_cloud_bridge.cloud.operator.sealing import check_arguments
@@ -317,7 +317,15 @@ class Operator:
         """
         return self.send(robot, channel, 'hand_over', {'to': to}, **options)
 
-    def drive(self, robot: str, channel: str, hz: float = 10.0, *, hold_s: float = 0.5) -> Drive:
+    def drive(
+        self,
+        robot: str,
+        channel: str,
+        hz: float = 10.0,
+        *,
+        hold_s: float = 0.5,
+        ttl_s: float = DRIVE_TTL_S,
+    ) -> Drive:
         """
         Drive by messages on a channel with a lease, for a ``with`` block.
 
@@ -325,6 +333,8 @@ class Operator:
         :param channel: with a lease
         :param hz: messages per second
         :param hold_s: for how long the newest fields are sent on, unless newer ones come
+        :param ttl_s: within this time the robot may give the lease and take it back, at most the
+            channel's ``max_ttl_s``; a message may be carried out for a second, or less if this is
         :returns: takes the lease as the block begins, and gives it back as it ends
         """
-        return Drive(self, self._exchange, robot, channel, hz=hz, hold_s=hold_s)
+        return Drive(self, self._exchange, robot, channel, hz=hz, hold_s=hold_s, ttl_s=ttl_s)

@@ -37,6 +37,21 @@ class PinnedKeys:
         self._keys = robots if isinstance(robots, Mapping) else None
         self._directory = None if isinstance(robots, Mapping) else Path(robots)
 
+    def names(self) -> list[str]:
+        """
+        List the robots whose keys are pinned, good ones or not.
+
+        :returns: robot ids; none when the directory cannot be read
+        """
+        if self._directory is None:
+            return sorted(self._keys or ())
+        try:
+            files = os.listdir(self._directory)
+        except OSError:
+            return []
+        names = [file.removesuffix('.pub') for file in files if file.endswith('.pub')]
+        return sorted(name for name in names if _ROBOT.fullmatch(name))
+
     def key_of(self, robot_id: str) -> PublicKey:
         """
         Find a robot's key.

@@ -272,8 +272,9 @@ class Driver:
     def __init__(self) -> None:
         self.heard: list[tuple[Answer, float]] = []
 
-    def hear(self, answer: Answer, robot_s: float) -> None:
-        self.heard.append((answer, robot_s))
+    def hear(self, answer: Answer, sent_at: float, at: float) -> str:
+        self.heard.append((answer, at - sent_at))
+        return ''
 
 
 def test_messages_that_drive_are_said_once_and_heard_of_by_their_driver() -> None:
@@ -291,7 +292,21 @@ def test_messages_that_drive_are_said_once_and_heard_of_by_their_driver() -> Non
     assert talk.take(told, 0.5) == (None, '')
     ((heard, after_s),) = driver.heard
     assert heard == told and after_s == pytest.approx(0.3)
+    assert talk.take(told, 0.6) == (None, ''), 'a recording'
+    assert len(driver.heard) == 1
     assert dialogue().drive(driver, 'drive', fields, 1.0, 0.0) is None, 'no time is known yet'
+
+
+def test_a_later_run_of_the_robot_can_only_refuse_a_message_that_drives() -> None:
+    driver, talk = Driver(), acquainted()
+    first = talk.drive(driver, 'drive', None, 1.0, 0.0)
+    second = talk.drive(driver, 'drive', None, 1.0, 0.1)
+    assert first is not None and second is not None
+    done = answer(first.token.id, State.SUCCEEDED, 1, epoch=LATER)
+    assert talk.take(done, 0.2) == (None, 'wrong_epoch')
+    refused = answer(second.token.id, State.REJECTED, 1, epoch=LATER, reason='wrong_epoch')
+    assert talk.take(refused, 0.3) == (None, '')
+    assert [heard for heard, _ in driver.heard] == [refused]
 
 
 def test_after_a_long_silence_the_time_is_asked_for_again() -> None:

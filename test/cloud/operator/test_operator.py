@@ -371,6 +371,46 @@ def test_one_message_of_a_drive_is_sent_once(alice: Operator, robot: OperatorRob
     assert robot.executed == [('publish', TWIST)]
 
 
+def test_recorded_answers_do_not_make_a_driver_believe_in_a_robot_that_is_gone(
+    broker: Broker, alice: Operator, robot: OperatorRobot
+) -> None:
+    recorded: list[bytes] = []
+    publish = robot.publish
+
+    def record(topic: str, payload: bytes, *, retain: bool = False) -> None:
+        recorded.append(payload)
+        publish(topic, payload, retain=retain)
+
+    robot.publish = record  # type: ignore[method-assign]
+    with alice.drive('amr-07', 'drive', hz=50.0) as drive:
+
+        def driven() -> bool:
+            drive.set(TWIST)
+            return drive.carried_out >= 50
+
+        wait_until(driven, what='the robot drives')
+        robot.deaf = True
+        carried_out = drive.carried_out
+        payloads = list(recorded)
+        failures: list[CommandFailed] = []
+
+        def raises() -> bool:
+            try:
+                drive.set(TWIST)
+            except CommandFailed as failure:
+                failures.append(failure)
+            for payload in payloads:
+                publish(robot.topics.answers('alice'), payload)
+            return bool(failures)
+
+        wait_until(raises, what='the failure')
+        assert str(failures[0]).startswith('drive drive: no answer: no answer for 1')
+        assert failures[0].outcome.state is None
+        # Besides what was under way as it fell silent.
+        assert drive.carried_out - carried_out <= len(robot.dispatched) - carried_out
+        robot.deaf = False
+
+
 def test_one_who_lacks_the_lease_does_not_drive(
     broker: Broker, alice: Operator, robot: OperatorRobot, key: PrivateKey
 ) -> None:

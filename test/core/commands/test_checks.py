@@ -111,6 +111,10 @@ class Fault:
     reason: str
     make: Callable[[Plan], None]
 
+    def __repr__(self) -> str:
+        # It names tests, which must be called the same in every process.
+        return f'{self.check}-{self.reason}'
+
 
 def _update(name: str, **values: Any) -> Callable[[Plan], None]:
     return lambda plan: getattr(plan, name).update(values)
