@@ -26,7 +26,7 @@ PAGE = (Path(__file__).parents[2] / 'docs' / 'reducers.md').read_text()
 
 def test_every_reducer_stands_in_the_table() -> None:
     table = PAGE[PAGE.index('| reducer | for |') : PAGE.index('## What to expect')]
-    named = {name for name in re.findall(r'`([a-z_]+)`', table)}
+    named = set(re.findall(r'`([a-z_]+)`', table))
     assert named == set(BUILT_IN)
 
 

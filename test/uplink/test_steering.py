@@ -191,7 +191,7 @@ def test_levels_of_the_ladder_reach_the_route() -> None:
     policy = replace(CAMERA, ladder=('reduced', 'minimal', '1hz'), reducer='precision')
     steering = Steering(config(POSE, policy), 0.0)
     route = Route(1, policy, '/camera', 'a/msg/A')
-    levels = []
+    levels: list[tuple[str, float]] = []
     for second in range(60):
         now = float(second)
         for tick in range(10):
