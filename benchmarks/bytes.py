@@ -111,7 +111,7 @@ def ours(messages: Sequence[Logged], delay_s: float) -> dict[str, int]:
     :param delay_s: the stream's ``max_delay_s``
     :returns: bytes of PUBLISH packets by topic
     """
-    bridge = OfflineBridge(delay_s)
+    bridge = OfflineBridge(delay_s, context=True)
     bridge.run(messages)
     decoder = Decoder()
     decoded: dict[str, list[bytes]] = {}

@@ -159,7 +159,7 @@ def _ours(
         columns.append(_timed(_columns(bridge.sent, bridge.schemas)))
     count = len(messages)
     return {
-        'bytes': sum(bridge.wire_bytes.values()) + bridge.dictionary_bytes,
+        'bytes': sum(bridge.wire_bytes.values()),
         'dictionary_bytes': bridge.dictionary_bytes,
         'encode_us': 1e6 * statistics.median(encode) / count,
         'decode_us': 1e6 * statistics.median(decode) / count,

@@ -161,11 +161,11 @@ def wire_bytes(topics: Sequence[Topic], effort: Effort) -> int:
             second = seconds.setdefault((at - begin) // 10**9, {})
             second.setdefault(number, []).append((sequence, at, cdr))
     total = 0
-    for second, parts in sorted(seconds.items()):
+    for at_second, parts in sorted(seconds.items()):
         sections = [
             Section(
                 route=number,
-                descriptor=_descriptor(topics[number]) if second % 30 == 0 else None,
+                descriptor=_descriptor(topics[number]) if at_second % 30 == 0 else None,
                 sequences=[sequence for sequence, _, _ in samples],
                 samples=[Received(cdr, at, at + 300_000) for _, at, cdr in samples],
                 totals=None,
@@ -174,8 +174,8 @@ def wire_bytes(topics: Sequence[Topic], effort: Effort) -> int:
         ]
         batch = Batch(
             boot=bytes(8),
-            number=second + 1,
-            sent_time_ns=begin + (second + 1) * 10**9,
+            number=at_second + 1,
+            sent_time_ns=begin + (at_second + 1) * 10**9,
             sections=tuple(sections),
         )
         total += len(encode_batch(batch, encoders, effort))
@@ -247,10 +247,8 @@ def table(figures: Mapping[str, object]) -> str:
     :param figures: as :func:`measure` gives them
     :returns: Markdown
     """
-    lines = [
-        '| recording, topic | reducer | raw | lossless | reduced | below raw | messages | µs each |',
-        '|---|---|---:|---:|---:|---:|---:|---:|',
-    ]
+    heads = 'recording, topic', 'reducer', 'raw', 'lossless', 'reduced', 'below raw', 'messages'
+    lines = [f'| {" | ".join(heads)} | µs each |', '|---|---|---:|---:|---:|---:|---:|---:|']
     recordings_of = figures['recordings']
     assert isinstance(recordings_of, dict)
     for name, found in recordings_of.items():
@@ -259,8 +257,9 @@ def table(figures: Mapping[str, object]) -> str:
             f'**{found["below_raw"]}** | | |'
         )
         for row in found['topics']:
+            chain = f'`{row["reducer"]}`'.replace('|', r'\|') if row['reducer'] else '-'
             lines.append(
-                f'| {row["topic"]} | {row["reducer"].replace("|", "then") or "-"} | {row["raw"]} | '
+                f'| {row["topic"]} | {chain} | {row["raw"]} | '
                 f'{row["lossless_alone"]} | {row["reduced_alone"]} | '
                 f'{row["raw"] / max(1, row["reduced_alone"]):.1f} | '
                 f'{row["sent"]} of {row["messages"]} | {row["cpu_us"]} |'

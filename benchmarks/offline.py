@@ -182,11 +182,13 @@ class OfflineBridge:
             size += publish_bytes(message.topic, len(message.payload))
             self.sent.append((message.topic, message.payload))
             parcel.answered(None)
-        for route, share in zip(routes, shares, strict=True):
-            # Fragments' and packets' heads are shared out like the batch itself.
-            self.wire_bytes[route.topic] += round(size * share / (sum(shares) or 1))
         context = self._assembler.contexts[lead.stream.priority]
         if (fresh := context.take_fresh()) is not None:
             self.sent.append((context.topic, fresh[1]))
-            self.dictionary_bytes += publish_bytes(context.topic, len(fresh[1]))
+            announced = publish_bytes(context.topic, len(fresh[1]))
+            self.dictionary_bytes += announced
+            size += announced
             context.settled(fresh[1], arrived=True)
+        for route, share in zip(routes, shares, strict=True):
+            # Heads of fragments and packets and a dictionary are shared out like the batch itself.
+            self.wire_bytes[route.topic] += round(size * share / (sum(shares) or 1))

@@ -72,6 +72,7 @@ def measured(script: str, json_file: Path, *arguments: str) -> tuple[str, Any]:
         'commands.py',
         pytest.param('plan_check.py', marks=needs_mcap),
         pytest.param('bytes.py', marks=needs_mcap),
+        pytest.param('codecs.py', marks=needs_mcap),
     ],
 )
 def test_help(script: str) -> None:
@@ -122,6 +123,23 @@ def test_bytes(tmp_path: Path, recordings: Path) -> None:
     total = {name: sum(row[name] for row in topics.values()) for name in ('raw', 'ours_0.1')}
     # More delay is fewer envelopes and longer runs for the codec: it never costs bytes.
     assert sum(row['ours_5'] for row in topics.values()) < total['ours_0.1'] < total['raw']
+
+
+@needs_mcap
+def test_codecs(tmp_path: Path, recordings: Path) -> None:
+    path = min(recordings.glob('*.mcap'), key=lambda path: path.stat().st_size)
+    arguments = (str(path), '--quick', '--part', 'lossless')
+    text, document = measured('codecs.py', tmp_path / 'figures.json', *arguments)
+    rows = document['lossless'][path.stem]
+    for topic, row in rows.items():
+        assert topic in text
+        found = row['delays']['1']
+        assert 0 < row['horizon'] < row['raw']
+        assert 0 < found['context']['bytes'] <= 1.05 * found['alone']['bytes']
+        assert all(value > 0 for key, value in found['alone'].items() if key.endswith('_us'))
+    # Smaller than what an archiver makes of the whole file, live.
+    together = rows['all']
+    assert together['delays']['1']['alone']['bytes'] < together['mcap'] < together['raw']
 
 
 @needs_mcap

@@ -49,7 +49,7 @@ _COORDINATES = ('x', 'y', 'z')
 _PLAIN, _TURNED = b'\0', b'\1'
 # Of the resolution, by level.
 _COARSER = {Level.FULL: 1.0, Level.REDUCED: 2.0, Level.MINIMAL: 5.0}
-# Where points may change their order, both ways are tried on every 16th cloud.
+# What depends on the sensor is tried on every 16th cloud: turned steps, another order.
 _LOOK_EVERY = 15
 
 
@@ -68,6 +68,8 @@ class CloudQuantizer:
         self._free = free
         self._sorts = False
         self._until_look = 0
+        self._turns = False
+        self._until_turn = 0
 
     @property
     def output(self) -> Output:
@@ -93,34 +95,45 @@ class CloudQuantizer:
         resolution = self._resolution * _COARSER[level]
         divisor = 1.0 / resolution
         if not self._free or cloud.height != 1:
-            return write_form(cloud, divisor, self._tolerances)
+            return self._kept(cloud, divisor)
         # A lidar's own order is hard to beat, that of a map or a merged cloud is not.
         looking = self._until_look == 0
         self._until_look = _LOOK_EVERY if looking else self._until_look - 1
         forms = []
         if looking or not self._sorts:
-            forms.append(write_form(cloud, divisor, self._tolerances))
+            forms.append(self._kept(cloud, divisor))
         if looking or self._sorts:
             along = cloud.keep(_along_curve(cloud.points(), resolution))
-            forms.append(write_form(along, divisor, self._tolerances))
+            forms.append(write_form(along, divisor, self._tolerances, False))
             self._sorts = len(forms[-1]) <= len(forms[0])
         return min(forms, key=len)
 
+    def _kept(self, cloud: Cloud, divisor: float) -> bytes:
+        if self._until_turn == 0:
+            self._turns = _gains_by_turning(cloud, divisor)
+        self._until_turn = self._until_turn - 1 if self._until_turn else _LOOK_EVERY
+        return write_form(cloud, divisor, self._tolerances, self._turns)
 
-def write_form(cloud: Cloud, divisor: float, tolerances: Mapping[str, float]) -> bytes:
+
+def write_form(
+    cloud: Cloud, divisor: float, tolerances: Mapping[str, float], turns: bool
+) -> bytes:
     """
     Make the form of a cloud.
 
     :param cloud: the cloud
     :param divisor: one over the resolution of x, y and z
     :param tolerances: of other fields of floats, by name
+    :param turns: whether x, y and z go as turned steps, where that can be
     :returns: the form
     """
     writer = ColumnWriter()
     about = _about(cloud)
     writer.head(len(about).to_bytes(4, 'little') + about)
     width = cloud.width if cloud.height > 1 else 0
-    turned = _write_turned(writer, cloud, width, divisor)
+    turned = _write_turned(writer, cloud, divisor) if turns else ()
+    if not turned:
+        writer.head(_PLAIN)
     for field in cloud.fields:
         if field in turned:
             continue
@@ -144,19 +157,21 @@ def _turnable(fields: Sequence[Field]) -> tuple[Field, ...]:
     return found if all(f.kind in ('f4', 'f8') and f.count == 1 for f in found) else ()
 
 
-def _write_turned(
-    writer: ColumnWriter, cloud: Cloud, width: int, divisor: float
-) -> tuple[Field, ...]:
+def _gains_by_turning(cloud: Cloud, divisor: float) -> bool:
     fields = _turnable(cloud.fields)
+    width = cloud.width if cloud.height > 1 else 0
     points = [cloud.column(field) for field in fields]
-    if fields and worth_turning(points, width, divisor):
-        turned = turn_points(points, divisor)
-        if turned is not None:
-            writer.head(_TURNED)
-            turned.write(writer)
-            return fields
-    writer.head(_PLAIN)
-    return ()
+    return bool(fields) and worth_turning(points, width, divisor)
+
+
+def _write_turned(writer: ColumnWriter, cloud: Cloud, divisor: float) -> tuple[Field, ...]:
+    fields = _turnable(cloud.fields)
+    turned = turn_points([cloud.column(f) for f in fields], divisor) if fields else None
+    if turned is None:
+        return ()
+    writer.head(_TURNED)
+    turned.write(writer)
+    return fields
 
 
 def _about(cloud: Cloud) -> bytes:

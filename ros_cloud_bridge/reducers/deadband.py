@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ros_cloud_bridge.reducers.field_rules import match_rules, positive, read_rules, Rule
 from ros_cloud_bridge.reducers.interface import Level, Output
-from ros_cloud_bridge.reducers.layout import HEADER, Kind, Layout, LOOP, TEXT, Walk
+from ros_cloud_bridge.reducers.layout import HEADER, Kind, Layout, LOOP, TEXT, Walk, WIDE_TEXT
 from ros_cloud_bridge.reducers.levels import FACTORS, SAID
 from ros_cloud_bridge.reducers.plain import PlainKind
 from ros_cloud_bridge.reducers.sensor_options import check_names
@@ -138,7 +138,7 @@ class Deadband:
                 watched.exact.append((start, start + place.count))
         for leaf, band in self._bands.items():
             kind = self._layout.leaves[leaf]
-            if kind.dtype in (TEXT, LOOP):
+            if kind.dtype in (TEXT, WIDE_TEXT, LOOP):
                 continue
             index = walk.positions(leaf, kind.size) // kind.size
             if len(index):

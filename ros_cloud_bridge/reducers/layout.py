@@ -52,7 +52,12 @@ _NUMBERS = {
     'float64': 'f8',
 }
 TEXT = 'text'
+WIDE_TEXT = 'wide text'
 LOOP = 'loop'
+# Bytes of a wide character: Fast DDS writes four, Cyclone DDS two.
+_WIDE = (4, 2)
+# A message with wide text must end here, or it was read with the wrong width.
+_MOST_PADDING = 8
 
 
 class Kind(IntEnum):
@@ -72,7 +77,8 @@ class Leaf:
     A field that holds values itself, or a sequence of messages.
 
     :param path: as in ``pose.pose.position.x``; the same for all members of an array
-    :param dtype: numpy's of its numbers, ``text``, or ``loop`` for a sequence of messages
+    :param dtype: numpy's of its numbers, ``text``, ``wide text``, or ``loop`` for an array or a
+        sequence of anything else
     :param stamp: whether it is a part of a point in time
     """
 
@@ -113,7 +119,7 @@ class Place:
         with its bytes as ``count`` and its alignment as ``stride``
     :param leaf: number of the field
     :param start: position of the first byte
-    :param count: how many numbers, or what the count says
+    :param count: how many numbers, what the count says, or how many bytes the text has
     :param stride: bytes from one group of numbers to the next; 0 when they stand side by side
     :param groups: how many groups of ``count`` numbers
     """
@@ -234,6 +240,7 @@ class Layout:
     def __init__(self, type_name: str, definition: str) -> None:
         self.leaves: list[Leaf] = []
         self._types = _parse(definition, type_name)
+        self._has_wide_text = False
         self._nodes = tuple(self._compile(_short(type_name), '', 0))
         self._walks: list[Walk] = []
 
@@ -261,10 +268,22 @@ class Layout:
                 if index:
                     walks.insert(0, walks.pop(index))
                 return walk
-        walk = _Walker(cdr).walk(self._nodes)
+        walk = self._walk_anew(cdr)
         walks.insert(0, walk)
         del walks[_CACHED:]
         return walk
+
+    def _walk_anew(self, cdr: bytes) -> Walk:
+        if not self._has_wide_text:
+            return _Walker(cdr).walk(self._nodes)
+        for wide in _WIDE:
+            try:
+                walk = _Walker(cdr, wide).walk(self._nodes)
+            except ProtocolError:
+                continue
+            if len(cdr) - HEADER - walk.end < _MOST_PADDING:
+                return walk
+        raise ProtocolError('a message with wide text that does not fit its type')
 
     def _leaf(self, path: str, dtype: str, stamp: bool = False) -> int:
         self.leaves.append(Leaf(path, dtype, stamp))
@@ -306,7 +325,8 @@ class Layout:
         if kind == 'string':
             return [_Node(Kind.TEXT, self._leaf(path, TEXT))]
         if kind == 'wstring':
-            return [_Node(Kind.COUNT, self._leaf(path, 'u2'), 2, 2)]
+            self._has_wide_text = True
+            return [_Node(Kind.TEXT, self._leaf(path, WIDE_TEXT), size=0)]
         return self._compile(_short(kind), f'{path}.', depth + 1)
 
 
@@ -340,7 +360,8 @@ def _loop(leaf: int, array: int, body: tuple[_Node, ...]) -> _Node:
 class _Walker:
     """Walks one message."""
 
-    def __init__(self, cdr: bytes) -> None:
+    def __init__(self, cdr: bytes, wide: int = 1) -> None:
+        self._wide = wide
         self._body = memoryview(cdr)[HEADER:]
         self._little = cdr[1] == 1
         self._count = struct.Struct('<I' if self._little else '>I')
@@ -357,9 +378,6 @@ class _Walker:
         :raises ProtocolError: when it does not fit
         """
         end = self._steps(nodes, 0)
-        # Some writers pad a message to a multiple of four, or of eight bytes.
-        if not 0 <= len(self._body) - end < 8:
-            raise ProtocolError('a message that does not fit its type')
         return Walk(
             self._little,
             self._size,
@@ -386,8 +404,8 @@ class _Walker:
                 self._add(Place(Kind.NUMBERS, node.leaf, position, node.count))
                 position += node.count * node.size
             elif node.kind is Kind.TEXT:
-                count, position = self._read_count(position, node.leaf, Kind.TEXT)
-                position += count
+                length, position = self._read_count(position, node.leaf, Kind.TEXT, node.size)
+                position += length
             elif node.kind is Kind.COUNT:
                 count, position = self._read_count(position, node.leaf, Kind.COUNT)
                 if count:
@@ -423,12 +441,14 @@ class _Walker:
         self._add(Place(Kind.END, node.leaf, position, count))
         return position
 
-    def _read_count(self, position: int, leaf: int, kind: Kind) -> tuple[int, int]:
+    def _read_count(self, position: int, leaf: int, kind: Kind, size: int = 1) -> tuple[int, int]:
+        """Read a count; of wide text (``size`` 0) give the bytes that it counts."""
         position += -position % 4
         if position + 4 > len(self._body):
             raise ProtocolError('a message that ends within a count')
         (count,) = self._count.unpack_from(self._body, position)
         self._counts.append((position, count))
+        count *= size or self._wide
         self._add(Place(kind, leaf, position, count))
         return count, position + 4
 

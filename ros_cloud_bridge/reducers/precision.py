@@ -15,8 +15,8 @@
 """
 Numeric precision: floating-point fields rounded in place, in the serialized message.
 
-Significant bits leave zero bits behind, a tolerance decimal numbers: both cost little in a batch. NaN
-and infinities stay as they are, and so do numbers that would round to infinity.
+Significant bits leave zero bits behind, a tolerance decimal numbers: both cost little in a batch.
+NaN and infinities stay as they are, and so do numbers that would round to infinity.
 """
 
 from collections.abc import Mapping, Sequence

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from ros_cloud_bridge.reducers.field_rules import match_rules, read_rules, Rule
 from ros_cloud_bridge.reducers.interface import Level, Output
-from ros_cloud_bridge.reducers.layout import HEADER, Kind, Layout, LOOP, Place, Walk
+from ros_cloud_bridge.reducers.layout import HEADER, Kind, Layout, LOOP, Place, Walk, WIDE_TEXT
 from ros_cloud_bridge.reducers.plain import PlainKind
 from ros_cloud_bridge.reducers.sensor_options import check_names
 
@@ -148,6 +148,9 @@ class _Writer:
         self._align(4)
         if place.leaf not in self._dropped:
             self._copy(place.start, 4 + place.count)
+            return
+        if self._layout.leaves[place.leaf].dtype == WIDE_TEXT:
+            self._zeros(4)
             return
         # An empty string is its terminating zero, of length 1.
         one = [_ONE, _ZERO, _ZERO, _ZERO] if self._walk.little else [_ZERO, _ZERO, _ZERO, _ONE]

@@ -49,20 +49,50 @@ from ros_cloud_bridge.wire.codecs import (
     Dictionary,
     Effort,
 )
+from ros_cloud_bridge.wire.descriptor import (
+    brief,
+    decode_descriptor,
+    Descriptor,
+    encode_descriptor,
+    MAX_FORM,
+    natural,
+)
 from ros_cloud_bridge.wire.forms import Budget
 from ros_cloud_bridge.wire.limits import (
     MAX_BATCH,
     MAX_BATCH_RAW,
     MAX_SAMPLES,
     MAX_SECTIONS,
-    MAX_TEXT,
 )
 from ros_cloud_bridge.wire.open_blocks import BlockReader, OpenBlock
 from ros_cloud_bridge.wire.times import Times
 
+# What belongs to a batch as much as what is here.
+__all__ = [
+    'BOOT_BYTES',
+    'Batch',
+    'DICTIONARY_BYTES',
+    'Descriptor',
+    'Encoded',
+    'Kind',
+    'MAX_FORM',
+    'OpenBatch',
+    'OpenSection',
+    'Section',
+    'VERSION',
+    'decode_batch',
+    'decode_descriptor',
+    'decode_message',
+    'dictionary_of',
+    'encode_batch',
+    'encode_descriptor',
+    'encode_with_context',
+    'natural',
+    'open_batch',
+]
+
 VERSION = 1
 BOOT_BYTES = 8
-MAX_FORM = 64
 _INT64_MAX = (1 << 63) - 1
 
 
@@ -82,41 +112,6 @@ _LENGTHS: dict[int, tuple[int, ...]] = {
     Kind.ACCOUNT: (5,),
 }
 DICTIONARY_BYTES = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Descriptor:
-    """
-    What a route number stands for.
-
-    ``schema_id`` are 16 hex digits, or empty if unknown; ``form`` names the compact form in which
-    a reducer wrote the samples, empty when they are plain CDR of the type.
-    """
-
-    stream: str
-    topic: str
-    type_name: str
-    schema_id: str
-    form: str = ''
-
-    @property
-    def typed(self) -> str:
-        """Type and form in one text, as in ``sensor_msgs/msg/PointCloud2#cloud/1``."""
-        return f'{self.type_name}#{self.form}' if self.form else self.type_name
-
-    @classmethod
-    def of(cls, stream: str, topic: str, typed: str, schema_id: str) -> 'Descriptor':
-        """
-        Make a descriptor of texts that were stored.
-
-        :param stream: the stream
-        :param topic: ROS topic
-        :param typed: type and form, as :attr:`typed` gives them
-        :param schema_id: 16 hexadecimal digits, or empty
-        :returns: the descriptor
-        """
-        name, _, form = typed.partition('#')
-        return cls(stream=stream, topic=topic, type_name=name, schema_id=schema_id, form=form)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,22 +271,6 @@ def _encode_section(
     ]
 
 
-def encode_descriptor(descriptor: Descriptor) -> list[object]:
-    """
-    Write a descriptor as it stands in a section.
-
-    :param descriptor: of a route
-    :returns: its fields
-    """
-    fields: list[object] = [
-        descriptor.stream,
-        descriptor.topic,
-        descriptor.type_name,
-        bytes.fromhex(descriptor.schema_id),
-    ]
-    return [*fields, descriptor.form] if descriptor.form else fields
-
-
 def decode_message(payload: bytes) -> list[Any]:
     """
     Decode the frame common to batches, fragments, abandoned batches and accounts.
@@ -305,12 +284,12 @@ def decode_message(payload: bytes) -> list[Any]:
         raise ProtocolError('a batch message is an array of at least four fields')
     version, kind, boot, number = message[:4]
     if type(version) is not int or version != VERSION:
-        raise ProtocolError(f'protocol version {_brief(version)}; this decoder reads {VERSION}')
+        raise ProtocolError(f'protocol version {brief(version)}; this decoder reads {VERSION}')
     if not isinstance(boot, bytes) or len(boot) != BOOT_BYTES:
         raise ProtocolError(f'a boot id has {BOOT_BYTES} bytes')
     natural(number, 'batch number')
     if type(kind) is not int or len(message) not in _LENGTHS.get(kind, ()):
-        raise ProtocolError(f'message of kind {_brief(kind)} with {len(message)} fields')
+        raise ProtocolError(f'message of kind {brief(kind)} with {len(message)} fields')
     return message
 
 
@@ -431,53 +410,9 @@ def _join(section: OpenSection, budget: Budget) -> Section:
     )
 
 
-def decode_descriptor(value: object) -> Descriptor | None:
-    """
-    Read a descriptor.
-
-    :param value: its fields, or None
-    :returns: the descriptor, or None
-    :raises ProtocolError: when it is malformed or over a limit
-    """
-    if value is None:
-        return None
-    if not isinstance(value, list) or len(value) not in (4, 5):
-        raise ProtocolError('a descriptor has four fields, or five with a form')
-    stream, topic, type_name, schema_id = value[:4]
-    if not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in value[:3]):
-        raise ProtocolError('a descriptor names stream, topic and type')
-    if not isinstance(schema_id, bytes) or len(schema_id) not in (0, 8):
-        raise ProtocolError('a schema id has eight bytes')
-    form = value[4] if len(value) == 5 else ''
-    if len(value) == 5 and (not isinstance(form, str) or not 1 <= len(form) <= MAX_FORM):
-        raise ProtocolError(f'a form is named by 1 to {MAX_FORM} characters')
-    return Descriptor(
-        stream=stream, topic=topic, type_name=type_name, schema_id=schema_id.hex(), form=form
-    )
-
-
 def _totals(value: object) -> dict[int, int] | None:
     if value is None:
         return None
     if not isinstance(value, dict) or len(value) > 64:
         raise ProtocolError('totals are a map of at most 64 reasons')
     return {natural(key, 'reason'): natural(count, 'total') for key, count in value.items()}
-
-
-def natural(value: object, name: str) -> int:
-    """
-    Check a number.
-
-    :param value: a decoded value
-    :param name: what it is
-    :returns: the value
-    :raises ProtocolError: when it is no natural number below 2**63
-    """
-    if type(value) is not int or not 0 <= value <= _INT64_MAX:
-        raise ProtocolError(f'{name} is not a natural number below 2**63: {_brief(value)}')
-    return value
-
-
-def _brief(value: object) -> str:
-    # Whatever else it is can be megabytes long.
-    return str(value) if isinstance(value, (int, float)) else type(value).__name__

@@ -304,16 +304,6 @@ def _chosen(
     return chosen & rows[:, :, None]
 
 
-def bit_length(value: int | np.uint64) -> int:
-    """
-    Give the number of bits of a natural number.
-
-    :param value: the number
-    :returns: 0 for 0
-    """
-    return int(value).bit_length()
-
-
 def ordered(bits: Wide, width: int) -> Wide:
     """
     Map floating-point words so that close values have close numbers.

@@ -26,11 +26,13 @@ from numpy.typing import NDArray
 
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire import forms
+from ros_cloud_bridge.wire.column_form import Form, pack_forms
 from ros_cloud_bridge.wire.forms import Budget, Reader, Wide, Words, Writer
-from ros_cloud_bridge.wire.numbers import choose, encode_table, Form, Group, pack_forms, widen
+from ros_cloud_bridge.wire.numbers import choose, encode_table, widen
 from ros_cloud_bridge.wire.places import Places, PlacesCache, STAMP
 from ros_cloud_bridge.wire.program import parse_program, Program
 from ros_cloud_bridge.wire.route_layout import RouteLayout
+from ros_cloud_bridge.wire.shortest import Group
 from ros_cloud_bridge.wire.splitting import Misfit
 from ros_cloud_bridge.wire.tables import decode_table, Head, read_head, read_numbers, TYPES, undo
 from ros_cloud_bridge.wire.times import Integers, read_time_heads, time_forms, Times, times_of

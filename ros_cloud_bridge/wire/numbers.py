@@ -20,123 +20,16 @@ numbers is looked for every now and then only, and remembered (:class:`Habits`).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ros_cloud_bridge.wire import forms
+from ros_cloud_bridge.wire.column_form import Form, Habits, pack_forms
 from ros_cloud_bridge.wire.decimals import find_scales, to_integers
-from ros_cloud_bridge.wire.forms import fold, ordered, pack, Wide, Words, Writer
-from ros_cloud_bridge.wire.varint import write_varint, zigzag
-
-# From so many rows on byte planes, which are compressed, may beat packing.
-_ROWS_FOR_PLANES = 48
-# zstd describes each alphabet: about so many bytes per plane.
-_PLANE_COST = 12.0
-# A column that changes less often than this may have those rows alone.
-_SPARSE_GAIN = 0.8
-# Bits that the least number of a column keeps; what is below is stored with each number.
-_REFERENCE_BITS = 6
-_PACKED = -1
-
-
-@dataclass(slots=True)
-class Habits:
-    """
-    What was found out about columns, by their names.
-
-    ``scales`` are decimal scales, 0 for none; ``planes`` are the predictors with which byte planes
-    were shorter, -1 where packing was.
-    """
-
-    scales: dict[int, int] = field(default_factory=dict)
-    planes: dict[int, int] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Form:
-    """
-    How a column is stored.
-
-    :param reference: its first word, or its least number when it is raw
-    :param residuals: one per row; those that ``rows`` leaves out are not stored
-    :param size: bits of each, or bytes where they are in planes
-    :param rows: None for all, but for the first of other forms than raw ones
-    """
-
-    predictor: int
-    reference: int
-    residuals: Wide
-    size: int
-    cost: float = 0.0
-    shift: int = 0
-    scale: int = 0
-    base: int = 0
-    flags: int = 0
-    rows: NDArray[np.bool_] | None = None
-    exceptions: bytes = b''
-
-    def head(self) -> bytes:
-        """
-        Write what stands in the block.
-
-        :returns: flags, sizes, and what is not packed
-        """
-        scale = self.scale or self.shift
-        flags = self.predictor | self.flags
-        flags |= (forms.SCALED if scale else 0) | (forms.EXCEPTIONS if self.exceptions else 0)
-        parts = [bytes([flags, self.size])]
-        if scale:
-            parts.append(bytes([scale]))
-        if self.predictor == forms.STEP:
-            parts.append(write_varint(zigzag(self.base)))
-        parts.append(self.exceptions)
-        residuals = self.residuals
-        if self.rows is not None:
-            parts.append(np.packbits(self.rows[1:], bitorder='little').tobytes())
-            residuals = residuals[self.rows]
-        elif self.predictor != forms.RAW:
-            residuals = residuals[1:]
-        if self.flags & forms.PLANES:
-            planes = residuals.astype('<u8').view(np.uint8).reshape(-1, 8)[:, : self.size]
-            parts.append(planes.T.tobytes())
-        return b''.join(parts)
-
-    @property
-    def packed(self) -> bool:
-        """Whether anything of it is packed."""
-        return bool(self.size) and not self.flags & forms.PLANES
-
-    def mark(self, rows: NDArray[np.bool_]) -> None:
-        """
-        Mark the rows that are packed.
-
-        :param rows: all true beforehand
-        """
-        if self.rows is not None:
-            rows[:] = self.rows
-        elif self.predictor != forms.RAW:
-            rows[0] = False
-
-
-def pack_forms(chosen: list[Form], count: int) -> bytes:
-    """
-    Pack the numbers of several columns of one length.
-
-    :param chosen: their forms
-    :param count: rows
-    :returns: whole bytes
-    """
-    packed = [form for form in chosen if form.packed]
-    if not packed:
-        return b''
-    rows = np.ones((len(packed), count), dtype=np.bool_)
-    numbers = np.empty((len(packed), count), dtype=np.uint64)
-    for index, form in enumerate(packed):
-        form.mark(rows[index])
-        numbers[index] = form.residuals
-    return pack(numbers, np.array([form.size for form in packed], dtype=np.int64), rows)
+from ros_cloud_bridge.wire.forms import Wide, Words, Writer
+from ros_cloud_bridge.wire.shortest import Group, prepare, Rows, shortest
+from ros_cloud_bridge.wire.varint import write_varint
 
 
 def encode_table(
@@ -209,44 +102,6 @@ def widen(words: Words, kind: str) -> Wide:
     return np.ascontiguousarray(words.astype(np.uint64))
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """
-    Columns of one type that all vary.
-
-    :param wide: their words, of shape (columns, rows) and at least two rows
-    :param kind: ``u``, ``i`` or ``f``
-    :param width: bytes of a word
-    :param habits: of these columns
-    :param names: their names in there
-    :param clock: per row, what each may be the distance to
-    """
-
-    wide: Wide
-    kind: str
-    width: int
-    habits: Habits
-    names: list[int]
-    clock: NDArray[np.int64] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """Columns made ready to be compared: shape (columns, rows) each."""
-
-    # Above the least number of a column, without the zeros at the low end.
-    raw: Wide
-    low: list[int]
-    shift: list[int]
-    # What steps are taken of.
-    level: NDArray[np.int64]
-    references: list[int]
-    # Whether steps may leave zeros at the low end out.
-    shifts: bool
-    habits: Habits
-    names: list[int]
-
-
 def choose(groups: Sequence[Group], lag: int = 0) -> list[list[Form]]:
     """
     Choose the form of each column of several groups.
@@ -257,7 +112,7 @@ def choose(groups: Sequence[Group], lag: int = 0) -> list[list[Form]]:
     :param lag: as for :func:`encode_table`
     :returns: forms by group
     """
-    ready: list[_Rows] = []
+    ready: list[Rows] = []
     # What a group's forms are made of: how many of ``ready``, and how they are put together.
     plans: list[Callable[[Iterator[Form]], list[Form]]] = []
     for group in groups:
@@ -265,14 +120,14 @@ def choose(groups: Sequence[Group], lag: int = 0) -> list[list[Form]]:
             plans.append(_plan_floats(group, ready))
             continue
         signed = group.kind == 'i'
-        ready.append(_prepare(group, group.wide, group.names, False, signed, True))
+        ready.append(prepare(group, group.wide, group.names, False, signed, True))
         if group.clock is None:
             plans.append(_taker(len(group.names)))
             continue
         offsets = (group.clock - group.wide.view(np.int64)).view(np.uint64)
-        ready.append(_prepare(group, offsets, [~name for name in group.names], False, True, True))
+        ready.append(prepare(group, offsets, [~name for name in group.names], False, True, True))
         plans.append(_nearer(len(group.names)))
-    chosen = iter(_shortest(ready, lag))
+    chosen = iter(shortest(ready, lag))
     return [plan(chosen) for plan in plans]
 
 
@@ -294,7 +149,7 @@ def _nearer(count: int) -> Callable[[Iterator[Form]], list[Form]]:
     return plan
 
 
-def _plan_floats(group: Group, ready: list[_Rows]) -> Callable[[Iterator[Form]], list[Form]]:
+def _plan_floats(group: Group, ready: list[Rows]) -> Callable[[Iterator[Form]], list[Form]]:
     wide, width, names, habits = group.wide, group.width, group.names, group.habits
     unknown = [index for index, name in enumerate(names) if name not in habits.scales]
     if unknown:
@@ -312,7 +167,7 @@ def _plan_floats(group: Group, ready: list[_Rows]) -> Callable[[Iterator[Form]],
         if fitting:
             whole = integers[fitting] if len(fitting) < len(columns) else integers
             own = [names[columns[row]] for row in fitting]
-            ready.append(_prepare(group, whole.view(np.uint64), own, False, True, False))
+            ready.append(prepare(group, whole.view(np.uint64), own, False, True, False))
         for row in fitting:
             places = wrong[row]
             kept = _exceptions(wide[columns[row]], places, width)
@@ -321,7 +176,7 @@ def _plan_floats(group: Group, ready: list[_Rows]) -> Callable[[Iterator[Form]],
         rest.sort()
         picked = wide if len(rest) == len(names) else wide[rest]
         own = [names[column] for column in rest]
-        ready.append(_prepare(group, picked, own, True, False, True))
+        ready.append(prepare(group, picked, own, True, False, True))
         order += [(column, 0, b'') for column in rest]
 
     def plan(found: Iterator[Form]) -> list[Form]:
@@ -340,208 +195,3 @@ def _exceptions(words: Wide, places: NDArray[np.int64] | None, width: int) -> by
     steps = np.diff(places, prepend=0).tolist()
     kept = words[places].astype(f'<u{width}').tobytes()
     return write_varint(len(places)) + b''.join(map(write_varint, steps)) + kept
-
-
-def _prepare(
-    group: Group, wide: Wide, names: list[int], is_float: bool, signed: bool, shifts: bool
-) -> _Rows:
-    raw, low, shift = _raw(wide, group.width, is_float, signed, shifts)
-    level = ordered(wide, group.width) if is_float else wide
-    references = wide[:, 0].tolist()
-    return _Rows(raw, low, shift, level.view(np.int64), references, shifts, group.habits, names)
-
-
-def _shortest(ready: Sequence[_Rows], lag: int) -> list[Form]:
-    """Compare forms by the bits that they take."""
-    if len(ready) == 1:
-        raw, level = ready[0].raw, ready[0].level
-    else:
-        raw = np.concatenate([rows.raw for rows in ready])
-        level = np.concatenate([rows.level for rows in ready])
-    count = raw.shape[1]
-    rest = count - 1
-    low = [value for rows in ready for value in rows.low]
-    shift = [value for rows in ready for value in rows.shift]
-    references = [value for rows in ready for value in rows.references]
-    shifts = [rows.shifts for rows in ready for _ in rows.low]
-    habits = [(rows.habits.planes, name) for rows in ready for name in rows.names]
-    most_raw = raw.max(axis=1).tolist()
-    steps = level[:, 1:] - level[:, :-1]
-    folded = fold(steps)
-    step_bits = np.bitwise_or.reduce(steps, axis=1).tolist()
-    most_folded = folded.max(axis=1).tolist()
-    least = steps.min(axis=1).tolist()
-    most = steps.max(axis=1).tolist()
-    changes = np.count_nonzero(steps, axis=1).tolist()
-    chosen = []
-    for column, largest in enumerate(most_raw):
-        size = largest.bit_length()
-        raw_cost = best = float(size * count)
-        predictor = forms.RAW
-        bits = step_bits[column]
-        places = (bits & -bits).bit_length() - 1 if bits and shifts[column] else 0
-        delta_size = max(0, most_folded[column].bit_length() - places)
-        if delta_size * rest < best:
-            best, predictor = float(delta_size * rest), forms.DELTA
-        lowest = least[column]
-        spread = most[column] - lowest
-        step_size = spread.bit_length()
-        cost = step_size * rest + 4.0 + zigzag(lowest).bit_length()
-        if cost < best and spread < 1 << 63:
-            best, predictor = cost, forms.STEP
-        reference = references[column]
-        row = steps[column]
-        if predictor == forms.RAW:
-            form = _raw_form(raw[column], low[column], size, shift[column], largest)
-        elif predictor == forms.DELTA:
-            residuals = _behind(fold(row >> places) if places else folded[column])
-            form = Form(predictor, reference, residuals, delta_size, best, places)
-        else:
-            residuals = _behind((row - lowest).view(np.uint64))
-            form = Form(predictor, reference, residuals, step_size, best, base=lowest)
-        if changes[column] < _SPARSE_GAIN * rest:
-            raw_form = Form(
-                forms.RAW, low[column], raw[column], size, raw_cost, shift[column]
-            )  # fmt: skip
-            delta = Form(forms.DELTA, reference, _NO_WIDE, 0, shift=places)
-            form = _sparse(form, raw_form, delta, row, changes[column])
-        planes, name = habits[column]
-        known = planes.get(name)
-        if count >= _ROWS_FOR_PLANES and known != _PACKED:
-            residuals = _behind(fold(row >> places))
-            candidates = [form, Form(forms.DELTA, reference, residuals, 0, shift=places)]
-            if 1 < lag < count:
-                candidates.append(_lagging(level[column], row, lag, reference, shifts[column]))
-            if known is not None:
-                candidates = [other for other in candidates if other.predictor == known]
-            if len(candidates) == 1 and known is not None and not form.flags:
-                form = _in_planes(candidates[0])
-            else:
-                form = _planes(form, candidates or [form])
-                planes[name] = form.predictor if form.flags & forms.PLANES else _PACKED
-        chosen.append(form)
-    return chosen
-
-
-_NO_WIDE = np.zeros(0, dtype=np.uint64)
-
-
-def _raw(
-    wide: Wide, width: int, is_float: bool, signed: bool, shifts: bool
-) -> tuple[Wide, list[int], list[int]]:
-    """Give numbers above the least one of each column, these, and how many bits are left out."""
-    one = np.uint64(1)
-    if not is_float:
-        low = wide.view(np.int64).min(axis=1) if signed else wide.min(axis=1)
-        raw = wide - low.view(np.uint64)[:, None]
-        shift = _zeros(np.bitwise_or.reduce(raw, axis=1).tolist()) if shifts else [0] * len(low)
-        if any(shift):
-            raw >>= np.array(shift, dtype=np.uint64)[:, None]
-        return raw, low.tolist(), shift
-    # The sign at the low end: what changes it does not change all bits.
-    sign = wide >> np.uint64(8 * width - 1)
-    magnitude = wide & np.uint64((1 << (8 * width - 1)) - 1)
-    shift = _zeros(np.bitwise_or.reduce(magnitude, axis=1).tolist())
-    if any(shift):
-        magnitude >>= np.array(shift, dtype=np.uint64)[:, None]
-    raw = magnitude << one | sign
-    low = raw.min(axis=1)
-    return raw - low[:, None], low.tolist(), shift
-
-
-def _raw_form(raw: Wide, low: int, size: int, shift: int, largest: int) -> Form:
-    # A reference that ends in zeros is compressed better.
-    cut = size + shift - _REFERENCE_BITS
-    if cut > 8 and not shift:
-        rounded = low >> cut << cut
-        if (largest + low - rounded).bit_length() <= size:
-            raw = raw + np.uint64(low - rounded)
-            low = rounded
-    return Form(forms.RAW, low, raw, size, float(size * len(raw)), shift)
-
-
-def _sparse(form: Form, raw: Form, delta: Form, row: NDArray[np.int64], changed: int) -> Form:
-    """See whether rows that do not change are better left out."""
-    changes = row != 0
-    mask_cost = len(row) // 2
-    size = raw.size
-    rows = None
-    if size * (changed + 1) + mask_cost < form.cost:
-        rows = np.concatenate([[True], changes])
-        cost = float(size * (changed + 1) + mask_cost)
-        form = Form(
-            forms.RAW, raw.reference, raw.residuals, size, cost, raw.shift,
-            flags=forms.SPARSE, rows=rows,
-        )  # fmt: skip
-    residuals = fold(row >> delta.shift)
-    size = int(residuals.max()).bit_length()
-    if size * changed + mask_cost < form.cost:
-        delta.rows = np.concatenate([[False], changes])
-        delta.residuals, delta.size = _behind(residuals), size
-        delta.cost = float(size * changed + mask_cost)
-        delta.flags = forms.SPARSE
-        form = delta
-    return form
-
-
-def _lagging(
-    level: NDArray[np.int64], row: NDArray[np.int64], lag: int, reference: int, shifts: bool
-) -> Form:
-    behind = np.concatenate([row[: lag - 1], level[lag:] - level[:-lag]])
-    (places,) = _zeros([int(np.bitwise_or.reduce(behind))]) if shifts else (0,)
-    return Form(forms.LAG, reference, _behind(fold(behind >> places)), 0, shift=places)
-
-
-def _in_planes(form: Form) -> Form:
-    residuals = form.residuals if form.predictor == forms.RAW else form.residuals[1:]
-    form.size = (int(residuals.max()).bit_length() + 7) // 8
-    form.cost = 8.0 * form.size * len(residuals)
-    form.flags |= forms.PLANES
-    return form
-
-
-def _planes(form: Form, candidates: list[Form]) -> Form:
-    """See whether byte planes, compressed, are shorter than packing."""
-    best, best_cost, best_size = form, form.cost, -1
-    for candidate in candidates:
-        residuals = candidate.residuals
-        cost = 0.0
-        if candidate.rows is not None:
-            residuals = residuals[candidate.rows]
-            cost = len(candidate.rows) / 2
-        elif candidate.predictor != forms.RAW:
-            residuals = residuals[1:]
-        size = (int(residuals.max()).bit_length() + 7) // 8
-        cost += 8.0 * _entropy(residuals, size)
-        if cost < best_cost:
-            best, best_cost, best_size = candidate, cost, size
-    if best_size >= 0:
-        best.flags |= forms.PLANES
-        best.cost, best.size = best_cost, best_size
-    return best
-
-
-def _behind(residuals: Wide) -> Wide:
-    """Put residuals that begin with the second row in their places."""
-    return np.concatenate([_ZERO, residuals])
-
-
-_ZERO = np.zeros(1, dtype=np.uint64)
-
-
-def _zeros(values: list[int]) -> list[int]:
-    """Count the zeros at the low end of numbers."""
-    return [(value & -value).bit_length() - 1 if value else 0 for value in values]
-
-
-def _entropy(residuals: Wide, size: int) -> float:
-    """Estimate what byte planes are compressed to, in bytes."""
-    planes = residuals.astype('<u8').view(np.uint8).reshape(-1, 8)
-    count = len(residuals)
-    total = 0.0
-    for plane in range(size):
-        counts = np.bincount(planes[:, plane])
-        counts = counts[counts > 0]
-        bits = count * np.log2(count) - float((counts * np.log2(counts)).sum())
-        total += min(count, bits / 8 + min(_PLANE_COST, len(counts)))
-    return total

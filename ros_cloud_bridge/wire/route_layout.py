@@ -16,7 +16,7 @@
 
 from dataclasses import dataclass, field
 
-from ros_cloud_bridge.wire.numbers import Habits
+from ros_cloud_bridge.wire.column_form import Habits
 from ros_cloud_bridge.wire.places import PlacesCache
 from ros_cloud_bridge.wire.program import Program
 

@@ -24,11 +24,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.wire.column_form import Habits, pack_forms
 from ros_cloud_bridge.wire.forms import Budget, COLUMN_STEPS, LEAF_STEPS, Reader, Words, Writer
-from ros_cloud_bridge.wire.numbers import encode_table, Habits, pack_forms
+from ros_cloud_bridge.wire.joining import join
+from ros_cloud_bridge.wire.numbers import encode_table
 from ros_cloud_bridge.wire.program import Op, parse_program, Program, Step, WIDE, word_kind
 from ros_cloud_bridge.wire.route_layout import RouteLayout
-from ros_cloud_bridge.wire.splitting import HEADER, join, Misfit, split, Streams
+from ros_cloud_bridge.wire.splitting import HEADER, Misfit, split, Streams
 from ros_cloud_bridge.wire.tables import decode_table, read_numbers
 from ros_cloud_bridge.wire.times import Integers, read_time_heads, time_forms, Times, times_of
 from ros_cloud_bridge.wire.varint import write_varint

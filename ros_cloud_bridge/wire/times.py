@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire import forms
+from ros_cloud_bridge.wire.column_form import Form
 from ros_cloud_bridge.wire.forms import Reader, Wide
-from ros_cloud_bridge.wire.numbers import Form
 from ros_cloud_bridge.wire.tables import Head
 from ros_cloud_bridge.wire.varint import unzigzag, write_varint, zigzag
 

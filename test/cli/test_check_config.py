@@ -39,6 +39,7 @@ BASE = HEAD + '    robot_id: amr-07\n    streams: [pose]\n    stream: {pose: {to
 
 # The topics of each recording, and of the rover with tf2_msgs and without.
 TOPICS = {
+    'a1_husky_metered': '/husky_velocity_controller/odom /imu/data /fix',
     'a1_husky_outdoor': '/husky_velocity_controller/odom /imu/data /fix',
     'a2_px4_multirotor_rtk': '/diagnostics /range_down /gps/fix /battery /baro /imu/data /odom '
     '/mag',
@@ -529,3 +530,28 @@ def test_any_text_is_a_file_or_a_config_error(text: str) -> None:
             file.flat()
     except ConfigError as error:
         assert '\n' not in str(error)
+
+
+@pytest.mark.parametrize(
+    ('reducer', 'said'),
+    [
+        (
+            'tf_moton',
+            'stream.pose.reducer: no reducer tf_moton; did you mean tf_motion? (there are',
+        ),
+        (
+            'precision tolerence=1',
+            'stream.pose.reducer: precision: unknown option tolerence, did you mean tolerance?',
+        ),
+    ],
+)
+def test_reducers_are_checked_by_name_and_option(tmp_path: Path, reducer: str, said: str) -> None:
+    text = (PROJECT / 'config' / 'reference.yaml').read_text()
+    changed = text.replace("reducer: ''", f'reducer: {reducer}')
+    assert changed != text
+    path = tmp_path / 'c.yaml'
+    path.write_text(changed)
+    lines, ok = check_file(path, look_for_files=False)
+    assert not ok
+    assert lines[0].startswith(said)
+    assert len(lines) == 1

@@ -22,8 +22,9 @@ import zstandard
 
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire import forms
+from ros_cloud_bridge.wire.column_form import Habits
 from ros_cloud_bridge.wire.forms import Budget, Reader, Words, Writer
-from ros_cloud_bridge.wire.numbers import encode_table, Habits
+from ros_cloud_bridge.wire.numbers import encode_table
 from ros_cloud_bridge.wire.tables import decode_table
 from ros_cloud_bridge.wire.varint import read_varint, unzigzag, write_varint, zigzag
 
