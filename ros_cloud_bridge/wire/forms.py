@@ -35,6 +35,8 @@ Wide = NDArray[np.uint64]
 # Tables with more words are coded as byte planes alone: what else there is takes several times
 # their size of memory.
 MAX_CODED = 1 << 20
+# Of words of one byte (pictures, clouds, maps) there is nothing to gain by numbers.
+MAX_CODED_BYTES = 1 << 12
 # What one leaf and one column count for in a batch's work.
 LEAF_STEPS = 16
 COLUMN_STEPS = 8
@@ -60,6 +62,17 @@ SPARSE = 8
 SCALED = 16
 EXCEPTIONS = 32
 CLOCK = 64
+
+
+def is_plain(count: int, width: int) -> bool:
+    """
+    Say whether a table is coded as byte planes alone.
+
+    :param count: its words
+    :param width: bytes of each
+    :returns: whether it is
+    """
+    return count > (MAX_CODED_BYTES if width == 1 else MAX_CODED)
 
 
 class Budget:

@@ -62,7 +62,7 @@ def encode_table(
     if not len(varying):
         out.plain += _little(references)
         return 0
-    if count * columns > forms.MAX_CODED:
+    if forms.is_plain(count * columns, width):
         references[varying] = 0
         out.plain += _little(references)
         for column in varying:

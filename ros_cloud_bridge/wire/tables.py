@@ -95,7 +95,7 @@ def decode_table(
     budget.steps(len(varying) * forms.COLUMN_STEPS)
     table: Words = np.empty((count, columns), dtype=TYPES[width])
     table[:] = kept
-    if count * columns > forms.MAX_CODED:
+    if forms.is_plain(count * columns, width):
         for column in varying:
             if reader.take(2) != bytes([forms.RAW | forms.PLANES, width]) or kept[column]:
                 raise ProtocolError('a large table has byte planes alone')

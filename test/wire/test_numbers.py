@@ -122,6 +122,8 @@ def test_large_tables_are_transposed_only() -> None:
     words = np.random.default_rng(1).integers(0, 9, (forms.MAX_CODED + 1, 1)).astype('<u2')
     plain, bits = there_and_back(words, 'u')
     assert bits == 0 and plain == words.nbytes + 1 + 2 + 2
+    picture = np.random.default_rng(1).integers(0, 9, (5000, 1)).astype('<u1')
+    assert there_and_back(picture, 'u') == (5000 + 1 + 1 + 2, 0)
 
 
 @pytest.mark.parametrize(
