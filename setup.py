@@ -57,6 +57,7 @@ setup(
         'cryptography>=3.4',
         'numpy>=1.21',
         'paho-mqtt>=1.6.1',
+        'Pillow>=9.0',
         'PyYAML>=5.4',
         'zstandard>=0.17',
     ],

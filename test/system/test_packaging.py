@@ -42,13 +42,14 @@ KEYS = {
     'mcap': 'mcap-ros2-support',
     'numpy': 'python3-numpy',
     'paho': 'python3-paho-mqtt',
+    'PIL': 'python3-pil',
     'rich': 'python3-rich',
     'rosbags': 'python3-rosbags-pip',
     'yaml': 'python3-yaml',
     'zstandard': 'mcap-ros2-support',
 }
 # import -> distribution that pip knows
-DISTRIBUTIONS = {'paho': 'paho-mqtt', 'yaml': 'PyYAML'}
+DISTRIBUTIONS = {'PIL': 'Pillow', 'paho': 'paho-mqtt', 'yaml': 'PyYAML'}
 # Modules of rclpy's and the interface packages' own dependencies, which come with these.
 COME_ALONG = {'rpyutils': 'rclpy', 'rosidl_runtime_py': 'rclpy'}
 
