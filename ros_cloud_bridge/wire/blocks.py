@@ -50,6 +50,9 @@ _PROBE_EVERY = 16
 # Where the one in use was found to be the best again, and by far.
 _PROBE_SELDOM = 64
 _FAR = 0.85
+# Columns of few samples take as long as those of many: they must save this much to be worth it.
+_FEW = 8
+_WORTH_FOR_FEW = 1.15
 # A larger block is compared at a fast level: what is measured are differences.
 _LARGE_PROBE = 8 * 1024
 # Another layout must be better by this to take the place of the one in use.
@@ -163,6 +166,8 @@ class BlockEncoder:
             size += len(block.bits) + _COLUMN_HEAD * len(block.columns) / 2
             if self._preferred.get(kind) is layout:
                 size *= _CLEARLY
+            if layout >= Layout.COLUMNS and len(samples) < _FEW and effort is Effort.NORMAL:
+                size *= _WORTH_FOR_FEW
             second = min(second, size if best is None or size >= least else least)
             if best is None or size < least:
                 best, least = block, size
