@@ -115,7 +115,8 @@ def broker() -> Iterator[Broker]:
 
 def stream(name: str, reducer: str, **named: object) -> StreamConfig:
     values: dict[str, object] = {'keep': Keep.FIFO, 'max_delay_s': 0.0, **named}
-    return StreamConfig(name=name, topics=(f'/{name}',), reducer=reducer, **values)  # type: ignore[arg-type]
+    topics = (f'/{name}',)
+    return StreamConfig(name=name, topics=topics, reducer=reducer, **values)  # type: ignore[arg-type]
 
 
 def config(broker: Broker, *streams: StreamConfig, **named: object) -> BridgeConfig:

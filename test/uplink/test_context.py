@@ -42,7 +42,8 @@ DICTIONARY = 'rcb/v1/r/dict/normal'
 
 def run(seconds: float = 20.0, **link: object) -> tuple[PumpRig, list[Message], list[bytes]]:
     """Send samples with much in common, one every 0.1 s; gives what was sent, and their bytes."""
-    rig = PumpRig(stream('pose', max_delay_s=0.1), link=LinkConfig(**link))  # type: ignore[arg-type]
+    config = LinkConfig(**link)  # type: ignore[arg-type]
+    rig = PumpRig(stream('pose', max_delay_s=0.1), link=config)
     rig.connect()
     random = Random(1)
     common = random.randbytes(300)

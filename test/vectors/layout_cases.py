@@ -225,7 +225,7 @@ def bad_layouts() -> list[Case]:
     head = [1, 0, BOOT, 1, EPOCH_NS]
 
     def bad(name: str, about: str, layout: int, block: bytes, bits: bytes = b'') -> Case:
-        section_fields = [1, None, 2, 1, 10, [], None, layout, block]
+        section_fields: list[object] = [1, None, 2, 1, 10, [], None, layout, block]
         body = cbor.dumps([section_fields])
         message = cbor.dumps([*head, 0, len(body), body, bits])
         return Case(name, about, [(LIVE, message)], error=True)

@@ -37,8 +37,9 @@ def there_and_back(words: Words, kind: str, lag: int = 0, clock: object = None) 
         out = Writer()
         encode_table(words, kind, habits, out, lag=lag, clock=clock)
         reader = Reader(bytes(out.plain), memoryview(bytes(out.bits)))
+        count, columns = words.shape
         decoded = decode_table(
-            reader, *words.shape, words.itemsize, kind, Budget(), lag=lag, clock=clock
+            reader, count, columns, words.itemsize, kind, Budget(), lag=lag, clock=clock
         )
         assert decoded.tobytes() == words.astype(f'<u{words.itemsize}').tobytes()
         assert (reader.left, reader.bits_left) == (0, 0)
