@@ -115,8 +115,8 @@ def broker() -> Iterator[Broker]:
 
 def stream(name: str, reducer: str, **named: object) -> StreamConfig:
     values: dict[str, object] = {'keep': Keep.FIFO, 'max_delay_s': 0.0, **named}
-    topics = (f'/{name}',)
-    return StreamConfig(name=name, topics=topics, reducer=reducer, **values)  # type: ignore[arg-type]
+    values |= {'name': name, 'topics': (f'/{name}',), 'reducer': reducer}
+    return StreamConfig(**values)  # type: ignore[arg-type]
 
 
 def config(broker: Broker, *streams: StreamConfig, **named: object) -> BridgeConfig:
