@@ -57,13 +57,14 @@ setup(
         'cryptography>=3.4',
         'numpy>=1.21',
         'paho-mqtt>=1.6.1',
-        'Pillow>=9.0',
         'PyYAML>=5.4',
         'zstandard>=0.17',
     ],
     extras_require={
         # Fields of samples without ROS, MCAP files, and what top draws with.
         'cloud': ['mcap>=1.5', 'rich>=11.2', 'rosbags>=0.10'],
+        # What the reducers jpeg and webp write with.
+        'images': ['pillow>=9.0'],
         # What plan draws with.
         'plan': ['matplotlib>=3.5', 'mcap>=1.5'],
         # colcon runs the tests by pytest because it stands here.
@@ -71,6 +72,7 @@ setup(
             'hypothesis>=6.36',
             'mcap>=1.5',
             'mcap-ros2-support>=0.5',
+            'pillow>=9.0',
             'pytest>=7.0',
             'rich>=11.2',
             'rosbags>=0.10',

@@ -32,9 +32,8 @@ class Sample:
     what the reducer of that form has written, and :meth:`plain` restores the message. Times are
     nanoseconds since the Unix epoch on the robot's clock: when it was published
     (``source_time_ns``), when the bridge received it (``receive_time_ns``, to the microsecond
-    after the source time) and when its batch was made (``sent_time_ns``). ``sequence``
-    rises by one per accepted sample of the route; (``boot_id``, ``route``, ``sequence``) is its
-    identity.
+    after the source time) and when its batch was made (``sent_time_ns``). ``sequence`` rises by
+    one per accepted sample of the route; (``boot_id``, ``route``, ``sequence``) is its identity.
     """
 
     robot_id: str

@@ -139,7 +139,8 @@ FIELDS = (
         key='link.dictionaries',
         kind=Kind.FLAG,
         default=_LINK.dictionaries,
-        help='Whether batches may refer to a dictionary, which consumers have or ask for.',
+        help='Whether batches may refer to a dictionary, which consumers have retained or ask '
+        'for.',
     ),
     Field(
         key='discovery.period_s',

@@ -49,7 +49,7 @@ KEYS = {
     'zstandard': 'mcap-ros2-support',
 }
 # import -> distribution that pip knows
-DISTRIBUTIONS = {'PIL': 'Pillow', 'paho': 'paho-mqtt', 'yaml': 'PyYAML'}
+DISTRIBUTIONS = {'PIL': 'pillow', 'paho': 'paho-mqtt', 'yaml': 'PyYAML'}
 # Modules of rclpy's and the interface packages' own dependencies, which come with these.
 COME_ALONG = {'rpyutils': 'rclpy', 'rosidl_runtime_py': 'rclpy'}
 
@@ -134,7 +134,8 @@ def test_every_import_has_its_rosdep_key() -> None:
 
 def test_every_import_from_pypi_is_required(setup_arguments: dict[str, Any]) -> None:
     extras = setup_arguments['extras_require']
-    lines = [*setup_arguments['install_requires'], *extras['cloud'], *extras['plan']]
+    lines = [*setup_arguments['install_requires']]
+    lines += [*extras['cloud'], *extras['images'], *extras['plan']]
     required = {re.split(r'[<>=]', line)[0] for line in lines}
     wanted = {DISTRIBUTIONS.get(name, name) for name in imported_by_package() & set(KEYS)}
     assert wanted == required
