@@ -262,8 +262,13 @@ def test_the_same_bytes_fifty_times_at_once_run_once(
     assert len(rig.robot.started) == 1
     rig.station.report(Ended(ticket=rig.robot.started[0].ticket, state=State.SUCCEEDED))
     assert alice.final(sent)
-    attacker.publish(sent.topic, sent.payload, qos=1).wait_for_publish()
-    wait_until(lambda: [one.state for one in alice.of(sent)].count(State.SUCCEEDED) == 2)
+
+    def answered_again() -> bool:
+        # Repeated answers are bounded in number, and the fifty have taken some.
+        attacker.publish(sent.topic, sent.payload, qos=1)
+        return [one.state for one in alice.of(sent)].count(State.SUCCEEDED) >= 2
+
+    wait_until(answered_again)
     assert len(rig.robot.started) == 1
 
 
@@ -532,7 +537,7 @@ def test_without_signatures_the_topic_is_the_operator(broker: Broker, keys: Keys
                 unread = signed.send('call', 'call', {'data': True})
                 alice.settle()
                 assert signed.of(unread) == []
-            assert rig.station.figures().counters.get('malformed') == 1
+            wait_until(lambda: rig.station.figures().counters.get('malformed') == 1)
         with Commander(broker, ROBOT, 'carol', None, keys.robot.public) as carol:
             # Nobody has said that there is a carol, so nobody answers her.
             asked = carol.send('time', 'time')
