@@ -54,6 +54,7 @@ setup(
     # ROS 2 itself is no dependency that pip can bring: package.xml names it for rosdep.
     install_requires=[
         'cbor2>=5.4',
+        'cryptography>=3.4',
         'numpy>=1.21',
         'paho-mqtt>=1.6.1',
         'PyYAML>=5.4',
@@ -62,6 +63,8 @@ setup(
     extras_require={
         # Fields of samples without ROS, MCAP files, and what top draws with.
         'cloud': ['mcap>=1.5', 'rich>=11.2', 'rosbags>=0.10'],
+        # What the reducers jpeg and webp write with.
+        'images': ['pillow>=9.0'],
         # What plan draws with.
         'plan': ['matplotlib>=3.5', 'mcap>=1.5'],
         # colcon runs the tests by pytest because it stands here.
@@ -69,6 +72,7 @@ setup(
             'hypothesis>=6.36',
             'mcap>=1.5',
             'mcap-ros2-support>=0.5',
+            'pillow>=9.0',
             'pytest>=7.0',
             'rich>=11.2',
             'rosbags>=0.10',
@@ -79,6 +83,22 @@ setup(
             'bridge = ros_cloud_bridge.ros.main:main',
             'rover = ros_cloud_bridge.ros.rover.node:main',
             'ros-cloud-bridge = ros_cloud_bridge.cli.main:main',
+        ],
+        'ros_cloud_bridge.reducers': [
+            'aggregate = ros_cloud_bridge.reducers.aggregate:AggregateKind',
+            'cloud_crop = ros_cloud_bridge.reducers.clouds:CropKind',
+            'cloud_fields = ros_cloud_bridge.reducers.clouds:FieldsKind',
+            'cloud_quantize = ros_cloud_bridge.reducers.cloud_forms:QuantizeKind',
+            'cloud_voxel = ros_cloud_bridge.reducers.clouds:VoxelKind',
+            'deadband = ros_cloud_bridge.reducers.deadband:DeadbandKind',
+            'depth = ros_cloud_bridge.reducers.depth:DepthKind',
+            'grid_diff = ros_cloud_bridge.reducers.grids:GridKind',
+            'jpeg = ros_cloud_bridge.reducers.images:JpegKind',
+            'laser_quantize = ros_cloud_bridge.reducers.laser:LaserKind',
+            'precision = ros_cloud_bridge.reducers.precision:PrecisionKind',
+            'select = ros_cloud_bridge.reducers.select_fields:SelectKind',
+            'tf_motion = ros_cloud_bridge.reducers.tf_motion:TfMotionKind',
+            'webp = ros_cloud_bridge.reducers.images:WebpKind',
         ],
     },
 )

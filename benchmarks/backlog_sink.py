@@ -33,7 +33,7 @@ import threading
 import time
 from typing import Any
 
-from commands import Answer, percentile, serve
+from children import Answer, percentile, serve
 
 from ros_cloud_bridge.cloud import BridgeError, Decoder
 from ros_cloud_bridge.ranges import Ranges

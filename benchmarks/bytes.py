@@ -35,8 +35,7 @@ from tables import number, ratio, table
 import zstandard
 
 from ros_cloud_bridge.cloud.decoder import Decoder
-from ros_cloud_bridge.values import Priority
-from ros_cloud_bridge.wire.topics import mangle, RobotTopics
+from ros_cloud_bridge.wire.topics import mangle
 
 DELAYS_S = (0.1, 1.0, 10.0)
 _QUICK_BYTES = 4_000_000
@@ -112,12 +111,11 @@ def ours(messages: Sequence[Logged], delay_s: float) -> dict[str, int]:
     :param delay_s: the stream's ``max_delay_s``
     :returns: bytes of PUBLISH packets by topic
     """
-    bridge = OfflineBridge(delay_s)
+    bridge = OfflineBridge(delay_s, context=True)
     bridge.run(messages)
     decoder = Decoder()
-    topic = RobotTopics('rcb/v1', 'benchmark').batches(Priority.NORMAL)
     decoded: dict[str, list[bytes]] = {}
-    for payload in bridge.payloads:
+    for topic, payload in bridge.sent:
         for sample in decoder.feed(topic, payload):
             decoded.setdefault(sample.topic, []).append(sample.cdr)
     if decoded != _by_topic(messages):

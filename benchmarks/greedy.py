@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 
-from commands import Answer, serve
+from children import Answer, serve
 
 _CHUNK = 64 * 1024
 

@@ -33,7 +33,7 @@ import tempfile
 import time
 from typing import Any
 
-from commands import Answer, serve
+from children import Answer, serve
 from netns import CLOUD_ADDRESS, Link, missing, run
 from processes import Process
 from tables import number, table

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import statistics
 from typing import Any
 
-from commands import percentile
+from children import percentile
 from link_load import POSE
 from link_record import Mark, Run
 from link_scenarios import lead_topic, Phase

@@ -33,7 +33,7 @@ import threading
 import time
 from typing import Any
 
-from commands import Answer, serve
+from children import Answer, serve
 
 POSE = '/odom'
 POSE_HZ = 10.0

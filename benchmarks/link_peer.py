@@ -26,7 +26,7 @@ import sys
 import threading
 from typing import Any
 
-from commands import Answer, serve
+from children import Answer, serve
 import paho.mqtt.client as paho
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor

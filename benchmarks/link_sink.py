@@ -20,7 +20,7 @@ import threading
 import time
 from typing import Any
 
-from commands import Answer, serve
+from children import Answer, serve
 import paho.mqtt.client as paho
 
 from ros_cloud_bridge.cloud import BridgeError, Decoder

@@ -17,8 +17,10 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+import hashlib
 from pathlib import Path
 import random
+import time
 
 from mcap.reader import make_reader
 
@@ -26,7 +28,9 @@ from ros_cloud_bridge.core.outbox import Outbox
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.assembler import Assembler
 from ros_cloud_bridge.values import Keep, Received, StreamConfig
+from ros_cloud_bridge.wire.codecs import Effort
 from ros_cloud_bridge.wire.limits import PORTABLE_PAYLOAD
+from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
 
 _NS = 1_000_000_000
@@ -45,6 +49,7 @@ class Logged:
     type_name: str
     time_ns: int
     cdr: bytes
+    definition: str = ''
 
 
 def read_recording(path: Path, limit: int | None = None) -> list[Logged]:
@@ -64,6 +69,7 @@ def read_recording(path: Path, limit: int | None = None) -> list[Logged]:
                     type_name=schema.name if schema is not None else '',
                     time_ns=message.log_time,
                     cdr=bytes(message.data),
+                    definition=schema.data.decode() if schema is not None else '',
                 )
             )
             if len(messages) == limit:
@@ -87,14 +93,23 @@ def publish_bytes(topic: str, payload: int) -> int:
     return 1 + width + remaining
 
 
+def _hash(key: tuple[str, str]) -> str:
+    # A recording says none; what is needed here is that types differ in it.
+    return f'RIHS01_{hashlib.sha256(repr(key).encode()).hexdigest()}'
+
+
 class OfflineBridge:
     """
     What the bridge would send over a link that always has room.
 
     :param max_delay_s: of its one stream, which takes every topic and keeps every sample
+    :param context: whether batches are compressed against dictionaries
+    :param effort: what smaller batches may cost
     """
 
-    def __init__(self, max_delay_s: float) -> None:
+    def __init__(
+        self, max_delay_s: float, *, context: bool = False, effort: Effort = Effort.NORMAL
+    ) -> None:
         self._stream = StreamConfig(
             name='all',
             topics=('*',),
@@ -107,9 +122,15 @@ class OfflineBridge:
         self._routes: dict[tuple[str, str], Route] = {}
         topics = RobotTopics('rcb/v1', 'benchmark')
         self._assembler = Assembler(topics, _BOOT, _ANNOUNCE_S)
+        self._assembler.with_context = context
+        self._assembler.effort = effort
         self._latency = random.Random(1)
         self.wire_bytes: Counter[str] = Counter()
-        self.payloads: list[bytes] = []
+        self.dictionary_bytes = 0
+        # MQTT topics and payloads in their order.
+        self.sent: list[tuple[str, bytes]] = []
+        self.encode_s = 0.0
+        self.schemas: list[Schema] = []
 
     def run(self, messages: Sequence[Logged]) -> None:
         """
@@ -132,7 +153,12 @@ class OfflineBridge:
         route = self._routes.get(key)
         if route is None:
             route = Route(len(self._routes) + 1, self._stream, *key)
-            route.schema_id = '0123456789abcdef'
+            schema = Schema(
+                type_name=message.type_name, definition=message.definition, rihs01=_hash(key)
+            )
+            route.schema_id = schema.id
+            self._assembler.learn(schema)
+            self.schemas.append(schema)
             self._routes[key] = route
             self._outbox.add(route)
         return route
@@ -146,14 +172,23 @@ class OfflineBridge:
         routes = [part.route for part in taken]
         before = [route.wire_bytes for route in routes]
         clock = min(now, max(part.samples[-1].offered_at for part in taken) + 1.0)
+        began = time.process_time()
         parcel = self._assembler.batch(lead.stream.priority, taken, clock, int(clock * _NS))
+        self.encode_s += time.process_time() - began
         shares = [route.wire_bytes - old for route, old in zip(routes, before, strict=True)]
         size = 0
         while not parcel.done:
             message = parcel.next(PORTABLE_PAYLOAD)
             size += publish_bytes(message.topic, len(message.payload))
-            self.payloads.append(message.payload)
+            self.sent.append((message.topic, message.payload))
             parcel.answered(None)
+        context = self._assembler.contexts[lead.stream.priority]
+        if (fresh := context.take_fresh()) is not None:
+            self.sent.append((context.topic, fresh[1]))
+            announced = publish_bytes(context.topic, len(fresh[1]))
+            self.dictionary_bytes += announced
+            size += announced
+            context.settled(fresh[1], arrived=True)
         for route, share in zip(routes, shares, strict=True):
-            # Fragments' and packets' heads are shared out like the batch itself.
+            # Heads of fragments and packets and a dictionary are shared out like the batch itself.
             self.wire_bytes[route.topic] += round(size * share / (sum(shares) or 1))

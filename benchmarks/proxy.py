@@ -33,7 +33,7 @@ import threading
 import time
 from types import TracebackType
 
-from commands import Answer, serve
+from children import Answer, serve
 
 BUFFER_BYTES = 32 * 1024
 QUEUE_BYTES = 256 * 1024

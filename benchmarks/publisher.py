@@ -18,7 +18,7 @@ import os
 import sys
 import time
 
-from commands import Answer, serve
+from children import Answer, serve
 from payloads import Load, LOADS, Payloads
 import rclpy
 from rclpy.impl.implementation_singleton import rclpy_implementation

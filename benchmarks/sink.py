@@ -27,7 +27,7 @@ import sys
 import threading
 import time
 
-from commands import Answer, percentile, serve
+from children import Answer, percentile, serve
 from payloads import FORWARDER_TOPIC, read
 
 from ros_cloud_bridge.cloud.decoder import Decoder

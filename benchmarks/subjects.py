@@ -24,7 +24,7 @@ import threading
 import time
 from typing import Any
 
-from commands import Answer, percentile, serve
+from children import Answer, percentile, serve
 import paho.mqtt.client as paho
 from payloads import FORWARDER_TOPIC, Load, LOADS, Payloads
 from publisher import qos_of

@@ -21,9 +21,11 @@ import os
 import threading
 import time
 
+from ros_cloud_bridge.command.identity import key_ring
 from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.presence import Presence, Verdict
 from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.core.unreduced import Offered
 from ros_cloud_bridge.durable.place import needs_spool
 from ros_cloud_bridge.durable.spooling import Spooling
 from ros_cloud_bridge.errors import ProtocolError
@@ -44,10 +46,14 @@ from ros_cloud_bridge.mqtt.events import (
     Received as MqttReceived,
 )
 from ros_cloud_bridge.mqtt.reasons import describe
+from ros_cloud_bridge.reducers.config_check import reducer_problems
+from ros_cloud_bridge.reducers.fitting import FindSchema, fit, Fitted
+from ros_cloud_bridge.reducing import Reducing
+from ros_cloud_bridge.signing.confirmations import ConfirmationKeys
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.pump import Pump, Shipment
-from ros_cloud_bridge.values import BridgeConfig, Drop, Received, StreamConfig
-from ros_cloud_bridge.wire.announce import decode_json
+from ros_cloud_bridge.values import BridgeConfig, Drop, Lease, Received, StreamConfig, Trust
+from ros_cloud_bridge.wire.announce import Ask, decode_json
 from ros_cloud_bridge.wire.confirm import decode_confirmation
 from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
@@ -58,6 +64,8 @@ _FAILED_S = 0.1
 # be sent again on a new connection only (MQTT 5, 4.4).
 _UNANSWERED_S = 60.0
 _COMMIT_S = 5.0
+# What still waits for a reducer when all else is over has so long.
+_REDUCE_S = 2.0
 
 
 class Bridge:
@@ -67,10 +75,12 @@ class Bridge:
     :param config: checked configuration
     :param log: takes (level, text); levels are ``info``, ``warning`` and ``error``
     :param journal: notes every accepted sample, if not None
-    :raises ConfigError: when a file that the configuration names cannot be used
+    :raises ConfigError: when a file or a reducer that the configuration names cannot be used
     """
 
     def __init__(self, config: BridgeConfig, log: Log, journal: Journal | None = None) -> None:
+        for problem in reducer_problems(config):
+            raise problem
         self._journal = journal
         self._log = log
         self._boot = os.urandom(8)
@@ -96,6 +106,14 @@ class Bridge:
         self._failure = ''
         self._refusals: set[int] = set()
         self.on_demand_changed: Callable[[], None] | None = None
+        # Gives the definition of a type that a reducer makes.
+        self.find_schema: FindSchema | None = None
+        # Gives what ``health`` says of commands.
+        self.commands: Callable[[], dict[str, object]] | None = None
+        self._confirmation_keys: ConfirmationKeys | None = None
+        ring = key_ring(config)
+        if config.confirm_trust is Trust.SIGNATURES and ring is not None:
+            self._confirmation_keys = ConfirmationKeys(ring, config.robot_id)
         self._link = Link(
             config,
             will=self._pump.portrait.will,
@@ -114,6 +132,9 @@ class Bridge:
                 news=self._wake.notify,
                 log=log,
             )
+        self._reducing = Reducing(
+            work_came=threading.Condition(lock), accept=self._reduced, log=log
+        )
         self._thread = threading.Thread(target=self._run, name='pump', daemon=True)
 
     def _subscriptions(self, config: BridgeConfig) -> tuple[str, ...]:
@@ -144,6 +165,45 @@ class Bridge:
         with self._wake:
             return self._pump.steering.demanded_hz(stream, time.monotonic())
 
+    def identify(self, identity: dict[str, str]) -> None:
+        """
+        Tell in ``info`` whose answers to commands are to be believed.
+
+        :param identity: ``key`` and ``kid``, hexadecimal
+        """
+        with self._wake:
+            self._pump.portrait.identity = identity
+
+    def passed(self, payload: int, topic: int) -> None:
+        """
+        Take into account what another session has sent over the same link.
+
+        :param payload: its bytes
+        :param topic: bytes of its topic
+        """
+        with self._wake:
+            self._pump.passed(payload, topic, time.monotonic())
+
+    def lease(self, consumer: str, lease: Lease) -> str:
+        """
+        Lease a stream for somebody who has the right to by a command.
+
+        :param consumer: who wants it
+        :param lease: what is wanted
+        :returns: why not; empty when it is so
+        """
+        with self._wake:
+            (refused,) = self._pump.lease(consumer, [lease], time.monotonic(), vouched=True)
+            self._wake.notify()
+            return refused
+
+    def announce(self) -> None:
+        """Say schemas, routes, latched values and ``info`` again."""
+        with self._wake:
+            self._pump.announcer.say_again(time.monotonic())
+            self._tell_again(Ask(info=True, routes=True, latched=True))
+            self._wake.notify()
+
     def report(self) -> dict[str, object]:
         """
         Describe link, streams and routes; what ``health`` says, with all routes.
@@ -170,18 +230,58 @@ class Bridge:
         :param type_name: as in ``sensor_msgs/msg/Imu``
         :param schema: the type's definition, or None when it has none
         :param gated: whether the subscription itself keeps the rate
-        :returns: the route; the same as before for a topic that comes back
+        :returns: the route; the same as before for a topic that comes back. With a reducer that
+            does not fit the type it goes out as it is, and ``reducer_problem`` of it says why
         """
+        fitted, problem = None, ''
+        if stream.reducer:
+            try:
+                fitted = fit(stream, type_name, schema, self.find_schema)
+            except ValueError as error:
+                problem = str(error)
         with self._wake:
-            route = self._pump.open_route(
-                stream, topic, type_name, schema=schema, gated=gated, now=time.monotonic()
-            )
-            if self._journal is not None:
-                route.on_accept = self._journal.accepted
-            if isinstance(route, DurableRoute) and self._spooling is not None:
-                self._spooling.opened(route, schema)
+            route = self._open(stream, topic, type_name, schema, gated, fitted)
+            route.reducer_problem = problem
+            if fitted is not None:
+                self._reducing.opened(
+                    route,
+                    fitted.chain,
+                    lambda: self._open(stream, topic, type_name, schema, gated, None),
+                )
             self._wake.notify()
             return route
+
+    def _open(
+        self,
+        stream: StreamConfig,
+        topic: str,
+        type_name: str,
+        schema: Schema | None,
+        gated: bool,
+        fitted: Fitted | None,
+    ) -> Route:
+        """Open a route, or give the one that there is; called with the lock held."""
+        schema = schema if fitted is None else fitted.schema
+        route = self._pump.open_route(
+            stream,
+            topic,
+            type_name,
+            schema=schema,
+            gated=gated,
+            now=time.monotonic(),
+            reduction=None if fitted is None else fitted.reduction,
+        )
+        if self._journal is not None:
+            route.on_accept = self._journal.accepted
+        if isinstance(route, DurableRoute) and self._spooling is not None:
+            self._spooling.opened(route, schema)
+        return route
+
+    def _reduced(self, route: Route, entries: Sequence[Offered]) -> None:
+        """Take in what came out of a reducer; called with the lock held."""
+        now = time.monotonic()
+        self._pump.accept(route, entries, now)
+        self._came(route, now)
 
     def offer(
         self, route: Route, samples: Sequence[Received], drops: Sequence[tuple[Drop, int]] = ()
@@ -196,11 +296,15 @@ class Bridge:
         with self._wake:
             now = time.monotonic()
             self._pump.offer(route, samples, drops, now)
-            if isinstance(route, DurableRoute) and self._spooling is not None:
-                self._spooling.offered(route, now)
-            due = self._pump.outbox.next_due()
-            if due is not None and due < self._wake_at:
-                self._wake.notify()
+            self._reducing.offered(route)
+            self._came(route, now)
+
+    def _came(self, route: Route, now: float) -> None:
+        if isinstance(route, DurableRoute) and self._spooling is not None:
+            self._spooling.offered(route, now)
+        due = self._pump.outbox.next_due()
+        if due is not None and due < self._wake_at:
+            self._wake.notify()
 
     def start(self) -> None:
         """Connect, and send from now on; after :meth:`pause`, send again."""
@@ -210,6 +314,7 @@ class Bridge:
             self._pump.portrait.active = self._pump.flowing = True
             self._wake.notify()
         if self._thread.ident is None:
+            self._reducing.start()
             if self._spooling is not None:
                 self._spooling.start()
             self._link.start()
@@ -234,6 +339,8 @@ class Bridge:
             self._wake.notify()
         if self._thread.ident is not None:
             self._thread.join(flush_s + 5.0)
+        self._reducing.finish(_REDUCE_S)
+        self._reducing.stop()
         if self._spooling is not None:
             self._spooling.commit_all(_COMMIT_S)
         with self._wake:
@@ -311,6 +418,7 @@ class Bridge:
 
     def _encode(self, encoding: Encoding) -> None:
         """Encode outside the lock: subscriptions go on meanwhile."""
+        began = time.thread_time()
         try:
             parcel = encoding.assemble()
         except Exception as error:
@@ -319,7 +427,9 @@ class Bridge:
             names = ', '.join(part.route.topic for part in encoding.entries)
             self._log('error', f'{names}: batch abandoned: {error!r}')
             return
+        spent = time.thread_time() - began
         with self._wake:
+            self._pump.effort.encoded(spent, time.monotonic())
             self._pump.start(parcel)
 
     def _fail(self, error: Exception) -> None:
@@ -338,8 +448,13 @@ class Bridge:
         return self._pump.empty
 
     def _housekeep(self, now: float) -> None:
+        if self._confirmation_keys is not None:
+            for problem in self._confirmation_keys.ring.look(now):
+                self._log('error', f'confirmations: {problem}')
         self._meter.look(now)
         self._pump.health.tcp = self._link.tcp
+        if self.commands is not None:
+            self._pump.health.commands = self.commands()
         if self._spooling is not None:
             self._pump.health.spool = self._spooling.document
         if self._pump.portrait.connected and self._pump.unanswered_s(now) > _UNANSWERED_S:
@@ -418,10 +533,20 @@ class Bridge:
             if self._pump.health.bad_messages == 1:
                 self._log('warning', f'{message.topic}: {error} (said once)')
 
+    def _tell_again(self, ask: Ask) -> None:
+        if ask.routes:
+            self._pump.batches.assembler.describe_again()
+        if ask.latched:
+            self._pump.batches.latched.again(self._pump.outbox.routes)
+
     def _confirm(self, consumer: str, message: MqttReceived) -> None:
         # A retained one is of a time that nobody knows.
-        if self._spooling is not None and message.payload and not message.retain:
-            self._spooling.confirmed(consumer, decode_confirmation(message.payload))
+        if self._spooling is None or not message.payload or message.retain:
+            return
+        payload = message.payload
+        if self._confirmation_keys is not None:
+            payload = self._confirmation_keys.open(consumer, message.topic, payload)
+        self._spooling.confirmed(consumer, decode_confirmation(payload))
 
     def _judge_state(self, message: MqttReceived, now: float) -> None:
         if not message.payload:
@@ -442,9 +567,6 @@ class Bridge:
 
     def _answer(self, consumer: str, payload: bytes, now: float) -> None:
         ask = self._pump.announcer.asked(consumer, payload, now)
-        if ask.routes:
-            self._pump.batches.assembler.describe_again()
-        if ask.latched:
-            self._pump.batches.latched.again(self._pump.outbox.routes)
+        self._tell_again(ask)
         if ask.leases:
             self._pump.lease(consumer, ask.leases, now)

@@ -23,9 +23,11 @@ Every error that this package raises on purpose.
         MissingTypeSupport   a ROS type whose package is not installed
         SchemaMismatch       a message class differs from what the graph publishes
         DuplicateRobotId     another bridge of this robot id runs on this host
+        BadFields            values that do not fit a ROS message, or a message too large to tell
       RemoteFault          the other side failed or is hostile
         ProtocolError        bytes from the wire that break the protocol or a limit
         UnknownSchema        a sample's fields were asked for before its schema arrived
+        UnknownForm          a sample in a form of a reducer that is not installed here
 """
 
 
@@ -89,6 +91,14 @@ class DuplicateRobotId(LocalFault):
     """Another bridge of this robot id runs on this host."""
 
 
+class BadFields(LocalFault):
+    """
+    Values do not fit a ROS message, or a message is too large to be told.
+
+    The text is one line: the field's path, what was expected there and what was given.
+    """
+
+
 class RemoteFault(BridgeError):
     """The other side failed, refused or is hostile."""
 
@@ -107,3 +117,18 @@ class UnknownSchema(RemoteFault):
     def __init__(self, type_name: str) -> None:
         super().__init__(f'no schema for {type_name} has arrived yet')
         self.type_name = type_name
+
+
+class UnknownForm(RemoteFault):
+    """
+    A sample is in the compact form of a reducer that is not installed here.
+
+    :param form: as in ``cloud_quantize/1``
+    :param reason: why it cannot be used, if it is installed
+    """
+
+    def __init__(self, form: str, reason: str = '') -> None:
+        shown = form[:64] if form.isprintable() else repr(form[:64])
+        why = f' ({reason})' if reason else ''
+        super().__init__(f'no reducer here knows the form {shown}{why}')
+        self.form = form

@@ -66,6 +66,15 @@ class Key(Enum):
     STATUS_NAME = 'status_name'
 
 
+class Encode(Enum):
+    """How hard batches are compressed."""
+
+    AUTO = 'auto'
+    CHEAP = 'cheap'
+    NORMAL = 'normal'
+    STRONG = 'strong'
+
+
 class Algorithm(Enum):
     """How the pacing finds the rate of the link; the names are those of core/pacing's table."""
 
@@ -86,6 +95,8 @@ class Drop(IntEnum):
     DUPLICATE = 4
     DEGRADED = 5
     NOT_DEMANDED = 6
+    UNCHANGED = 7
+    NOT_REDUCED = 8
     SUPERSEDED = 16
     OVERFLOW_SAMPLES = 17
     OVERFLOW_BYTES = 18
@@ -138,6 +149,7 @@ class StreamConfig:
     weight: float = 1.0
     qos_depth: int = 0
     min_bytes_per_s: float = 0.0
+    reducer: str = ''
     ladder: tuple[str, ...] = ()
     on_demand: bool = False
     idle_hz: float = 0.0
@@ -197,6 +209,8 @@ class LinkConfig:
     max_segment_bytes: int = 0
     max_in_flight_bytes: int = 512 * 1024
     max_queued_bytes: int = 256 * 1024 * 1024
+    encode: Encode = Encode.AUTO
+    dictionaries: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +271,68 @@ class BlackBoxConfig:
     max_span_bytes: int = 64 * 1024 * 1024
 
 
+class ChannelKind(Enum):
+    """What commands of a channel reach."""
+
+    TOPIC = 'topic'
+    SERVICE = 'service'
+    ACTION = 'action'
+    PARAMETER = 'parameter'
+    BRIDGE = 'bridge'
+
+
+class Trust(Enum):
+    """What proves who sent a command."""
+
+    SIGNATURES = 'signatures'
+    TRANSPORT = 'transport'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelConfig:
+    """
+    A way for commands to come in: what they reach, who may send them, and within which limits.
+
+    ``limits`` are texts as in ``linear.x: -0.5..1.0``; ``stop`` is the message of a channel with
+    ``lease`` that means standing still, as YAML, and ``scale`` the fields of it that shrink as the
+    latency grows. A command older than ``latency_stop_s`` is refused there.
+    """
+
+    name: str
+    kind: ChannelKind
+    ros_name: str = ''
+    type_name: str = ''
+    operators: tuple[str, ...] = ()
+    max_hz: float = 10.0
+    max_ttl_s: float = 10.0
+    max_bytes: int = 16 * 1024
+    max_running: int = 8
+    limits: tuple[str, ...] = ()
+    timeout_s: float = 0.0
+    feedback_hz: float = 2.0
+    parameters: tuple[str, ...] = ()
+    qos_depth: int = 10
+    reliable: bool = True
+    transient_local: bool = False
+    lease: bool = False
+    lease_s: float = 10.0
+    watchdog_s: float = 0.5
+    stop: str = ''
+    scale: tuple[str, ...] = ()
+    latency_full_s: float = 0.25
+    latency_stop_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditConfig:
+    """Where decisions on commands are noted; an empty file name means the state directory."""
+
+    file: str = ''
+    max_bytes: int = 10 * 1024 * 1024
+    files: int = 5
+    mqtt: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BridgeConfig:
     """One robot's whole configuration."""
@@ -274,6 +350,12 @@ class BridgeConfig:
     announce_period_s: float = 30.0
     streams: tuple[StreamConfig, ...] = ()
     black_boxes: tuple[BlackBoxConfig, ...] = ()
+    trust: Trust = Trust.SIGNATURES
+    confirm_trust: Trust = Trust.TRANSPORT
+    operator_keys: str = ''
+    robot_key_file: str = ''
+    audit: AuditConfig = AuditConfig()
+    channels: tuple[ChannelConfig, ...] = ()
 
     @property
     def all_streams(self) -> tuple[StreamConfig, ...]:

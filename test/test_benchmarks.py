@@ -69,8 +69,10 @@ def measured(script: str, json_file: Path, *arguments: str) -> tuple[str, Any]:
         'backlog.py',
         'faults.py',
         'soak.py',
+        'commands.py',
         pytest.param('plan_check.py', marks=needs_mcap),
         pytest.param('bytes.py', marks=needs_mcap),
+        pytest.param('codecs.py', marks=needs_mcap),
     ],
 )
 def test_help(script: str) -> None:
@@ -121,6 +123,23 @@ def test_bytes(tmp_path: Path, recordings: Path) -> None:
     total = {name: sum(row[name] for row in topics.values()) for name in ('raw', 'ours_0.1')}
     # More delay is fewer envelopes and longer runs for the codec: it never costs bytes.
     assert sum(row['ours_5'] for row in topics.values()) < total['ours_0.1'] < total['raw']
+
+
+@needs_mcap
+def test_codecs(tmp_path: Path, recordings: Path) -> None:
+    path = min(recordings.glob('*.mcap'), key=lambda path: path.stat().st_size)
+    arguments = (str(path), '--quick', '--part', 'lossless')
+    text, document = measured('codecs.py', tmp_path / 'figures.json', *arguments)
+    rows = document['lossless'][path.stem]
+    for topic, row in rows.items():
+        assert topic in text
+        found = row['delays']['1']
+        assert 0 < row['horizon'] < row['raw']
+        assert 0 < found['context']['bytes'] <= 1.05 * found['alone']['bytes']
+        assert all(value > 0 for key, value in found['alone'].items() if key.endswith('_us'))
+    # Smaller than what an archiver makes of the whole file, live.
+    together = rows['all']
+    assert together['delays']['1']['alone']['bytes'] < together['mcap'] < together['raw']
 
 
 @needs_mcap
@@ -256,3 +275,34 @@ def _receive(end: socket.socket, size: int) -> bytes:
         assert chunk, 'the connection has ended'
         data += chunk
     return data
+
+
+@needs_ros
+@needs_broker
+@pytest.mark.slow
+def test_commands(tmp_path: Path) -> None:
+    arguments = ('--quick', '--part', 'idle', '--part', 'verify')
+    text, document = measured('commands.py', tmp_path / 'figures.json', *arguments)
+    idle = document['idle']
+    assert idle['failed'] == {}
+    assert set(idle['kinds']) == {'topic', 'service', 'parameter', 'echo', 'rclpy'}
+    for figures in idle['kinds'].values():
+        assert figures['count'] == 20
+        assert 0 < figures['p50_ms'] <= figures['p95_ms'] <= figures['max_ms']
+    assert all(row['per_s'] > 0 for row in document['verify'].values())
+    assert 'plain paho echo' in text and 'bad signature' in text
+
+
+@needs_ros
+@needs_broker
+@pytest.mark.slow
+def test_commands_over_a_link(tmp_path: Path, netns: Any) -> None:
+    before = {entry['name'] for entry in _namespaces(netns)}
+    arguments = ('--quick', '--part', 'teleop')
+    _, document = measured('commands.py', tmp_path / 'figures.json', *arguments)
+    assert {entry['name'] for entry in _namespaces(netns)} <= before
+    teleop = document['teleop']
+    assert teleop['ages']['count'] > 0
+    # The watchdog neither sleeps nor is it early.
+    assert teleop['stop']['count'] == 1
+    assert teleop['stop']['p50_ms'] >= teleop['watchdog_ms'] - 100

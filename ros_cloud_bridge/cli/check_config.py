@@ -19,11 +19,17 @@ from collections.abc import Iterator
 import os
 from pathlib import Path
 
+from ros_cloud_bridge.cli.check_commands import (
+    command_notes,
+    command_problems,
+    command_warnings,
+)
 from ros_cloud_bridge.cli.parameter_file import ParameterFile, read_file
 from ros_cloud_bridge.core.config import find_problems, read_config
 from ros_cloud_bridge.core.config_docs import key_tables
 from ros_cloud_bridge.core.selection import compile_pattern, resolve, TopicSelector
 from ros_cloud_bridge.errors import ConfigError
+from ros_cloud_bridge.reducers.config_check import reducer_problems
 from ros_cloud_bridge.values import BlackBoxConfig, BridgeConfig, Confirm, Keep, StreamConfig
 
 
@@ -106,19 +112,28 @@ def _check_node(
     if problems:
         return tuple(map(str, problems)), False
     config = read_config(flat)
+    if reducers := tuple(map(str, reducer_problems(config))):
+        return reducers, False
     missing = tuple(_missing_files(config)) if look_for_files else ()
-    if missing:
-        return missing, False
+    if wrong := (*command_problems(config), *missing):
+        return wrong, False
     namespace = node.rpartition('/')[0] or '/'
-    doubtful = (*_warnings(config, namespace), *_disk_warnings(config, look_for_files))
+    doubtful = (
+        *_warnings(config, namespace),
+        *_disk_warnings(config, look_for_files),
+        *command_warnings(config, look_for_files),
+    )
     warnings = (f'warning: {text}' for text in doubtful)
-    return (*warnings, f'ok: {_summary(config)}'), True
+    notes = (f'note: {text}' for text in command_notes(config))
+    return (*warnings, *notes, f'ok: {_summary(config)}'), True
 
 
 def _summary(config: BridgeConfig) -> str:
     things = _count(len(config.streams), 'stream')
     if config.black_boxes:
         things += f', {_count(len(config.black_boxes), "black box", "black boxes")}'
+    if config.channels:
+        things += f', {_count(len(config.channels), "channel")} for commands'
     broker = f'{config.mqtt.host}:{config.mqtt.effective_port}'
     secured = ' with TLS' if config.mqtt.tls is not None else ''
     return f'robot {config.robot_id}, {things}, {config.mqtt.preset} at {broker}{secured}'

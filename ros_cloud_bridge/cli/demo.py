@@ -26,6 +26,7 @@ import threading
 import time
 from types import FrameType
 
+from ros_cloud_bridge.cli.demo_commands import channel_parameters, how_to, operators_directory
 from ros_cloud_bridge.cli.demo_processes import (
     command_line,
     free_domain,
@@ -36,7 +37,7 @@ from ros_cloud_bridge.cli.demo_processes import (
 from ros_cloud_bridge.cli.demo_report import Arrivals, notes, table
 from ros_cloud_bridge.cloud.consumer import Consumer
 from ros_cloud_bridge.cloud.sample import Sample
-from ros_cloud_bridge.errors import LocalFault
+from ros_cloud_bridge.errors import ConfigError, LocalFault
 from ros_cloud_bridge.journal import read_journal
 from ros_cloud_bridge.values import MqttConfig
 
@@ -73,6 +74,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--recording', type=Path, metavar='FILE.mcap', help='play this instead of the rover'
     )
     parser.add_argument(
+        '--commands',
+        type=Path,
+        metavar='DIR',
+        help="let operators command the rover; DIR keeps their public keys, the robot's key and "
+        'the audit file',
+    )
+    parser.add_argument(
+        '--port', type=int, metavar='N', help="the broker's; a free one when left out"
+    )
+    parser.add_argument(
         '--params-file', type=Path, metavar='FILE', help='bridge with this YAML instead'
     )
 
@@ -107,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.recording, args.params_file):
         if path is not None and not path.is_file():
             raise LocalFault(f'{path}: no such file')
+    if args.commands is not None and (args.recording or args.params_file):
+        raise ConfigError('--commands', "is for the rover and the demo's own configuration alone")
     if args.recording is not None:
         _check_recording(args.recording)
     interrupted = threading.Event()
@@ -135,7 +148,7 @@ class _Demo:
         self._stack = stack
         self._interrupted = interrupted
         self._arrivals = Arrivals()
-        self._port = free_port()
+        self._port = args.port or free_port()
         self._domain = free_domain()
         self._counts = folder / 'counts.json'
         self._journal = folder / 'journal.jsonl'
@@ -170,7 +183,11 @@ class _Demo:
         parameters = self._args.params_file
         if parameters is None:
             parameters = self._folder / 'bridge.yaml'
-            parameters.write_text(_PARAMETERS.format(robot=ROBOT_ID, port=self._port))
+            text = _PARAMETERS.format(robot=ROBOT_ID, port=self._port)
+            if self._args.commands is not None:
+                operators_directory(self._args.commands).mkdir(parents=True, exist_ok=True)
+                text += channel_parameters(self._args.commands)
+            parameters.write_text(text)
         overrides = (
             'mqtt.host:=127.0.0.1',
             f'mqtt.port:={self._port}',
@@ -211,6 +228,8 @@ class _Demo:
                 'Ctrl-C ends it.',
                 flush=True,
             )
+            if self._args.commands is not None:
+                print(how_to(self._args.commands, ROBOT_ID, self._port), flush=True)
 
     def _run_robot(self, robot: Process, bridge: Process) -> None:
         seconds = self._args.seconds

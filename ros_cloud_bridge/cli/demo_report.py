@@ -38,6 +38,9 @@ class TopicFigures:
     wire_bytes: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     ages_s: list[float] = field(default_factory=list)
+    # What reducers took in and made of it, bytes, before it was accepted.
+    reduced_from: int = 0
+    reduced_to: int = 0
 
     @property
     def complete(self) -> bool:
@@ -90,6 +93,9 @@ class Arrivals:
             figures = self.by_topic.setdefault(route['topic'], TopicFigures())
             figures.wire_bytes += route['wire_bytes']
             figures.dropped.update(route['dropped'])
+            reducer = route.get('reducer', {})
+            figures.reduced_from += reducer.get('bytes_in', 0)
+            figures.reduced_to += reducer.get('bytes_out', 0)
 
     def add_published(self, counts: Mapping[str, int]) -> None:
         """
@@ -149,12 +155,20 @@ def notes(figures: Mapping[str, TopicFigures]) -> str:
     :param figures: by topic
     :returns: lines, each with its end; maybe none
     """
+    said = ''
+    for topic, entry in sorted(figures.items()):
+        if entry.reduced_from:
+            said += (
+                f'{topic}: reduced from {entry.reduced_from / 1000:.1f} to '
+                f'{entry.reduced_to / 1000:.1f} kB before it was accepted; raw and identical '
+                'speak of what was accepted.\n'
+            )
     if any(entry.raw_bytes < entry.wire_bytes for entry in figures.values()):
-        return (
+        said += (
             'A ratio below 1: every batch has an envelope, and small samples at a low rate travel '
             'almost alone.\n'
         )
-    return ''
+    return said
 
 
 def _row(topic: str, entry: TopicFigures) -> Sequence[str]:

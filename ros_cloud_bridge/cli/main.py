@@ -33,6 +33,11 @@ SUBCOMMANDS = {
     'top': ('ros_cloud_bridge.cli.top', "show robots' links, streams, ages and drops, live"),
     'spool': ('ros_cloud_bridge.cli.spool', "account for a robot's durable samples"),
     'plan': ('ros_cloud_bridge.cli.plan', 'predict what a link makes of a recording'),
+    'keys': ('ros_cloud_bridge.cli.keys', "make, grant and revoke keys; trust robots' keys"),
+    'pub': ('ros_cloud_bridge.cli.pub', "publish on a robot's topic, or drive it"),
+    'call': ('ros_cloud_bridge.cli.call', "call a robot's service"),
+    'goal': ('ros_cloud_bridge.cli.goal', "send a goal to a robot's action"),
+    'param': ('ros_cloud_bridge.cli.param', "read and set parameters of a robot's nodes"),
     'check-config': ('ros_cloud_bridge.cli.check_config', 'check a parameter YAML'),
 }
 

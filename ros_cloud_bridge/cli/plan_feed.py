@@ -22,6 +22,8 @@ from random import Random
 import re
 from typing import TYPE_CHECKING
 
+from rosbags.typesys import get_typestore, Stores
+
 from ros_cloud_bridge.core.latched import LatchedValues
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.core.selection import TopicSelector
@@ -232,9 +234,16 @@ class Outlets:
     def _subscribe(self, track: 'Track', stream: StreamConfig, publishers: int) -> _Outlet:
         latched = track.offer.transient_local
         gated = _gated(stream, latched)
-        route = self._bridge.pump.open_route(
-            stream, track.topic, track.type_name, schema=_schema(track), gated=gated, now=0.0
+        route = self._bridge.open_route(
+            stream,
+            track.topic,
+            track.type_name,
+            schema=_schema(track),
+            gated=gated,
+            find_schema=_well_known,
         )
+        if route.reducer_problem:
+            self.problems[track.topic] = f'goes out as it is: {route.reducer_problem}'
         route.publisher_count = publishers
         if latched:
             route.latched = LatchedValues(merge_frames=track.type_name == _TF_TYPE)
@@ -253,6 +262,14 @@ def _gated(stream: StreamConfig, latched: bool) -> bool:
         and 0 < stream.max_hz <= _GATED_MAX_HZ
         and not latched
     )
+
+
+def _well_known(type_name: str) -> Schema:
+    """Give the definition of a type that no recording needs to have."""
+    store = get_typestore(Stores.ROS2_KILTED)
+    text, _ = store.generate_msgdef(type_name, ros_version=2)
+    digest = store.hash_rihs01(type_name)
+    return Schema(type_name=type_name, definition=text, rihs01=digest)
 
 
 def _schema(track: 'Track') -> Schema:

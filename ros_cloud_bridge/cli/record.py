@@ -110,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
             on_link=link,
             confirms=args.confirm,
             ledger=confirming.ledger if confirming is not None else None,
+            key=confirming.key if confirming is not None else None,
         )
         if confirming is not None:
             confirming.mend()

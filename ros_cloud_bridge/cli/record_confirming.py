@@ -27,6 +27,7 @@ from ros_cloud_bridge.cloud.losses import RouteLosses
 from ros_cloud_bridge.cloud.mending import mend, MendError
 from ros_cloud_bridge.cloud.recorder import Recorder
 from ros_cloud_bridge.errors import ConfigError
+from ros_cloud_bridge.signing.keys import PrivateKey
 
 _NOTE = 'recording'
 _MOST_TOLD = 20
@@ -52,6 +53,12 @@ def add_confirm_arguments(parser: argparse.ArgumentParser) -> None:
         help='where --confirm notes what is confirmed (FILE.mcap.ledger); recordings that follow '
         'each other under one name share it, so that nothing is recorded twice',
     )
+    parser.add_argument(
+        '--key',
+        type=Path,
+        metavar='FILE',
+        help='sign confirmations with this key, for robots with confirm_trust: signatures',
+    )
 
 
 class Confirming:
@@ -69,6 +76,7 @@ class Confirming:
                 '--name', 'is needed for --confirm: the streams name it in confirm_by'
             )
         check_name(args.name)
+        self.key = None if args.key is None else PrivateKey.load(args.key)
         self._path: Path = args.output.absolute()
         path = args.ledger or args.output.with_name(f'{args.output.name}.ledger')
         self.ledger = Ledger(path, args.name)

@@ -109,6 +109,7 @@ class _Writing:
             boot_id=block.boot.hex(),
             route=block.route,
             schema_id=descriptor.schema_id,
+            form=descriptor.form,
             _decode=_not_decoded,
             _schema=self._schema,
         )

@@ -253,17 +253,12 @@ class SpoolFile:
         added_s: float,
         packed: tuple[Any, Any],
     ) -> Block:
-        boot, route, stream, topic, type_name, schema_id = names
+        boot, route, stream, topic, typed, schema_id = names
         crc, data = packed
         return Block(
             boot=boot or b'',
             route=route or 0,
-            descriptor=Descriptor(
-                stream=stream or '',
-                topic=topic or '',
-                type_name=type_name or '',
-                schema_id=schema_id or '',
-            ),
+            descriptor=Descriptor.of(stream or '', topic or '', typed or '', schema_id or ''),
             row=row,
             ranges=ranges,
             age_s=self._age_s(added_s),

@@ -76,7 +76,8 @@ def robot_detail(
     :param streams: how many streams at most; None for all
     :returns: a renderable
     """
-    lines = [_presence(view), *_link(view), *_budget(view), *_spool(view), *_wishes(view)]
+    lines = [_presence(view), *_link(view), *_budget(view), *_spool(view)]
+    lines += [*_commands(view), *_wishes(view)]
     backlogs = [_backlog(stream) for stream in view.spool.streams] if view.spool else []
     shown = _SHOWN_BACKLOGS[0 if topics else 1]
     lines += _entries('backlog', (text for text in backlogs if text), shown)
@@ -221,6 +222,20 @@ def _spool(view: RobotView) -> list[Text]:
     if 'written_bytes_today' in figures:
         parts.append(f'written today {byte_count(figures["written_bytes_today"])}')
     return [_labelled('spool', ', '.join(parts), '' if spool.state in ('', 'ok') else 'red')]
+
+
+def _commands(view: RobotView) -> list[Text]:
+    commands = view.commands
+    if commands is None:
+        return []
+    parts = ['connected' if commands.connected else 'not connected']
+    if commands.running:
+        parts.append(f'{amount(commands.running)} running')
+    for word, counts in (('refused', commands.refused), ('stopped', commands.stops)):
+        if counts:
+            told = ', '.join(f'{_clean(name, 40)} {amount(n)}' for name, n in counts.items())
+            parts.append(f'{word}: {told}')
+    return [_labelled('commands', '; '.join(parts), '' if commands.connected else 'red')]
 
 
 def _backlog(stream: BacklogView) -> str:

@@ -14,6 +14,7 @@
 
 """The consumer side: decode what bridges send, without ROS."""
 
+from ros_cloud_bridge.cloud.column_reader import ColumnReader
 from ros_cloud_bridge.cloud.consumer import Consumer
 from ros_cloud_bridge.cloud.counts import ConsumerCounts
 from ros_cloud_bridge.cloud.decoder import Decoder
@@ -21,25 +22,35 @@ from ros_cloud_bridge.cloud.identity import SampleId
 from ros_cloud_bridge.cloud.leasing import LeaseState
 from ros_cloud_bridge.cloud.ledger import Ledger, LedgerError
 from ros_cloud_bridge.cloud.losses import RouteLosses
+from ros_cloud_bridge.cloud.operator import CommandFailed, Drive, Operator, Outcome, Sent
 from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.cloud.seen import dump_seen, load_seen, Seen
+from ros_cloud_bridge.cloud.table import Ragged, Table
 from ros_cloud_bridge.errors import BridgeError, ProtocolError, UnknownSchema
 
 __all__ = [
     'BridgeError',
+    'ColumnReader',
+    'CommandFailed',
     'Consumer',
     'ConsumerCounts',
     'Decoder',
+    'Drive',
     'LeaseState',
     'Ledger',
     'LedgerError',
+    'Operator',
+    'Outcome',
     'ProtocolError',
+    'Ragged',
     'RobotState',
     'RouteLosses',
     'Sample',
     'SampleId',
     'Seen',
+    'Sent',
+    'Table',
     'UnknownSchema',
     'dump_seen',
     'load_seen',

@@ -24,8 +24,11 @@ from ros_cloud_bridge.cloud.presence import Presence
 from ros_cloud_bridge.cloud.seen import Seen
 from ros_cloud_bridge.mqtt.events import Outgoing
 from ros_cloud_bridge.ranges import Ranges
+from ros_cloud_bridge.signing.keys import PrivateKey
+from ros_cloud_bridge.signing.messages import sign
 from ros_cloud_bridge.wire.account import Account, Gap
 from ros_cloud_bridge.wire.confirm import Confirmation, encode_confirmation
+from ros_cloud_bridge.wire.cose import Context
 from ros_cloud_bridge.wire.topics import RobotTopics
 
 _EXPIRY_S = 30.0
@@ -40,9 +43,13 @@ class Confirmer:
     :param name: the name that the streams name as ``confirm_by``
     :param root: the fleet's topic root
     :param ledger: what is held, over restarts
+    :param key: signs what is confirmed; None where robots trust the broker to know the consumer
     """
 
-    def __init__(self, name: str, root: str, ledger: Ledger | None) -> None:
+    def __init__(
+        self, name: str, root: str, ledger: Ledger | None, key: PrivateKey | None = None
+    ) -> None:
+        self._key = key
         self.confirmations = Confirmations(name, ledger)
         self.name = name
         self._root = root
@@ -142,17 +149,17 @@ class Confirmer:
 
     def _encoded(self, due: Mapping[str, Iterable[Confirmation]]) -> list[tuple[str, Outgoing]]:
         return [
-            (
-                robot_id,
-                Outgoing(
-                    topic=RobotTopics(self._root, robot_id).confirm(self.name),
-                    payload=encode_confirmation(confirmation),
-                    expiry_s=_EXPIRY_S,
-                ),
-            )
+            (robot_id, self._message(robot_id, confirmation))
             for robot_id, confirmations in due.items()
             for confirmation in confirmations
         ]
+
+    def _message(self, robot_id: str, confirmation: Confirmation) -> Outgoing:
+        topic = RobotTopics(self._root, robot_id).confirm(self.name)
+        payload = encode_confirmation(confirmation)
+        if self._key is not None:
+            payload = sign(self._key, Context.CONFIRMATION, robot_id, topic, payload)
+        return Outgoing(topic=topic, payload=payload, expiry_s=_EXPIRY_S)
 
 
 def _within(part: tuple[int, int], ranges: Ranges) -> bool:

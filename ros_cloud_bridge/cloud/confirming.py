@@ -352,4 +352,5 @@ def _descriptor(sample: Sample) -> Descriptor:
         topic=sample.topic,
         type_name=sample.type_name,
         schema_id=sample.schema_id,
+        form=sample.form,
     )

@@ -46,10 +46,11 @@ from ros_cloud_bridge.mqtt.events import (
     SessionFull,
 )
 from ros_cloud_bridge.mqtt.session import Session
+from ros_cloud_bridge.signing.keys import PrivateKey
 from ros_cloud_bridge.values import Lease, MqttConfig
 from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic
 
-_KINDS = ('state', 'info', 'health', 'schema/+', 'b/+', 'latched/#')
+_KINDS = ('state', 'info', 'health', 'schema/+', 'b/+', 'dict/+', 'latched/#')
 _GLOB_CHARACTERS = frozenset('*?[')
 _TURN_S = 0.25
 _MAX_NOTED_KINDS = 64
@@ -80,6 +81,7 @@ class Consumer:
         others. Needs ``name``, which then no two consumers may share
     :param ledger: keeps what is confirmed over restarts, so that what a robot repeats is not
         handed on twice; opened for ``name``, and closed by whoever opened it
+    :param key: signs confirmations, for robots with ``confirm_trust: signatures``
     :raises ConfigError: names the key that cannot be used, before any connection
     """
 
@@ -97,6 +99,7 @@ class Consumer:
         max_queued_bytes: int = DEFAULT_MAX_BYTES,
         confirms: bool = False,
         ledger: Ledger | None = None,
+        key: PrivateKey | None = None,
     ) -> None:
         check_root(root)
         check_robots(robots)
@@ -108,7 +111,7 @@ class Consumer:
         self._on_sample = on_sample
         self._on_state = on_state
         self._on_link = on_link
-        self._confirmer = Confirmer(name, root, ledger) if confirms else None
+        self._confirmer = Confirmer(name, root, ledger, key) if confirms else None
         self._decoder = _decoder(root, ordered, self._confirmer)
         self._presence = Presence()
         self._tally = Tally()

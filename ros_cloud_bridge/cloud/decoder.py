@@ -35,9 +35,19 @@ from ros_cloud_bridge.cloud.robot import DEFAULT_MAX_BOOTS, Robot
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.cloud.seen import Seen
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.reducers.registry import restore
 from ros_cloud_bridge.wire.account import Account, decode_account
 from ros_cloud_bridge.wire.announce import Ask, decode_json, decode_schema
-from ros_cloud_bridge.wire.batch import decode_batch, decode_message, Descriptor, Kind
+from ros_cloud_bridge.wire.batch import (
+    decode_batch,
+    decode_message,
+    Descriptor,
+    dictionary_of,
+    Kind,
+    Section,
+)
+from ros_cloud_bridge.wire.codecs import Dictionary
+from ros_cloud_bridge.wire.dictionary import decode_dictionary
 from ros_cloud_bridge.wire.fragments import decode_fragment
 from ros_cloud_bridge.wire.limits import MAX_PAYLOAD
 from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic, TopicName
@@ -142,6 +152,9 @@ class Decoder:
             if name.rest != (schema.id,):
                 raise ProtocolError('a schema stands under another id than its own')
             self._messages.add(schema)
+        elif name.kind == 'dict':
+            robot = self._robot(name.robot_id)
+            return self._feed_dictionary(robot, decode_dictionary(payload))
         elif name.kind in DOCUMENTS:
             return self._feed_document(name, decode_json(payload))
         return []
@@ -209,7 +222,11 @@ class Decoder:
         for robot_id, robot in self._robots.items():
             for schema_id in [wanted for wanted in robot.wanted if wanted in self._messages]:
                 del robot.wanted[schema_id]
-            ask = Ask(routes=robot.wants_routes, schemas=tuple(robot.wanted)[:_MAX_ASKED])
+            ask = Ask(
+                routes=robot.wants_routes,
+                schemas=tuple(robot.wanted)[:_MAX_ASKED],
+                dictionaries=robot.dictionaries.wanted,
+            )
             if ask:
                 asks[robot_id] = ask
         return asks
@@ -239,13 +256,23 @@ class Decoder:
             message = decode_message(whole)
             if message[1] not in (Kind.BATCH, Kind.ACCOUNT) or message[2:4] != identity:
                 raise ProtocolError('fragments hold something else than their batch')
+        return self._feed_whole(robot, name, message)
+
+    def _feed_whole(self, robot: Robot, name: TopicName, message: list[Any]) -> list[Sample]:
         latched = name.kind == 'latched'
         historical = not latched and name.rest == _BACKLOG
         if message[1] == Kind.ACCOUNT:
             if not historical:
                 raise ProtocolError('accounts stand on b/backlog alone')
             return self._feed_account(robot, decode_account(message))
-        batch = decode_batch(message)
+        needed = dictionary_of(message)
+        dictionary = None
+        if needed is not None:
+            dictionary = robot.dictionaries.use(needed)
+            if dictionary is None:
+                robot.dictionaries.hold(needed, name, message)
+                return []
+        batch = decode_batch(message, dictionary)
         boot = robot.boot(batch.boot.hex())
         samples = []
         for section in batch.sections:
@@ -263,6 +290,18 @@ class Decoder:
                 samples += self._release(robot, boot, waiting)
             else:
                 robot.wait(boot, waiting)
+        return samples
+
+    def _feed_dictionary(self, robot: Robot, dictionary: Dictionary) -> list[Sample]:
+        samples = []
+        refused: ProtocolError | None = None
+        for name, message in robot.dictionaries.add(dictionary):
+            try:
+                samples += self._feed_whole(robot, name, message)
+            except ProtocolError as error:
+                refused = error
+        if refused is not None and not samples:
+            raise refused
         return samples
 
     def _feed_account(self, robot: Robot, account: Account) -> list[Sample]:
@@ -312,6 +351,7 @@ class Decoder:
             # Before it is taken in: what then counts as not come is handed on right now.
             self._on_repeat(robot.robot_id, boot.boot_id, section.route)
         fresh = tracker.take(section.sequences, section.totals, waiting.latched)
+        restore = self._restore(robot, boot, section, descriptor.form)
         samples = [
             Sample(
                 robot_id=robot.robot_id,
@@ -328,6 +368,8 @@ class Decoder:
                 boot_id=boot.boot_id,
                 route=section.route,
                 schema_id=descriptor.schema_id,
+                form=descriptor.form,
+                _restore=restore,
                 _decode=self._messages.decode,
                 _schema=self._messages.schema,
             )
@@ -337,6 +379,19 @@ class Decoder:
             if new
         ]
         return self._order(robot, boot, section.route, tracker, samples)
+
+    @staticmethod
+    def _restore(
+        robot: Robot, boot: Boot, section: Section, form: str
+    ) -> Callable[[str, bytes], bytes]:
+        if not form:
+            return restore
+        restorer = robot.restorers.restorer(boot.boot_id, section.route, form)
+        if restorer is None:
+            return restore
+        for received in section.samples:
+            restorer.note(received.cdr)
+        return restorer.restore
 
     def _order(
         self, robot: Robot, boot: Boot, route: int, tracker: RouteTracker, samples: list[Sample]

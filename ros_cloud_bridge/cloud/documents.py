@@ -20,7 +20,7 @@ from typing import Any
 
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.values import Keep
-from ros_cloud_bridge.wire.batch import Descriptor
+from ros_cloud_bridge.wire.batch import Descriptor, MAX_FORM
 from ros_cloud_bridge.wire.limits import MAX_TEXT
 
 DOCUMENTS = ('state', 'info', 'health')
@@ -104,15 +104,21 @@ def _route_entry(entry: object) -> tuple[int, Descriptor]:
     if isinstance(entry, dict):
         number = entry.get('route')
         texts = [entry.get(key) for key in ('stream', 'topic', 'type', 'schema')]
+        texts.append(entry.get('form', ''))
         if (
             type(number) is int
             and 0 <= number <= _INT64_MAX
             and all(isinstance(text, str) and _is_text(text) for text in texts)
             and _SCHEMA_ID.fullmatch(str(texts[3]))
+            and len(str(texts[4])) <= MAX_FORM
         ):
-            stream, topic, type_name, schema_id = map(str, texts)
+            stream, topic, type_name, schema_id, form = map(str, texts)
             return number, Descriptor(
-                stream=stream, topic=topic, type_name=type_name, schema_id=schema_id
+                stream=stream,
+                topic=topic,
+                type_name=type_name,
+                schema_id=schema_id,
+                form=form,
             )
     raise ProtocolError('a route in info has route, stream, topic, type and schema')
 

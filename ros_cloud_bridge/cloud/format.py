@@ -152,6 +152,7 @@ def sample_json(sample: Sample, fields: FieldFilter, *, cdr: bool = False) -> st
         'robot': sample.robot_id,
         'topic': sample.topic,
         'type': sample.type_name,
+        **({'form': sample.form} if sample.form else {}),
         'stream': sample.stream,
         'route': sample.route,
         'boot_id': sample.boot_id,

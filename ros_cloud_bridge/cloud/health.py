@@ -125,6 +125,16 @@ class Spool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Commands:
+    """Where commands come in; ``refused`` counts by reason, ``stops`` by channel, since boot."""
+
+    connected: bool | None = None
+    running: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    stops: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteFigures:
     """Figures of one route since boot, by the document's own names; ``dropped`` by reason."""
 
@@ -140,7 +150,8 @@ class Health:
     """
     What could be read of one document.
 
-    ``routes`` may be but some of ``routes_total``; ``spool`` is None where there is none.
+    ``routes`` may be but some of ``routes_total``; ``spool`` and ``commands`` are None where there
+    are none.
     """
 
     boot_id: str
@@ -153,6 +164,7 @@ class Health:
     routes_total: int | None = None
     problems: Mapping[str, str] = field(default_factory=dict)
     spool: Spool | None = None
+    commands: Commands | None = None
 
 
 def read_health(document: Mapping[str, Any]) -> Health:
@@ -174,6 +186,7 @@ def read_health(document: Mapping[str, Any]) -> Health:
         routes_total=_count(document.get('routes_total')),
         problems=_texts(document.get('problems')),
         spool=_spool(_map(document.get('spool'))),
+        commands=_commands(_map(document.get('commands'))),
     )
 
 
@@ -229,6 +242,18 @@ def _spool(spool: Mapping[str, Any]) -> Spool | None:
     )
 
 
+def _commands(commands: Mapping[str, Any]) -> Commands | None:
+    if not commands:
+        return None
+    connected = commands.get('connected')
+    return Commands(
+        connected=connected if isinstance(connected, bool) else None,
+        running=_count(commands.get('running')) or 0,
+        refused=_counts(commands.get('refused')),
+        stops=_counts(commands.get('stops')),
+    )
+
+
 def _spooled(entries: object) -> Iterator[SpooledStream]:
     for entry in _maps(entries, _MAX_STREAMS):
         name = _text(entry.get('stream'))
@@ -249,11 +274,6 @@ def _routes(entries: object) -> Iterator[RouteFigures]:
         number = _count(entry.get('route'))
         if number is None:
             continue
-        dropped = {
-            reason[:_MAX_TEXT]: count
-            for reason, value in islice(_map(entry.get('dropped')).items(), _MAX_REASONS)
-            if (count := _count(value))
-        }
         others = ('route', 'stream', 'topic', 'dropped')
         names = [name for name in islice(entry, _MAX_REASONS) if name not in others]
         yield RouteFigures(
@@ -261,8 +281,17 @@ def _routes(entries: object) -> Iterator[RouteFigures]:
             stream=_text(entry.get('stream')),
             topic=_text(entry.get('topic')),
             figures=_figures(entry, names),
-            dropped=dropped,
+            dropped=_counts(entry.get('dropped')),
         )
+
+
+def _counts(entries: object) -> dict[str, int]:
+    """Take what was counted, by name."""
+    return {
+        name[:_MAX_TEXT]: count
+        for name, value in islice(_map(entries).items(), _MAX_REASONS)
+        if (count := _count(value))
+    }
 
 
 def _figures(entry: Mapping[str, Any], names: Any) -> dict[str, float]:

@@ -180,7 +180,7 @@ class Ledger:
                 (entry.committed, entry.closed, now, row[0]),
             )
             return int(row[0])
-        names = (descriptor.stream, descriptor.topic, descriptor.type_name, descriptor.schema_id)
+        names = (descriptor.stream, descriptor.topic, descriptor.typed, descriptor.schema_id)
         cursor = self._connection.execute(
             'INSERT INTO lanes (robot, boot, route, stream, topic, type, schema, committed, '
             'closed, touched) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
@@ -356,14 +356,11 @@ def _entry(fields: tuple[Any, ...]) -> LedgerEntry:
         or any(type(number) is not int or number < 0 for number in numbers)
     ):
         raise _Damaged('a lane that cannot be')
-    stream, topic, type_name, schema_id = names
     return LedgerEntry(
         robot_id=robot_id,
         boot=boot,
         route=route,
-        descriptor=Descriptor(
-            stream=stream, topic=topic, type_name=type_name, schema_id=schema_id
-        ),
+        descriptor=Descriptor.of(*names),
         committed=committed,
         closed=bool(closed),
     )

@@ -25,10 +25,11 @@ from typing import Any
 
 from ros_cloud_bridge.cloud.backlogs import spool_troubles, spool_view, SpoolView
 from ros_cloud_bridge.cloud.boot_figures import BootFigures
-from ros_cloud_bridge.cloud.health import Lease, Link, read_health, RouteFigures
+from ros_cloud_bridge.cloud.health import Commands, Lease, Link, read_health, RouteFigures
 from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.cloud.traffic import Rates, Traffic
+from ros_cloud_bridge.command_values import Reason
 from ros_cloud_bridge.values import Drop
 
 _MAX_ROBOTS = 4096
@@ -97,7 +98,8 @@ class RobotView:
 
     ``online`` is None when it has not said; ``since_s`` is None when that was before we came.
     ``health_age_s`` is None before the first ``health``. ``spool`` is None when nothing is known
-    of one. ``troubles`` are in words, the worst first, and ``severity`` sorts robots: 0 is fine.
+    of one, and ``commands`` where it takes none. ``troubles`` are in words, the worst first, and
+    ``severity`` sorts robots: 0 is fine.
     """
 
     robot_id: str
@@ -115,6 +117,7 @@ class RobotView:
     refused: Mapping[str, str]
     problems: Mapping[str, str]
     spool: SpoolView | None
+    commands: Commands | None
     troubles: tuple[str, ...]
     severity: int
 
@@ -258,6 +261,7 @@ class _Robot:
             refused=health.refused,
             problems=health.problems,
             spool=spool_view(boot, self._backlogs, now),
+            commands=health.commands,
             troubles=tuple(text for _, text in troubles),
             severity=max((severity for severity, _ in troubles), default=0),
         )
@@ -337,6 +341,11 @@ def _troubles(
     if boot.health.problems:
         found.append((3, f'topics not bridged: {len(boot.health.problems)}'))
     found += spool_troubles(boot.health.spool)
+    commands = boot.health.commands
+    if commands is not None and commands.connected is False:
+        found.append((6, 'takes no commands: not connected'))
+    if commands is not None and commands.refused.get(Reason.BAD_SIGNATURE):
+        found.append((3, f'bad signatures: {commands.refused[Reason.BAD_SIGNATURE]}'))
     ahead_s = max((route.ahead_s for stream in streams for route in stream.routes), default=0.0)
     if ahead_s > 0.0:
         found.append((2, f'its clock is ahead of ours by {ahead_s:.3g} s or more'))

@@ -29,7 +29,7 @@ from mcap.writer import CompressionType, Writer
 from ros_cloud_bridge.cloud.identity import SampleId
 from ros_cloud_bridge.cloud.losses import RouteLosses
 from ros_cloud_bridge.cloud.sample import Sample
-from ros_cloud_bridge.errors import UnknownSchema
+from ros_cloud_bridge.errors import ProtocolError, UnknownForm, UnknownSchema
 
 _LIBRARY = 'ros_cloud_bridge'
 _METADATA_PREFIX = 'ros_cloud_bridge/'
@@ -231,7 +231,7 @@ class Recorder:
             return sum(channel.totals.samples for channel in self._channels.values())
 
     def _write(self, sample: Sample) -> bool:
-        """Write a sample; returns whether its schema is there."""
+        """Write a sample; returns whether its schema is there, and its form is known."""
         key = _key(sample)
         channel = self._channels.get(key)
         if channel is None:
@@ -242,15 +242,21 @@ class Recorder:
             except UnknownSchema:
                 self._unready.add(key)
                 return False
+        try:
+            data = sample.plain()
+        except (UnknownForm, ProtocolError):
+            # It will not get better: differences are restored in the order in which they came.
+            self._count_left_out(sample)
+            return True
         self._writer.add_message(
             channel_id=channel.number,
             log_time=_time(sample.receive_time_ns),
             publish_time=_time(sample.source_time_ns),
             sequence=sample.sequence & 0xFFFFFFFF,
-            data=sample.cdr,
+            data=data,
         )
         channel.totals.samples += 1
-        channel.totals.bytes += len(sample.cdr)
+        channel.totals.bytes += len(data)
         if self._confirms:
             self._unsynced.append(SampleId.of(sample))
         return True
@@ -299,6 +305,9 @@ class Recorder:
 
     def _leave_out(self, sample: Sample) -> None:
         self._waiting_bytes -= len(sample.cdr) + _WAITING_OVERHEAD
+        self._count_left_out(sample)
+
+    def _count_left_out(self, sample: Sample) -> None:
         key = _key(sample)
         self._left_out[key] = self._left_out.get(key, 0) + 1
         if self._confirms:

@@ -19,11 +19,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ros_cloud_bridge.cloud.boot import Boot, Waiting
+from ros_cloud_bridge.cloud.dictionaries import Dictionaries
 from ros_cloud_bridge.cloud.durable import DurableTracker
 from ros_cloud_bridge.cloud.intervals import Room
 from ros_cloud_bridge.cloud.ordering import DurableOrderer, Orderer
 from ros_cloud_bridge.cloud.reassembly import Reassembler
 from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.reducers.restoring import RouteRestorers
 from ros_cloud_bridge.wire.batch import Descriptor
 
 DEFAULT_MAX_BOOTS = 64
@@ -47,6 +49,8 @@ class Robot:
         self.robot_id = robot_id
         self.documents: dict[str, dict[str, Any]] = {}
         self.reassembler = Reassembler(quota)
+        self.dictionaries = Dictionaries(quota)
+        self.restorers = RouteRestorers()
         self.boots: OrderedDict[str, Boot] = OrderedDict()
         self.wanted: OrderedDict[str, None] = OrderedDict()
         self.wants_routes = False

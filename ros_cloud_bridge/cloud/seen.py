@@ -57,7 +57,8 @@ def dump_seen(seen: Iterable[Seen]) -> bytes:
         known = entry.descriptor
         described = None
         if known is not None:
-            described = [*encode_descriptor(known)[:3], known.schema_id]
+            stream, topic, type_name, _, *form = encode_descriptor(known)
+            described = [stream, topic, type_name, known.schema_id, *form]
         entries.append(
             [
                 entry.robot_id,
@@ -103,7 +104,9 @@ def _entry(
 ) -> Seen:
     descriptor = None
     if described is not None:
-        descriptor = decode_descriptor([*described[:3], bytes.fromhex(described[3])])
+        stream, topic, type_name, schema_id, *form = described
+        fields = [stream, topic, type_name, bytes.fromhex(schema_id), *form]
+        descriptor = decode_descriptor(fields)
     numbers = [route, committed or 0, *(n for part in ranges for n in part)]
     numbers += [n for gap in gaps for n in gap]
     if not all(type(number) is int and 0 <= number < 1 << 63 for number in numbers):

@@ -258,6 +258,21 @@ class Admission:
         self.spent(payload, topic, now)
         return self.pacer.sent(size, now)
 
+    def passed(self, payload: int, topic: int, now: float) -> None:
+        """
+        Charge a message that another session has sent over the same link.
+
+        Limits per connection are not touched, for the broker counts it for the other one.
+
+        :param payload: its bytes
+        :param topic: bytes of its topic
+        :param now: monotonic seconds
+        """
+        if self._user is not None:
+            self._user.take(payload + topic, now)
+        self.spent(payload, topic, now)
+        self.pacer.passed(payload + topic, now)
+
     def spent(self, payload: int, topic: int, now: float) -> None:
         """
         Count a message against the budget, as when a new connection repeats it.

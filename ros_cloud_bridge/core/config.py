@@ -27,6 +27,8 @@ from enum import Enum
 
 from ros_cloud_bridge.core.config_box_table import BLACK_BOX_ONLY
 from ros_cloud_bridge.core.config_build import build
+from ros_cloud_bridge.core.config_channels import broken_channels
+from ros_cloud_bridge.core.config_command_table import NO_SCALE
 from ros_cloud_bridge.core.config_fields import MAX_ROOT_AND_ROBOT_BYTES
 from ros_cloud_bridge.core.config_promises import broken_promises
 from ros_cloud_bridge.core.config_reader import (
@@ -39,6 +41,7 @@ from ros_cloud_bridge.core.config_reader import (
 from ros_cloud_bridge.core.config_table import (
     BLACK_BOXES,
     BY_KEY,
+    COMMANDS,
     field_of,
     FIELDS,
     FOREIGN_KEYS,
@@ -46,12 +49,18 @@ from ros_cloud_bridge.core.config_table import (
     Group,
     group_of,
     GROUPS,
-    LATER_SECTIONS,
-    LATER_STREAM_KEYS,
     STREAMS,
 )
 from ros_cloud_bridge.errors import ConfigError
-from ros_cloud_bridge.values import BlackBoxConfig, BridgeConfig, Priority, StreamConfig, TlsConfig
+from ros_cloud_bridge.values import (
+    BlackBoxConfig,
+    BridgeConfig,
+    ChannelConfig,
+    Priority,
+    StreamConfig,
+    TlsConfig,
+    Trust,
+)
 
 _SECRET_WORDS = ('password', 'passwd', 'passphrase', 'secret', 'token')
 _TLS = 'mqtt.tls.'
@@ -94,6 +103,8 @@ def flatten(config: BridgeConfig) -> dict[str, object]:
             flat[entry.key] = tuple(stream.name for stream in config.streams)
         elif entry.key == BLACK_BOXES.names_key:
             flat[entry.key] = tuple(box.stream.name for box in config.black_boxes)
+        elif entry.key == COMMANDS.names_key:
+            flat[entry.key] = tuple(channel.name for channel in config.channels)
         elif entry.key == f'{_TLS}enabled':
             flat[entry.key] = config.mqtt.tls is not None
         elif entry.key.startswith(_TLS):
@@ -108,6 +119,9 @@ def flatten(config: BridgeConfig) -> dict[str, object]:
         for key in BLACK_BOXES.by_key:
             owner: BlackBoxConfig | StreamConfig = box if key in BLACK_BOX_ONLY else box.stream
             flat[f'{BLACK_BOXES.section}.{box.stream.name}.{key}'] = _attribute(owner, key)
+    for channel in config.channels:
+        for key in COMMANDS.by_key:
+            flat[f'{COMMANDS.section}.{channel.name}.{key}'] = _of_channel(channel, key)
     return flat
 
 
@@ -162,6 +176,12 @@ def _changed(old: BridgeConfig, new: BridgeConfig) -> tuple[str, ...]:
     return tuple(key for key in keys if before.get(key) != after.get(key))
 
 
+def _of_channel(channel: ChannelConfig, key: str) -> object:
+    if key == 'scale' and channel.lease:
+        return channel.scale or (NO_SCALE,)
+    return _attribute(channel, 'type_name' if key == 'type' else key)
+
+
 def _attribute(owner: object, path: str) -> object:
     value = owner
     for name in path.split('.'):
@@ -214,7 +234,6 @@ class _Reading:
             raise ConfigError(show(key), 'is no parameter name; must be text')
         if is_foreign(key):
             return
-        _refuse_later(key)
         entry = field_of(key)
         if entry is None:
             raise self._unknown(key, value)
@@ -229,6 +248,9 @@ class _Reading:
             problem = f'secrets never stand in the configuration; use {use}'
             return ConfigError(one_line(key), problem)
         parts = key.split('.')
+        if parts[0] == COMMANDS.section and parts[2:3] == ['stop']:
+            problem = "is text that holds YAML; write it in quotes: '{linear: {x: 0.0}}'"
+            return ConfigError(one_line('.'.join(parts[:3])), problem)
         if (group_of(key) and len(parts) < 3) or any(k.startswith(f'{key}.') for k in BY_KEY):
             what = 'an empty section' if value is None else 'a section, not a value'
             return ConfigError(one_line(key), f'is {what}; write its keys below it')
@@ -255,7 +277,7 @@ class _Reading:
         if self.names[group.section].count(name) > 1:
             problem = f'stands twice; each {group.what} needs its own name'
             self._add(group.names_key, f'{show(name)} {problem}')
-        if group is not STREAMS and name in self.names[STREAMS.section]:
+        if group is BLACK_BOXES and name in self.names[STREAMS.section]:
             # A black box's samples travel as a stream of its name.
             problem = f'is the name of a stream; each {group.what} needs its own name'
             self._add(group.names_key, f'{show(name)} {problem}')
@@ -265,7 +287,7 @@ class _Reading:
         described = self.described[group.section]
         if name not in described:
             missing = (other for other in described if other not in self.names[group.section])
-            hint = nearest(name, missing) or f'; add {prefix}topics'
+            hint = nearest(name, missing) or f'; add {prefix}{next(iter(group.required))}'
             self._add(group.names_key, f'{show(name)} is named but not described{hint}')
             return
         for key, problem in group.required.items():
@@ -289,6 +311,11 @@ class _Reading:
         wrong = {problem.key for problem in self.problems}
         for key, problem in broken_promises(self.values, self.names, wrong):
             self._add(key, problem)
+        channels, boxes = self.names[COMMANDS.section], self.names[BLACK_BOXES.section]
+        for key, problem in broken_channels(self.values, channels, boxes, wrong):
+            self._add(key, problem)
+        if self.values.get('confirm_trust') == Trust.SIGNATURES.value:
+            self._needs('confirm_trust', 'operator_keys')
         self._needs(f'{_TLS}cert_file', f'{_TLS}key_file')
         self._needs(f'{_TLS}key_file', f'{_TLS}cert_file')
         self._needs(f'{_TLS}key_password_env', f'{_TLS}key_file')
@@ -305,11 +332,4 @@ class _Reading:
 
     def config(self) -> BridgeConfig:
         """Build the configuration; only when there are no problems."""
-        return build(self.values, self.names[STREAMS.section], self.names[BLACK_BOXES.section])
-
-
-def _refuse_later(key: str) -> None:
-    parts = key.split('.')
-    later = parts[0] in LATER_SECTIONS
-    if later or (parts[0] == 'stream' and len(parts) > 2 and parts[2] in LATER_STREAM_KEYS):
-        raise ConfigError(one_line(key), 'comes with a later release; leave it out until then')
+        return build(self.values, self.names)

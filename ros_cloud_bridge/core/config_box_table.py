@@ -37,7 +37,7 @@ BLACK_BOX_FIELDS = (
         default=_BOX.triggers,
         problem=trigger_problem,
         help="What makes the span go to the cloud: '/odom: twist.twist.linear.x > 1.5 for 2s', "
-        "'/diagnostics: level >= error', 'service', 'crash'. Required.",
+        "'/diagnostics: level >= error', 'service', 'command', 'crash'. Required.",
     ),
     Field(
         key='before_s',

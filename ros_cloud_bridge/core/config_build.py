@@ -18,16 +18,21 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from ros_cloud_bridge.core.config_box_table import BLACK_BOX_ONLY
-from ros_cloud_bridge.core.config_table import BLACK_BOXES, GROUPS, STREAMS
+from ros_cloud_bridge.core.config_command_table import ALL_ZEROS, NO_SCALE, SCALES
+from ros_cloud_bridge.core.config_table import BLACK_BOXES, COMMANDS, GROUPS, STREAMS
 from ros_cloud_bridge.core.trigger import parse_trigger
 from ros_cloud_bridge.values import (
     Algorithm,
+    AuditConfig,
     BacklogOrder,
     BlackBoxConfig,
     BridgeConfig,
+    ChannelConfig,
+    ChannelKind,
     Confirm,
     DemandConfig,
     DiscoveryConfig,
+    Encode,
     Keep,
     Key,
     LinkConfig,
@@ -36,6 +41,7 @@ from ros_cloud_bridge.values import (
     SpoolConfig,
     StreamConfig,
     TlsConfig,
+    Trust,
     WhenFull,
 )
 
@@ -43,23 +49,22 @@ _TLS = 'mqtt.tls.'
 # Keys whose text is the value of an enumeration.
 _CHOICES: dict[str, type[Enum]] = {
     'algorithm': Algorithm,
+    'encode': Encode,
     'keep': Keep,
     'key': Key,
     'confirm': Confirm,
     'when_full': WhenFull,
     'backlog_order': BacklogOrder,
+    'kind': ChannelKind,
 }
 
 
-def build(
-    values: Mapping[str, object], streams: Sequence[str], black_boxes: Sequence[str]
-) -> BridgeConfig:
+def build(values: Mapping[str, object], names: Mapping[str, Sequence[str]]) -> BridgeConfig:
     """
     Build the configuration.
 
     :param values: checked values by full key; defaults may be left out
-    :param streams: their names, in order
-    :param black_boxes: theirs
+    :param names: of streams, black boxes and channels, in order, by the name of their section
     :returns: the configuration
     """
     mqtt = _below(values, 'mqtt.', skip=_TLS)
@@ -70,14 +75,20 @@ def build(
         demand=DemandConfig(**_below(values, 'demand.')),  # type: ignore[arg-type]
         discovery=DiscoveryConfig(**_below(values, 'discovery.')),  # type: ignore[arg-type]
         spool=SpoolConfig(**_below(values, 'spool.')),  # type: ignore[arg-type]
-        streams=tuple(_stream(values, name) for name in streams),
-        black_boxes=tuple(_black_box(values, name) for name in black_boxes),
+        audit=AuditConfig(**_below(values, 'audit.')),  # type: ignore[arg-type]
+        streams=tuple(_stream(values, name) for name in names[STREAMS.section]),
+        black_boxes=tuple(_black_box(values, name) for name in names[BLACK_BOXES.section]),
+        channels=tuple(_channel(values, name) for name in names[COMMANDS.section]),
     )
 
 
 def _top(values: Mapping[str, object]) -> dict[str, object]:
     named = {group.names_key for group in GROUPS}
-    return {k: v for k, v in values.items() if '.' not in k and k not in named}
+    given = {k: v for k, v in values.items() if '.' not in k and k not in named}
+    for key in ('trust', 'confirm_trust'):
+        if key in given:
+            given[key] = Trust(given[key])
+    return given
 
 
 def _below(values: Mapping[str, object], prefix: str, skip: str = '\0') -> dict[str, object]:
@@ -115,3 +126,15 @@ def _black_box(values: Mapping[str, object], name: str) -> BlackBoxConfig:
     own['triggers'] = tuple(parse_trigger(text).text for text in triggers)
     stream = StreamConfig(name=name, keep=Keep.DURABLE, **given)  # type: ignore[arg-type]
     return BlackBoxConfig(stream=stream, **own)  # type: ignore[arg-type]
+
+
+def _channel(values: Mapping[str, object], name: str) -> ChannelConfig:
+    given = _below(values, f'{COMMANDS.section}.{name}.')
+    if 'type' in given:
+        given['type_name'] = given.pop('type')
+    if given.get('lease'):
+        given['stop'] = given.get('stop') or ALL_ZEROS
+        given['scale'] = given.get('scale') or SCALES.get(str(given['type_name']), ())
+        if given['scale'] == (NO_SCALE,):
+            given['scale'] = ()
+    return ChannelConfig(name=name, **given)  # type: ignore[arg-type]

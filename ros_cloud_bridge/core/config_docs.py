@@ -27,7 +27,7 @@ def key_tables() -> str:
     """
     Write every key.
 
-    :returns: Markdown: a table of the bridge's keys, one of a stream's and one of a black box's
+    :returns: Markdown: a table of the bridge's keys, one of a stream's, and so on
     """
     lines = [*_HEAD, *map(_row, FIELDS)]
     for group in GROUPS:

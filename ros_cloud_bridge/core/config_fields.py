@@ -116,6 +116,18 @@ def consumer_problem(name: str) -> str:
     return "must be a consumer's name, 1 to 64 characters out of A-Z a-z 0-9 _ -, * and ?"
 
 
+def operator_problem(name: str) -> str:
+    """
+    Say what is wrong with the name of an operator in a channel's list.
+
+    :param name: name or glob
+    :returns: one line, empty when nothing is
+    """
+    if _CONSUMER_GLOB.fullmatch(name):
+        return ''
+    return "must be an operator's name, 1 to 64 characters out of A-Z a-z 0-9 _ -, * and ?"
+
+
 def confirmer_problem(name: str) -> str:
     """
     Say what is wrong with the name of the consumer that confirms.

@@ -18,7 +18,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ros_cloud_bridge.core.config_table import BLACK_BOXES, STREAMS
-from ros_cloud_bridge.core.ladder_steps import parse_step
+from ros_cloud_bridge.core.ladder_steps import LEVELS, parse_step
 from ros_cloud_bridge.values import Confirm, Keep, SpoolConfig
 
 # The longest month: a budget is promised to last in each.
@@ -75,8 +75,17 @@ def _ladder(values: Mapping[str, object], prefix: str) -> Iterator[tuple[str, st
     ladder = values.get(f'{prefix}ladder', ())
     assert isinstance(ladder, tuple)
     hz = _number(values, f'{prefix}max_hz') or float('inf')
+    level = 0
     for text in ladder:
         step = parse_step(text)
+        if step.level is not None:
+            if not values.get(f'{prefix}reducer'):
+                yield f'{prefix}ladder', f"'{text}' needs a reducer; give {prefix}reducer"
+                return
+            if LEVELS.index(step.level) <= level:
+                yield f'{prefix}ladder', f"'{text}' takes no more than the steps before it"
+                return
+            level = LEVELS.index(step.level)
         if step.max_hz is None:
             continue
         if step.max_hz >= hz:

@@ -17,6 +17,7 @@
 
 from ros_cloud_bridge.core.config_fields import confirmer_problem, Field, Kind, pattern_problem
 from ros_cloud_bridge.core.ladder_steps import step_problem
+from ros_cloud_bridge.core.reducer_chain import chain_problem
 from ros_cloud_bridge.values import (
     BacklogOrder,
     Confirm,
@@ -149,12 +150,20 @@ STREAM_FIELDS = (
         help='Rate that the stream gets before others share what is left of the link.',
     ),
     Field(
+        key='reducer',
+        kind=Kind.TEXT,
+        default=_STREAM.reducer,
+        problem=chain_problem,
+        help="What makes messages smaller at a stated error, as in 'precision tolerance=0.01'; "
+        'docs/reducers.md has them all.',
+    ),
+    Field(
         key='ladder',
         kind=Kind.LIST,
         default=_STREAM.ladder,
         problem=step_problem,
         help='What to give up, step by step, while the link stays too thin, as in '
-        '[5hz, 1hz, pause].',
+        '[5hz, 1hz, pause]; with a reducer also reduced and minimal.',
     ),
     Field(
         key='on_demand',

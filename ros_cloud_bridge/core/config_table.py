@@ -17,13 +17,15 @@ The one table of configuration keys.
 
 Parsing, hints, run-time changes, ``check-config`` and docs/configuration.md all come from it;
 defaults come from :mod:`ros_cloud_bridge.values`. Keys of a stream stand below ``stream.NAME.``,
-those of a black box below ``black_box.NAME.``.
+those of a black box below ``black_box.NAME.``, those of a channel for commands below
+``command.NAME.``.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ros_cloud_bridge.core.config_box_table import BLACK_BOX_FIELDS
+from ros_cloud_bridge.core.config_command_table import BY_COMMAND_KEY, channel_problem
 from ros_cloud_bridge.core.config_fields import (
     consumer_problem,
     Field,
@@ -34,13 +36,14 @@ from ros_cloud_bridge.core.config_fields import (
 )
 from ros_cloud_bridge.core.config_mqtt_table import MQTT_FIELDS
 from ros_cloud_bridge.core.config_stream_table import RATE_OFF, STREAM_FIELDS
-from ros_cloud_bridge.values import Algorithm, BridgeConfig
+from ros_cloud_bridge.values import Algorithm, BridgeConfig, Encode, Trust
 
 _BRIDGE = BridgeConfig(robot_id='')
 _LINK = _BRIDGE.link
 _DISCOVERY = _BRIDGE.discovery
 _DEMAND = _BRIDGE.demand
 _SPOOL = _BRIDGE.spool
+_AUDIT = _BRIDGE.audit
 
 FIELDS = (
     Field(
@@ -124,6 +127,20 @@ FIELDS = (
         unit='bytes',
         run_time=True,
         help='Most bytes waiting in all queues together; the least important go first.',
+    ),
+    Field(
+        key='link.encode',
+        kind=Kind.TEXT,
+        default=_LINK.encode.value,
+        choices=tuple(encode.value for encode in Encode),
+        help='How hard batches are compressed; auto follows the link and the processor.',
+    ),
+    Field(
+        key='link.dictionaries',
+        kind=Kind.FLAG,
+        default=_LINK.dictionaries,
+        help='Whether batches may refer to a dictionary, which consumers have retained or ask '
+        'for.',
     ),
     Field(
         key='discovery.period_s',
@@ -248,11 +265,71 @@ FIELDS = (
         problem=name_problem,
         help='Names of the black boxes, each described below black_box.NAME.',
     ),
+    Field(
+        key='commands',
+        kind=Kind.LIST,
+        default=(),
+        problem=channel_problem,
+        help='Names of the channels for commands, each described below command.NAME.',
+    ),
+    Field(
+        key='trust',
+        kind=Kind.TEXT,
+        default=_BRIDGE.trust.value,
+        choices=tuple(trust.value for trust in Trust),
+        help='What proves who sent a command: signatures, or the MQTT topic alone (transport).',
+    ),
+    Field(
+        key='confirm_trust',
+        kind=Kind.TEXT,
+        default=_BRIDGE.confirm_trust.value,
+        choices=tuple(trust.value for trust in Trust),
+        help="What proves that a confirmation is the consumer's: a signature by a key of its name "
+        'in operator_keys, or the MQTT topic alone (transport).',
+    ),
+    Field(
+        key='operator_keys',
+        kind=Kind.TEXT,
+        default=_BRIDGE.operator_keys,
+        help="Directory of the operators' public keys, {operator}.pub; without one every signed "
+        'command is refused.',
+    ),
+    Field(
+        key='robot_key_file',
+        kind=Kind.TEXT,
+        default=_BRIDGE.robot_key_file,
+        help="The robot's own private key, made at the first start; empty: in state_dir.",
+    ),
+    Field(
+        key='audit.file',
+        kind=Kind.TEXT,
+        default=_AUDIT.file,
+        help='File to which every decision on a command is written; empty: in state_dir.',
+    ),
+    Field(
+        key='audit.max_bytes',
+        kind=Kind.INTEGER,
+        default=_AUDIT.max_bytes,
+        low=64 * 1024,
+        high=2**40,
+        unit='bytes',
+        help='Size at which the file gives way to a new one.',
+    ),
+    Field(
+        key='audit.files',
+        kind=Kind.INTEGER,
+        default=_AUDIT.files,
+        low=1,
+        high=1000,
+        help='How many of these files are kept, the newest included.',
+    ),
+    Field(
+        key='audit.mqtt',
+        kind=Kind.FLAG,
+        default=_AUDIT.mqtt,
+        help='Publish the decisions on the MQTT topic audit as well.',
+    ),
 )
-
-# Keys of later releases, refused by name rather than as unknown.
-LATER_SECTIONS = ('commands',)
-LATER_STREAM_KEYS = ('reducer',)
 
 # Parameters that every ROS node may have, and those of the node itself (not of the bridge).
 FOREIGN_KEYS = ('use_sim_time', 'start_type_description_service', 'auto_start')
@@ -295,7 +372,14 @@ BLACK_BOXES = Group(
         '["/battery: percentage < 0.2", service]',
     },
 )
-GROUPS = (STREAMS, BLACK_BOXES)
+COMMANDS = Group(
+    names_key='commands',
+    section='command',
+    what='channel',
+    by_key=BY_COMMAND_KEY,
+    required={'kind': f'is missing; must be one of {BY_COMMAND_KEY["kind"].allowed}'},
+)
+GROUPS = (STREAMS, BLACK_BOXES, COMMANDS)
 
 
 def group_of(key: str) -> Group | None:

@@ -48,6 +48,7 @@ TOO_MANY_LEASES = 'too many leases'
 class _Held:
     hz: float
     ends_at: float
+    vouched: bool = False
 
 
 class Demand:
@@ -79,12 +80,16 @@ class Demand:
         self._max_lease_s = config.max_lease_s
         self._allow = tuple(re.compile(fnmatch.translate(glob)) for glob in config.allow)
         self._held = {
-            name: {consumer: held for consumer, held in holders.items() if self._may(consumer)}
+            name: {
+                consumer: held
+                for consumer, held in holders.items()
+                if held.vouched or self._may(consumer)
+            }
             for name, holders in self._held.items()
             if name in self._streams and self._streams[name].on_demand
         }
 
-    def lease(self, consumer: str, lease: Lease, now: float) -> str:
+    def lease(self, consumer: str, lease: Lease, now: float, *, vouched: bool = False) -> str:
         """
         Grant a lease, or take it back when it asks for no time at all.
 
@@ -93,10 +98,11 @@ class Demand:
         :param consumer: who asks
         :param lease: for what; a longer one than is allowed is shortened
         :param now: monotonic seconds
+        :param vouched: whether a command's signature has shown that the consumer may
         :returns: why it is refused; empty when it is granted
         """
         self._forget(now)
-        reason = self._objection(consumer, lease)
+        reason = self._objection(consumer, lease, vouched)
         place = (consumer[:_SHOWN], lease.stream[:_SHOWN])
         if reason:
             self.refused[reason] += 1
@@ -109,7 +115,7 @@ class Demand:
         holders = self._held.setdefault(lease.stream, {})
         if lease.seconds > 0:
             ends_at = now + min(lease.seconds, self._max_lease_s)
-            holders[consumer] = _Held(_bounded(lease.hz), ends_at)
+            holders[consumer] = _Held(_bounded(lease.hz), ends_at, vouched)
         else:
             holders.pop(consumer, None)
         return ''
@@ -189,9 +195,9 @@ class Demand:
             glob.fullmatch(consumer) for glob in self._allow
         )
 
-    def _objection(self, consumer: str, lease: Lease) -> str:
+    def _objection(self, consumer: str, lease: Lease, vouched: bool) -> str:
         # Rights first: whoever has none learns nothing about the streams.
-        if not self._may(consumer):
+        if not (vouched or self._may(consumer)):
             return NOT_ALLOWED
         stream = self._streams.get(lease.stream)
         if stream is None:

@@ -77,9 +77,9 @@ class DurableRoute(Route):
         queued = self._queue[0].sequence if self._queue else self._next_sequence
         return queued if flying is None else min(queued, flying[0])
 
-    def offer(self, samples: Sequence[Received], now: float) -> int:
-        """Offer samples as they came in; see :class:`Route`."""
-        accepted = super().offer(samples, now)
+    def accept(self, passed: Sequence[Received], now: float) -> int:
+        """Give samples numbers and let them wait to be committed; see :class:`Route`."""
+        accepted = super().accept(passed, now)
         self.not_yet_committed += accepted
         return accepted
 
@@ -97,6 +97,8 @@ class DurableRoute(Route):
 
     def drop_oldest(self, reason: Drop) -> bool:
         """Let go of a sample in memory, unless it is the only one; see :class:`Route`."""
+        if self.unreduced is not None and self.unreduced.give_way(self.drops):
+            return True
         return len(self._queue) > 1 and self._give_way()
 
     def _give_way(self) -> bool:
@@ -133,6 +135,7 @@ class DurableRoute(Route):
         :param reason: has no effect
         :returns: how many samples are lost; what is committed stays in the spool
         """
+        unreduced = self.drop_unreduced()
         lost = self.drops[Drop.NOT_COMMITTED]
         while self._queue and self._queue[0].sequence <= self._decided:
             self._release(self._queue.popleft())
@@ -143,7 +146,7 @@ class DurableRoute(Route):
             else:
                 self.not_yet_committed -= 1
                 self._lose(entry)
-        return self.drops[Drop.NOT_COMMITTED] - lost
+        return self.drops[Drop.NOT_COMMITTED] - lost + unreduced
 
     def expire(self, now: float) -> None:
         """

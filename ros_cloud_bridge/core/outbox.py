@@ -154,15 +154,15 @@ class Outbox:
         :param max_bytes: most bytes of all queues together
         :returns: bytes that wait now
         """
-        routes = [route for route in self._routes.values() if route.queued_bytes]
-        excess = sum(route.queued_bytes for route in routes) - max_bytes
+        routes = [route for route in self._routes.values() if route.waiting_bytes]
+        excess = sum(route.waiting_bytes for route in routes) - max_bytes
         while excess > 0 and routes:
-            victim = max(routes, key=lambda route: (route.stream.priority, route.queued_bytes))
-            before = victim.queued_bytes
+            victim = max(routes, key=lambda route: (route.stream.priority, route.waiting_bytes))
+            before = victim.waiting_bytes
             # The newest sample of a route is kept, as with the route's own bound.
             if not victim.drop_oldest(Drop.OVERFLOW_BYTES):
                 routes.remove(victim)
-            excess -= before - victim.queued_bytes
+            excess -= before - victim.waiting_bytes
         return max_bytes + excess
 
     @staticmethod

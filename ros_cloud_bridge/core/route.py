@@ -19,9 +19,11 @@ from collections.abc import Callable, Sequence
 from itertools import repeat
 
 from ros_cloud_bridge.core.keys import key_of
+from ros_cloud_bridge.core.ladder_steps import LEVELS
 from ros_cloud_bridge.core.latched import LatchedValues
 from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.rate import RateLimiter
+from ros_cloud_bridge.core.unreduced import Unreduced
 from ros_cloud_bridge.values import Drop, Keep, Key, Received, StreamConfig
 
 _DROPS_IN_QUEUE = (Drop.SUPERSEDED, Drop.OVERFLOW_SAMPLES, Drop.OVERFLOW_BYTES, Drop.EXPIRED)
@@ -45,7 +47,7 @@ class Route:
     :param number: the route's number in batches, unique per boot
     :param stream: its stream's policy
     :param topic: ROS topic
-    :param type_name: as in ``sensor_msgs/msg/Imu``
+    :param type_name: of what goes out, as in ``sensor_msgs/msg/Imu``
     :param gated: whether the subscription itself keeps the rate, so that the route need not
     """
 
@@ -58,6 +60,12 @@ class Route:
         self.topic = topic
         self.type_name = type_name
         self.schema_id = ''
+        # With a reducer: the type that comes in, and what waits for it.
+        self.source_type = type_name
+        self.unreduced: Unreduced | None = None
+        # Why its stream's reducer does not fit it.
+        self.reducer_problem = ''
+        self.level = LEVELS[0]
         self.gated = gated
         self.received = 0
         self.accepted = 0
@@ -100,14 +108,29 @@ class Route:
         self._stream = stream
         self._follow_rate()
 
-    def limit(self, demand_hz: float | None, ladder_hz: float | None) -> None:
+    @property
+    def form(self) -> str:
+        """The compact form of what goes out; empty for plain CDR."""
+        return '' if self.unreduced is None else self.unreduced.reduction.form
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes in memory that have yet to go out, before and behind the reducer."""
+        before = 0 if self.unreduced is None else self.unreduced.bytes
+        return self.queued_bytes + before
+
+    def limit(
+        self, demand_hz: float | None, ladder_hz: float | None, level: str = LEVELS[0]
+    ) -> None:
         """
-        Set what else limits the rate, beside the stream's own ``max_hz``.
+        Set what else limits the rate, beside the stream's own ``max_hz``, and how much is reduced.
 
         :param demand_hz: what consumers have leased, infinite for as fast as allowed; None when
             the stream needs no lease
         :param ladder_hz: what the degradation ladder has cut it down to; None for no limit
+        :param level: a reducer's
         """
+        self.level = level
         if (demand_hz, ladder_hz) != (self._demand_hz, self._ladder_hz):
             self._demand_hz, self._ladder_hz = demand_hz, ladder_hz
             self._follow_rate()
@@ -135,6 +158,8 @@ class Route:
         """
         Offer samples as they came in; those that the policy accepts wait in the queue.
 
+        With a reducer they wait for that one first, and are accepted when they come out of it.
+
         :param samples: in the order of their arrival
         :param now: monotonic seconds
         :returns: how many were accepted
@@ -143,6 +168,20 @@ class Route:
         passed = self._thin(samples)
         if not passed:
             return 0
+        if self.unreduced is None:
+            return self.accept(passed, now)
+        self.unreduced.add(passed, now)
+        self.unreduced.trim(self._stream, now, self.drops)
+        return 0
+
+    def accept(self, passed: Sequence[Received], now: float) -> int:
+        """
+        Give samples numbers and let them wait in the queue.
+
+        :param passed: in the order of their arrival
+        :param now: monotonic seconds; from here on their waiting is the link's
+        :returns: how many, which is all of them
+        """
         first = self._next_sequence
         self._next_sequence += len(passed)
         self.accepted += len(passed)
@@ -236,6 +275,8 @@ class Route:
         :param reason: why
         :returns: whether one was dropped
         """
+        if self.unreduced is not None and self.unreduced.give_way(self.drops):
+            return True
         if len(self) < 2:
             return False
         self._drop(self._pop_oldest(), reason)
@@ -256,10 +297,18 @@ class Route:
         :param reason: why
         :returns: how many samples
         """
-        count = len(self)
+        count = len(self) + self.drop_unreduced()
         while self._queue:
             self._drop(self._pop_oldest(), reason)
         return count
+
+    def drop_unreduced(self) -> int:
+        """
+        Drop what waits for the reducer.
+
+        :returns: how many samples
+        """
+        return 0 if self.unreduced is None else self.unreduced.drop_all(self.drops)
 
     def _pop_oldest(self) -> Queued:
         return self._queue.popleft()
@@ -278,6 +327,8 @@ class Route:
         :param now: monotonic seconds
         """
         self._supersede(now)
+        if self.unreduced is not None:
+            self.unreduced.trim(self._stream, now, self.drops)
         limit = self._stream.max_age_s
         if limit <= 0:
             return

@@ -35,7 +35,7 @@ from ros_cloud_bridge.uplink.backlog import Outcome, Stocked
 from ros_cloud_bridge.uplink.schedule import CLASS_WEIGHT
 from ros_cloud_bridge.values import BacklogOrder, Confirm, Drop
 from ros_cloud_bridge.wire.batch import Batch, encode_batch, Section
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.confirm import Confirmation
 
 # Rows shrink on the wire; batches hold about this much more than was asked for.

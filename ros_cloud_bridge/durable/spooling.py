@@ -328,6 +328,7 @@ class Spooling:
             topic=route.topic,
             type_name=route.type_name,
             schema_id=route.schema_id,
+            form=route.form,
         )
         self._lanes[route.number] = self._spool.open_lane(
             route.number, descriptor, schema, LanePolicy.of(route.stream)

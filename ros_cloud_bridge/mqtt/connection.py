@@ -64,9 +64,11 @@ class Connection:
     :param outstanding: messages to publish, and those that wait for an answer
     :param emit: takes events
     :param negotiate: makes limits of what the broker says
-    :param subscriptions: topic filters, and the QoS that is wanted for them
+    :param subscriptions: topic filters, of which there may come more; the QoS that is wanted for
+        them, and how many go into one packet
     :param leave_by: monotonic time by which to have left; None while nobody wants to leave
     :param cut: why to end the connection at once; empty while nobody wants that
+    :param fresh_only: whether to subscribe without what is retained
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Connection:
         subscriptions: tuple[Sequence[str], int, int],
         leave_by: Callable[[], float | None],
         cut: Callable[[], str] = lambda: '',
+        fresh_only: bool = False,
     ) -> None:
         self._outstanding = outstanding
         self._emit = emit
@@ -84,11 +87,13 @@ class Connection:
         self._filters, self._subscription_qos, self._filters_per_packet = subscriptions
         self._leave_by = leave_by
         self._cut = cut
+        self._fresh_only = fresh_only
         self._connack: tuple[int, ServerLimits] | None = None
         self._closed: tuple[str, int | None] | None = None
         self._limits: SessionLimits | None = None
         self._aliases = TopicAliases(0)
         self._asked: dict[int, Sequence[str]] = {}
+        self._subscribed = 0
 
     def await_connack(self, link: PahoLink, timeout_s: float) -> Ended | SessionLimits:
         """
@@ -199,15 +204,20 @@ class Connection:
         return min(LONGEST_TURN_S, max(0.0, leave_by - time.monotonic()))
 
     def _subscribe(self, link: PahoLink) -> None:
-        for start in range(0, len(self._filters), self._filters_per_packet):
-            chunk = self._filters[start : start + self._filters_per_packet]
-            packet_id = link.subscribe(chunk, self._subscription_qos)
+        while self._subscribed < len(self._filters):
+            chunk = self._filters[self._subscribed :][: self._filters_per_packet]
+            self._subscribed += len(chunk)
+            packet_id = link.subscribe(
+                chunk, self._subscription_qos, fresh_only=self._fresh_only
+            )
             if packet_id is not None:
                 self._asked[packet_id] = chunk
 
     def _send(self, link: PahoLink) -> None:
         while self._closed is None:
             entry = self._outstanding.next_to_send()
+            # Behind the message that was taken: what was asked for before it goes before it.
+            self._subscribe(link)
             if entry is None or not self._send_one(link, entry):
                 return
 

@@ -33,6 +33,7 @@ from typing import Any, Protocol
 import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from ros_cloud_bridge.mqtt.credentials import Login
 from ros_cloud_bridge.mqtt.events import Will
@@ -47,7 +48,7 @@ from ros_cloud_bridge.mqtt.paho_versions import (
 )
 from ros_cloud_bridge.mqtt.protocol_choice import V5
 from ros_cloud_bridge.mqtt.reasons import describe, from_v311
-from ros_cloud_bridge.mqtt.tcp import open_connection, read_info, TcpInfo
+from ros_cloud_bridge.mqtt.tcp import acknowledge_now, open_connection, read_info, TcpInfo
 from ros_cloud_bridge.mqtt.waker import Waker
 
 # How many packets one turn reads at most while TLS has more of them decrypted.
@@ -101,6 +102,7 @@ class PahoLink:
     :param login: user name and password
     :param tls: TLS context or None
     :param will: what the broker shall say when we vanish
+    :param quick_ack: whether TCP shall acknowledge at once, for the price of more packets
     """
 
     def __init__(
@@ -113,7 +115,9 @@ class PahoLink:
         login: Login,
         tls: ssl.SSLContext | None,
         will: Will | None,
+        quick_ack: bool = False,
     ) -> None:
+        self._quick_ack = quick_ack
         self._handler = handler
         self._waker = waker
         self._v5 = protocol == V5
@@ -232,15 +236,22 @@ class PahoLink:
             return None
         return info.mid, qos == 0 and info.is_published()
 
-    def subscribe(self, filters: Sequence[str], qos: int) -> int | None:
+    def subscribe(
+        self, filters: Sequence[str], qos: int, *, fresh_only: bool = False
+    ) -> int | None:
         """
         Write a SUBSCRIBE.
 
         :param filters: topic filters
         :param qos: the highest wanted
+        :param fresh_only: whether to leave out what is retained, and to be told of messages that
+            are published to be (MQTT 5, 3.8.3.1: Retain Handling 2, Retain As Published)
         :returns: packet id of the answer to come; None when the connection is gone
         """
-        asked = [(topic_filter, qos) for topic_filter in filters]
+        options: Any = qos
+        if fresh_only and self._v5:
+            options = SubscribeOptions(qos=qos, retainAsPublished=True, retainHandling=2)
+        asked = [(topic_filter, options) for topic_filter in filters]
         packet_id: int | None = self._client.subscribe(asked)[1]
         return packet_id
 
@@ -321,7 +332,11 @@ class PahoLink:
     def _read(self, connected: Any) -> None:
         for _ in range(MAX_READS_PER_TURN):
             self._client.loop_read()
-            if self._client.socket() is None or not _pending(connected):
+            if self._client.socket() is None:
+                return
+            if self._quick_ack:
+                acknowledge_now(connected)
+            if not _pending(connected):
                 return
 
     def _end(self, reason: str, code: int | None) -> None:

@@ -70,6 +70,9 @@ class Session:
     :param max_receive_bytes: the largest packet that the broker may send (MQTT 5)
     :param max_segment_bytes: asked before each connection, on the session's thread: the largest
         TCP segment to send; 0 leaves it to the kernel
+    :param fresh_only: whether to subscribe without what is retained, where MQTT 5 allows that
+    :param quick_ack: whether TCP shall acknowledge at once: round trips of small messages are
+        then not held up by the broker's Nagle algorithm, for the price of more packets
     :raises ConfigError: names the key, as for a missing file, before any connection
     """
 
@@ -85,6 +88,8 @@ class Session:
         subscription_qos: int = 1,
         max_receive_bytes: int = MAX_RECEIVE_BYTES,
         max_segment_bytes: Callable[[], int] = lambda: 0,
+        fresh_only: bool = False,
+        quick_ack: bool = False,
     ) -> None:
         self._config = config
         self._preset = find_preset(config.preset)
@@ -95,10 +100,12 @@ class Session:
         self._client_id = client_id
         self._will_for = will_for
         self._will_refusals: set[int] = set()
-        self._subscriptions = tuple(subscriptions)
+        self._subscriptions = list(subscriptions)
         self._subscription_qos = subscription_qos
         self._max_receive_bytes = max_receive_bytes
         self._max_segment_bytes = max_segment_bytes
+        self._fresh_only = fresh_only
+        self._quick_ack = quick_ack
         self._on_event = on_event
         self._delay = ReconnectDelay(random or random_module.Random())
         self._limits = self._negotiate(ServerLimits())
@@ -177,6 +184,17 @@ class Session:
         if outgoing.qos not in (0, 1):
             raise ValueError('QoS 2 is not offered: two of the brokers lack it')
         self._outstanding.add(outgoing, connected=self._connected)
+        self._waker.wake()
+
+    def subscribe(self, topic_filter: str) -> None:
+        """
+        Receive more, on this connection and each after it; never blocks.
+
+        A message that is published after this call goes to the broker after the subscription.
+
+        :param topic_filter: what to subscribe to, besides the filters that there are
+        """
+        self._subscriptions.append(topic_filter)
         self._waker.wake()
 
     def room(self, size: int, qos: int = 1) -> bool:
@@ -267,6 +285,7 @@ class Session:
             ),
             lambda: self._leave_by,
             lambda: self._cut,
+            self._fresh_only,
         )
         link = PahoLink(
             connection,
@@ -276,6 +295,7 @@ class Session:
             login=self._login,
             tls=self._tls,
             will=self._will(),
+            quick_ack=self._quick_ack,
         )
         try:
             return self._live(connection, link)

@@ -30,6 +30,7 @@ import sys
 NOT_SENT_LOW_WATER_BYTES = 16 * 1024
 
 _NOT_SENT_LOWAT: int | None = getattr(socket, 'TCP_NOTSENT_LOWAT', None)
+_QUICK_ACK: int | None = getattr(socket, 'TCP_QUICKACK', None)
 _MAX_SEGMENT: int | None = getattr(socket, 'TCP_MAXSEG', None)
 # Other systems have an option of this name and another struct behind it.
 _INFO: int | None = getattr(socket, 'TCP_INFO', None) if sys.platform == 'linux' else None
@@ -117,6 +118,18 @@ def open_connection(
             failure = error
             sock.close()
     raise failure
+
+
+def acknowledge_now(sock: socket.socket) -> None:
+    """
+    Have the kernel acknowledge what was read at once, not up to 40 ms later.
+
+    A broker with Nagle's algorithm (mosquitto, unless told otherwise) holds its next small packet
+    until then. The kernel forgets it again soon, so this is called after each read.
+
+    :param sock: connected TCP socket; one with TLS will do
+    """
+    _set(sock, _QUICK_ACK, 1)
 
 
 def read_info(sock: socket.socket) -> TcpInfo | None:

@@ -281,6 +281,7 @@ class _Box:
             self._watch(watches, namespace, kept)
         if any(trigger.kind is TriggerKind.SERVICE for trigger in triggers):
             self._serve(name)
+        self._by_command = any(trigger.kind is TriggerKind.COMMAND for trigger in triggers)
         self._recorder.start()
 
     def _watch(self, watches: Sequence[Watch], namespace: str, config: BridgeConfig) -> None:
@@ -318,6 +319,21 @@ class _Box:
             self._stream, topic.topic, topic.type_name, schema=schema, gated=False
         )
 
+    def command(self, by: str) -> str:
+        """
+        Fire as a command demands.
+
+        :param by: who has commanded it
+        :returns: why not; empty when the span is kept
+        """
+        name = self._stream.name
+        if not self._by_command:
+            return f"black box '{name}' has no trigger 'command'"
+        span = self._recorder.fire('command', by)
+        if span is None:
+            return f"black box '{name}' is closing"
+        return f"black box '{name}': span {span.id} is full" if span.full else ''
+
     def refresh(self) -> None:
         """Look at the graph and follow it."""
         for manager in self._managers:
@@ -346,6 +362,19 @@ class BlackBoxes:
 
     def __init__(self, node: Node, bridge: Bridge, config: BridgeConfig, log: Log) -> None:
         self._boxes = [_Box(node, bridge, config, box, log) for box in config.black_boxes]
+        self._names = [box.stream.name for box in config.black_boxes]
+
+    def command(self, name: str, by: str) -> str:
+        """
+        Fire a black box as a command demands.
+
+        :param name: of the black box
+        :param by: who has commanded it
+        :returns: why not; empty when the span is kept
+        """
+        if name not in self._names:
+            return f"no black box '{name}'; there are: {', '.join(self._names) or 'none'}"
+        return self._boxes[self._names.index(name)].command(by)
 
     def refresh(self) -> None:
         """Look at the graph and follow it."""

@@ -24,7 +24,7 @@ from types import FrameType
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from ros_cloud_bridge.journal import Journal
@@ -69,12 +69,20 @@ def main(argv: Sequence[str] | None = None, journal_file: Path | None = None) ->
 
 
 def _host(stopping: list[int], journal: Journal | None) -> int:
-    node = UplinkNode(journal)
+    uplink = UplinkNode(journal)
+    nodes: list[LifecycleNode] = [uplink]
+    if uplink.get_parameter_or('commands').value:
+        # Another node in the graph costs something: there is none where nobody commands anything.
+        from ros_cloud_bridge.ros.commands.node import CommandNode
+
+        nodes.append(CommandNode(uplink))
     executor = SingleThreadedExecutor()
-    executor.add_node(node)
+    for node in nodes:
+        executor.add_node(node)
     try:
-        if node.get_parameter_or('auto_start').value is not False and not _start(node):
-            return 2
+        if uplink.get_parameter_or('auto_start').value is not False:
+            if not all(_start(node) for node in nodes):
+                return 2
         _spare_the_collector()
         sys.setswitchinterval(_SWITCH_S)
         tidying = Tidying(time.monotonic())
@@ -83,9 +91,11 @@ def _host(stopping: list[int], journal: Journal | None) -> int:
             tidying.look(time.monotonic())
         return 0
     finally:
-        node.trigger_shutdown()
-        executor.remove_node(node)
-        node.destroy_node()
+        for node in reversed(nodes):
+            # What moves stops before anything else is taken down.
+            node.trigger_shutdown()
+            executor.remove_node(node)
+            node.destroy_node()
         executor.shutdown()
 
 
@@ -97,7 +107,7 @@ def _spare_the_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def _start(node: UplinkNode) -> bool:
+def _start(node: LifecycleNode) -> bool:
     success = TransitionCallbackReturn.SUCCESS
     return bool(node.trigger_configure() == success and node.trigger_activate() == success)
 

@@ -86,6 +86,8 @@ class RouteManager:
         self._log = log
         self._subscribed: dict[TopicAndType, RouteSubscriptions] = {}
         self._demanded: dict[TopicAndType, bool] = {}
+        # Topics that go out as they are, for their stream's reducer does not fit them.
+        self._unreduced: dict[TopicAndType, str] = {}
         self._said: set[str] = set()
 
     def refresh(self) -> None:
@@ -100,6 +102,8 @@ class RouteManager:
         for key, publishers in found.items():
             try:
                 self._follow(key, publishers)
+                if key in self._unreduced:
+                    problems[key[0]] = self._unreduced[key]
             except Exception as error:  # one topic's trouble is not the others'
                 problems[key[0]] = self._fail(key, error)
             self._explain(key[0], publishers, found)
@@ -165,6 +169,11 @@ class RouteManager:
         route = self._bridge.open_route(
             stream, topic, type_name, schema=schema, gated=may_gate(stream, publishers)
         )
+        self._unreduced.pop(key, None)
+        if route.reducer_problem:
+            problem = f'goes out as it is: {route.reducer_problem}'
+            self._unreduced[key] = problem
+            self._say('warning', f"stream '{stream.name}': {topic}: {problem}")
         latched = self._latched and any(publisher.latched for publisher in publishers)
         if latched and route.latched is None:
             route.latched = LatchedValues(merge_frames=type_name == TF_STATIC_TYPE)

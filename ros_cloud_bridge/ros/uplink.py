@@ -14,31 +14,36 @@
 
 """The managed node ``uplink``: its lifecycle, and what each transition does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.exceptions import InvalidHandle
 from rclpy.guard_condition import GuardCondition
-from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+from rclpy.lifecycle import State, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.timer import Timer
 
 from ros_cloud_bridge.bridge import Bridge
-from ros_cloud_bridge.core.config import changed_at_run_time
+from ros_cloud_bridge.command.identity import identity, robot_key
+from ros_cloud_bridge.core.config import changed_at_run_time, may_change_at_run_time
+from ros_cloud_bridge.core.config_table import field_of
 from ros_cloud_bridge.core.selection import TopicSelector
-from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.host_lock import HostLock
 from ros_cloud_bridge.journal import Journal
 from ros_cloud_bridge.ros.black_box import BlackBoxes
 from ros_cloud_bridge.ros.diagnostics import DiagnosticsPublisher
-from ros_cloud_bridge.ros.parameters import adopt_overrides, read_parameters, try_change
+from ros_cloud_bridge.ros.interfaces import load_message, schema_of
+from ros_cloud_bridge.ros.managed import ManagedNode
+from ros_cloud_bridge.ros.parameters import read_parameters, try_change
 from ros_cloud_bridge.ros.routes import RouteManager
 from ros_cloud_bridge.ros.taking import STEADY_CLOCK
-from ros_cloud_bridge.values import BridgeConfig
+from ros_cloud_bridge.values import BridgeConfig, Lease
+
+_INACTIVE = 'the uplink is not active'
 
 
-class UplinkNode(LifecycleNode):
+class UplinkNode(ManagedNode):
     """
     Bridges selected topics to MQTT.
 
@@ -50,9 +55,8 @@ class UplinkNode(LifecycleNode):
     """
 
     def __init__(self, journal: Journal | None = None, **options: Any) -> None:
-        super().__init__('uplink', allow_undeclared_parameters=True, **options)
+        super().__init__('uplink', **options)
         self._journal = journal
-        self.problem: BridgeError | None = None
         self._config: BridgeConfig | None = None
         self._lock: HostLock | None = None
         self._bridge: Bridge | None = None
@@ -61,7 +65,6 @@ class UplinkNode(LifecycleNode):
         self._timer: Timer | None = None
         self._demand: GuardCondition | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
-        adopt_overrides(self)
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
     @property
@@ -69,42 +72,25 @@ class UplinkNode(LifecycleNode):
         """The pump, once configured."""
         return self._bridge
 
-    def on_configure(self, state: State) -> TransitionCallbackReturn:
-        """Read and check the parameters."""
-        try:
-            self._config = read_parameters(self)
-            self._lock = HostLock(self._config)
-            self._bridge = Bridge(self._config, self._log, self._journal)
-        except BridgeError as error:
-            self.problem = error
-            self._log('error', str(error))
-            self._let_go()
-            return TransitionCallbackReturn.FAILURE
-        except Exception as error:  # rclpy would end the node on it without a word
-            self._log('error', f'cannot be configured: {error!r}')
-            self._let_go()
-            return TransitionCallbackReturn.FAILURE
-        self.problem = None
-        return TransitionCallbackReturn.SUCCESS
+    def configure_parts(self) -> None:
+        """Read and check the parameters, and make the bridge."""
+        self._config = read_parameters(self)
+        self._lock = HostLock(self._config)
+        self._bridge = Bridge(self._config, self.log, self._journal)
+        self._bridge.find_schema = lambda name: schema_of(load_message(name))
+        if self._config.channels:
+            self._bridge.identify(identity(robot_key(self._config)))
 
-    def on_activate(self, state: State) -> TransitionCallbackReturn:
+    def activate_parts(self) -> None:
         """Connect and subscribe."""
-        try:
-            self._begin()
-        except Exception as error:  # as above
-            self._log('error', f'cannot be activated: {error!r}')
-            return TransitionCallbackReturn.ERROR
-        return super().on_activate(state)
-
-    def _begin(self) -> None:
         assert self._config is not None and self._bridge is not None
         selector = TopicSelector(
             self._config,
             namespace=self.get_namespace(),
             own=[f'{self.get_fully_qualified_name()}/'],
         )
-        self._routes = RouteManager(self, self._bridge, selector, self._log)
-        self._boxes = BlackBoxes(self, self._bridge, self._config, self._log)
+        self._routes = RouteManager(self, self._bridge, selector, self.log)
+        self._boxes = BlackBoxes(self, self._bridge, self._config, self.log)
         # Leases come on the pump's thread, subscriptions are made on the executor's.
         self._demand = self.create_guard_condition(self._refresh)
         self._bridge.on_demand_changed = self._wake
@@ -116,7 +102,7 @@ class UplinkNode(LifecycleNode):
         if self._diagnostics is None:
             # It goes on while the bridge is inactive: the connection does so too.
             self._diagnostics = DiagnosticsPublisher(
-                self, self._config.diagnostics_period_s, self._bridge.report, self._log
+                self, self._config.diagnostics_period_s, self._bridge.report, self.log
             )
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:
@@ -126,21 +112,6 @@ class UplinkNode(LifecycleNode):
             self._bridge.pause()
         return super().on_deactivate(state)
 
-    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
-        """Disconnect and forget."""
-        self._let_go()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
-        """Send what waits, say goodbye and disconnect."""
-        self._let_go()
-        return TransitionCallbackReturn.SUCCESS
-
-    def on_error(self, state: State) -> TransitionCallbackReturn:
-        """Let go, so that the node can be configured again."""
-        self._let_go()
-        return TransitionCallbackReturn.SUCCESS
-
     def _refresh(self) -> None:
         if self._routes is None:
             return
@@ -149,7 +120,7 @@ class UplinkNode(LifecycleNode):
             if self._boxes is not None:
                 self._boxes.refresh()
         except Exception as error:  # a graph that changes under us is no reason to die
-            self._log('error', f'discovery: {error!r}')
+            self.log('error', f'discovery: {error!r}')
 
     def _wake(self) -> None:
         """Let the executor look at the demand; runs on the pump's thread."""
@@ -177,7 +148,8 @@ class UplinkNode(LifecycleNode):
             self._boxes.close()
             self._boxes = None
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Send what waits, say goodbye and disconnect."""
         self._unsubscribe()
         if self._diagnostics is not None:
             self._diagnostics.close()
@@ -195,19 +167,100 @@ class UplinkNode(LifecycleNode):
         if config is not None and self._config is not None and self._bridge is not None:
             changed = changed_at_run_time(self._config, config)
             if changed:
-                self._log('info', f'changed: {", ".join(changed)}')
+                self.log('info', f'changed: {", ".join(changed)}')
             self._config = config
             self._bridge.apply(config)
             # Subscriptions follow at once: the next look at the graph may be an hour away.
             self._refresh()
         return answer
 
-    def _log(self, level: str, text: str) -> None:
-        logger = self.get_logger()
-        # One call each: rclpy refuses a call site that changes its severity.
-        if level == 'error':
-            logger.error(text)
-        elif level == 'warning':
-            logger.warning(text)
-        else:
-            logger.info(text)
+    def charge(self, payload: int, topic: int) -> None:
+        """
+        Take into account what the commands' session has sent; from any thread.
+
+        :param payload: its bytes
+        :param topic: bytes of its topic
+        """
+        bridge = self._bridge
+        if bridge is not None:
+            bridge.passed(payload, topic)
+
+    def tells_commands(self, figures: Callable[[], dict[str, object]] | None) -> None:
+        """
+        Tell of commands in ``health`` from now on.
+
+        :param figures: gives what to tell; None for nothing
+        """
+        if self._bridge is not None:
+            self._bridge.commands = figures
+
+    def set_values(self, values: Mapping[str, Any]) -> str:
+        """
+        Set parameters, all or none; on the executor's thread.
+
+        :param values: by full name
+        :returns: why not; empty when they are set
+        """
+        for name in values:
+            if not may_change_at_run_time(name):
+                why = 'is read-only while the bridge runs' if field_of(name) else 'unknown key'
+                return f'{name}: {why}'
+        try:
+            parameters = [Parameter(name, value=value) for name, value in values.items()]
+        except (TypeError, ValueError) as error:
+            return str(error)
+        answer = self.set_parameters_atomically(parameters)
+        return '' if answer.successful else str(answer.reason)
+
+    def lease(self, consumer: str, lease: Lease) -> str:
+        """
+        Lease a stream for an operator.
+
+        :param consumer: the operator
+        :param lease: what is wanted
+        :returns: why not; empty when it is so
+        """
+        return _INACTIVE if self._bridge is None else self._bridge.lease(consumer, lease)
+
+    def pause(self) -> str:
+        """
+        Stop sending samples.
+
+        :returns: why not; empty when it is so
+        """
+        if self._bridge is None or self._routes is None:
+            return _INACTIVE
+        self._bridge.pause()
+        return ''
+
+    def resume(self) -> str:
+        """
+        Send samples again.
+
+        :returns: why not; empty when it is so
+        """
+        if self._bridge is None or self._routes is None:
+            return _INACTIVE
+        self._bridge.start()
+        return ''
+
+    def announce(self) -> str:
+        """
+        Say schemas, routes, latched values and ``info`` again.
+
+        :returns: why not; empty when it is so
+        """
+        if self._bridge is None:
+            return _INACTIVE
+        self._bridge.announce()
+        return ''
+
+    def trigger(self, box: str, by: str) -> str:
+        """
+        Fire a black box.
+
+        :param box: its name
+        :param by: the operator
+        :returns: why not; empty when the span is kept
+        """
+        return _INACTIVE if self._boxes is None else self._boxes.command(box, by)

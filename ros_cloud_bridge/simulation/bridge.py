@@ -30,12 +30,16 @@ from ros_cloud_bridge.core.ladder import Change
 from ros_cloud_bridge.core.pacing.pacer import link_cost
 from ros_cloud_bridge.core.presence import Presence
 from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.reducers.chain import Chain
+from ros_cloud_bridge.reducers.fitting import FindSchema, fit
+from ros_cloud_bridge.reducing import reduce_samples, settle
 from ros_cloud_bridge.simulation.journeys import Journey, NotingAssembler
 from ros_cloud_bridge.simulation.link import Connection, VirtualLink
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.parcels import Message
 from ros_cloud_bridge.uplink.pump import Pump, Shipment
-from ros_cloud_bridge.values import BridgeConfig, Drop, Received
+from ros_cloud_bridge.values import BridgeConfig, Drop, Received, StreamConfig
+from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
 
 _NS = 1_000_000_000
@@ -156,6 +160,7 @@ class SimulatedBridge:
         self.arrivals: dict[int, list[Arrival]] = {}
         self.steps: list[tuple[float, Change]] = []
         self.limited_s: dict[str, float] = {}
+        self._chains: dict[int, tuple[Chain, Callable[[], Route]]] = {}
 
     def wall_ns(self, now: float) -> int:
         """
@@ -227,11 +232,79 @@ class SimulatedBridge:
         """
         self._now = now
         self.pump.offer(route, samples, drops, now)
-        if isinstance(route, DurableRoute):
-            _commit(route)
+        for reached in (route, *self._reduce(route, now)):
+            if isinstance(reached, DurableRoute):
+                _commit(reached)
         due = self.pump.outbox.next_due()
         if due is not None and due < self._wake_at:
             self._turn(now)
+
+    def open_route(
+        self,
+        stream: StreamConfig,
+        topic: str,
+        type_name: str,
+        *,
+        schema: Schema | None,
+        gated: bool,
+        find_schema: FindSchema | None = None,
+    ) -> Route:
+        """
+        Give the route of a topic, with its stream's reducer if that fits; see ``Bridge``.
+
+        :param stream: the stream that gets the topic
+        :param topic: ROS topic
+        :param type_name: its type
+        :param schema: the type's definition
+        :param gated: whether the subscription itself keeps the rate
+        :param find_schema: gives the definition of a type that a reducer makes
+        :returns: the route
+        """
+
+        def plain() -> Route:
+            return self.pump.open_route(
+                stream, topic, type_name, schema=schema, gated=gated, now=self._now
+            )
+
+        if not stream.reducer:
+            return plain()
+        try:
+            fitted = fit(stream, type_name, schema, find_schema)
+        except ValueError as error:
+            route = plain()
+            route.reducer_problem = str(error)
+            return route
+        route = self.pump.open_route(
+            stream,
+            topic,
+            type_name,
+            schema=fitted.schema,
+            gated=gated,
+            now=self._now,
+            reduction=fitted.reduction,
+        )
+        self._chains[route.number] = (fitted.chain, plain)
+        return route
+
+    def _reduce(self, route: Route, now: float) -> list[Route]:
+        """Reduce at once what waits; returns other routes that got something."""
+        unreduced = route.unreduced
+        if unreduced is None or not unreduced.waiting:
+            return []
+        chain, plain = self._chains[route.number]
+        entries = unreduced.take(unreduced.waiting)
+        reduction = unreduced.reduction
+        same = not reduction.form and reduction.type_name == route.source_type
+        done = reduce_samples(chain, entries, route.level, keeps_form=same)
+        settle(route, unreduced, len(entries), done)
+        if done.accepted:
+            self.pump.accept(route, done.accepted, now)
+        if not done.plain:
+            return []
+        other = plain()
+        other.received += len(done.plain)
+        self.pump.accept(other, done.plain, now)
+        return [other]
 
     def imbalances(self) -> list[str]:
         """
@@ -244,6 +317,7 @@ class SimulatedBridge:
             before = sum(n for drop, n in route.drops.items() if not drop.sequenced)
             after = sum(n for drop, n in route.drops.items() if drop.sequenced)
             # A gated subscription does not even take what it passes over.
+            before += 0 if route.unreduced is None else len(route.unreduced)
             if route.received != route.accepted + before and not route.gated:
                 found.append(f'{route.topic}: {route.received} in, {route.accepted} + {before}')
             settled = route.delivered + after + len(route) + route.in_flight

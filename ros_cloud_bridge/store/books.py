@@ -358,7 +358,7 @@ class Books:
                         lane.route,
                         descriptor.stream,
                         descriptor.topic,
-                        descriptor.type_name,
+                        descriptor.typed,
                         descriptor.schema_id,
                         lane.key,
                         low,

@@ -40,7 +40,7 @@ from ros_cloud_bridge.wire.batch import (
     encode_batch,
     Section,
 )
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.limits import MAX_BATCH
 
 _HEAD = struct.Struct('<4sII')

@@ -35,7 +35,7 @@ from ros_cloud_bridge.wire.batch import (
     Kind,
     Section,
 )
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 
 # Few enough that one is soon sent on a thin link, enough to compress well.
 MAX_ROW_BYTES = 256 * 1024

@@ -49,7 +49,7 @@ from ros_cloud_bridge.values import Drop, SpoolConfig
 from ros_cloud_bridge.wire.account import Gap
 from ros_cloud_bridge.wire.announce import decode_schema
 from ros_cloud_bridge.wire.batch import Descriptor
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.schema import Schema
 
 __all__ = [

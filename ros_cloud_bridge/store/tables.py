@@ -276,7 +276,7 @@ def write_lane(connection: sqlite3.Connection, lane: Lane) -> None:
             lane.route,
             descriptor.stream,
             descriptor.topic,
-            descriptor.type_name,
+            descriptor.typed,
             descriptor.schema_id,
             encode_policy(lane.policy),
         ),
@@ -333,14 +333,12 @@ def load_lanes(connection: sqlite3.Connection, boot: bytes) -> list[Lane]:
         'SELECT key, boot, route, stream, topic, type_name, schema_id, policy, '
         f'{columns} FROM lanes LEFT JOIN ledger ON ledger.lane = lanes.key ORDER BY key'
     ).fetchall():
-        key, lane_boot, route, stream, topic, type_name, schema_id, policy, high, *totals = values
+        key, lane_boot, route, stream, topic, typed, schema_id, policy, high, *totals = values
         lane = Lane(
             key=key,
             boot=lane_boot,
             route=route,
-            descriptor=Descriptor(
-                stream=stream, topic=topic, type_name=type_name, schema_id=schema_id
-            ),
+            descriptor=Descriptor.of(stream, topic, typed, schema_id),
             policy=decode_policy(policy),
             committed=high,
             closed=lane_boot != boot,

@@ -21,6 +21,7 @@ in rotation and take at most a twentieth of what is sent.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 import math
 
 from ros_cloud_bridge.core.rate import TokenBucket
@@ -36,6 +37,8 @@ _LOOK_S = 0.5
 _ASKS_PER_S = 1.0
 _ASK_BURST = 5.0
 _MAX_CONSUMERS = 256
+# Three classes, each with the dictionary in use, the next one and some before.
+_MAX_DICTIONARIES = 12
 
 
 class Announcer:
@@ -60,6 +63,9 @@ class Announcer:
         self._make_info = make_info
         self.period_s = period_s
         self._schemas: dict[str, bytes] = {}
+        # Dictionaries by name, and the name of the newest for each topic, which stands retained.
+        self._dictionaries: OrderedDict[str, Message] = OrderedDict()
+        self._newest: dict[str, str] = {}
         self._due: OrderedDict[str, float] = OrderedDict()
         self._rotation: list[str] = []
         self._rotate_at = 0.0
@@ -79,6 +85,9 @@ class Announcer:
         self._due['state'] = birth
         self._due.move_to_end('state', last=False)
         self._due['info'] = birth
+        # Batches refer to them, and what a broker retains it may have lost.
+        for name in self._newest.values():
+            self._due[f'dict/{name}'] = birth
         self._rotate_at = now + self.period_s
 
     def state_changed(self, now: float) -> None:
@@ -100,6 +109,22 @@ class Announcer:
         if schema is not None and schema.id not in self._schemas:
             self._schemas[schema.id] = encode_schema(schema)
             self._due[f'schema/{schema.id}'] = now
+
+    def dictionary(self, topic: str, name: str, payload: bytes, now: float) -> None:
+        """
+        Announce the dictionary of a class of batches.
+
+        :param topic: MQTT topic of that class's dictionary
+        :param name: hexadecimal
+        :param payload: the dictionary
+        :param now: monotonic seconds
+        """
+        self._dictionaries[name] = Message(topic=topic, payload=payload)
+        self._newest[topic] = name
+        self._due[f'dict/{name}'] = now
+        while len(self._dictionaries) > _MAX_DICTIONARIES:
+            gone, _ = self._dictionaries.popitem(last=False)
+            self._due.pop(f'dict/{gone}', None)
 
     def asked(self, consumer: str, payload: bytes, now: float) -> Ask:
         """
@@ -127,7 +152,21 @@ class Announcer:
         for schema_id in ask.schemas:
             if schema_id in self._schemas:
                 self._due[f'schema/{schema_id}'] = now
+        for name in ask.dictionaries:
+            if name in self._dictionaries:
+                self._due[f'dict/{name}'] = now
         return ask
+
+    def say_again(self, now: float) -> None:
+        """
+        Say everything again, whatever its turn.
+
+        :param now: monotonic seconds
+        """
+        schemas = [f'schema/{schema_id}' for schema_id in self._schemas]
+        dictionaries = [f'dict/{name}' for name in self._newest.values()]
+        for key in ('state', 'info', *schemas, *dictionaries):
+            self._due[key] = now
 
     def next(self, now: float) -> Message | None:
         """
@@ -177,6 +216,7 @@ class Announcer:
                 return None
             self._rotate_at = now + self.period_s
             self._rotation = ['info', *(f'schema/{key}' for key in self._schemas), *latched]
+            self._rotation += [f'dict/{name}' for name in self._newest.values()]
         if self._repeated_bytes > REPETITION_SHARE * sent_bytes:
             return None
         key = self._rotation.pop(0)
@@ -209,6 +249,11 @@ class Announcer:
             return Message(topic=self._topics.state, payload=self._make_state(), retain=True)
         if key == 'info':
             return Message(topic=self._topics.info, payload=self._make_info(), retain=True)
+        name = key.removeprefix('dict/')
+        if name != key:
+            message = self._dictionaries[name]
+            # An older one, which somebody has asked for, must not stand in the newest one's place.
+            return replace(message, retain=self._newest[message.topic] == name)
         schema_id = key.removeprefix('schema/')
         return Message(
             topic=self._topics.schema(schema_id), payload=self._schemas[schema_id], retain=True

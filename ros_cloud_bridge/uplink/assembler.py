@@ -19,11 +19,14 @@ from collections.abc import Sequence
 from ros_cloud_bridge.core.outbox import Part, Taken
 from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.uplink.context import Context
 from ros_cloud_bridge.uplink.parcels import Fragments, Message, Parcel, Prepared
 from ros_cloud_bridge.values import Priority
-from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_with_context, Section
+from ros_cloud_bridge.wire.blocks import BlockEncoder
+from ros_cloud_bridge.wire.codecs import Effort
 from ros_cloud_bridge.wire.fragments import abandoned, split
+from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
 
 # What a section's own fields take, roughly.
@@ -48,9 +51,23 @@ class Assembler:
         self.announce_period_s = announce_period_s
         self._next_number = 1
         self._encoders: dict[int, BlockEncoder] = {}
+        self._schemas: dict[str, Schema] = {}
+        self.effort = Effort.NORMAL
+        self.with_context = True
+        self.contexts = {
+            priority: Context(topics.dictionary(priority)) for priority in Priority
+        }
         self._described_at: dict[int, float] = {}
         self._totals_sent: dict[int, dict[int, int]] = {}
         self._latched_fragments: dict[str, int] = {}
+
+    def learn(self, schema: Schema) -> None:
+        """
+        Take in the definition of a type, by which its samples are split into columns.
+
+        :param schema: of the type of routes to come
+        """
+        self._schemas[schema.id] = schema
 
     def describe_again(self) -> None:
         """Put every route's descriptor into its next batch."""
@@ -69,7 +86,9 @@ class Assembler:
         :returns: the parcel
         """
         sections = [self._section(part.route, part.samples, now) for part in taken]
-        number, payload, shares = self._encode([part.route for part in taken], sections, wall_ns)
+        context = self.contexts[priority] if self.with_context else None
+        routes = [part.route for part in taken]
+        number, payload, shares = self._encode(routes, sections, wall_ns, context, now)
         topic = self._topics.batches(priority)
         return Parcel(
             number=number,
@@ -103,7 +122,7 @@ class Assembler:
         """
         self._described_at.pop(route.number, None)
         section = self._section(route, values, now)
-        number, payload, shares = self._encode([route], [section], wall_ns)
+        number, payload, shares = self._encode([route], [section], wall_ns, None, now)
         fragments = split(payload, self._boot, number, limit)
         # A value in fewer fragments than the one before leaves some standing: clear those.
         stale = self._latched_fragments.get(route.topic, 0) - len(fragments)
@@ -137,6 +156,7 @@ class Assembler:
                 topic=route.topic,
                 type_name=route.type_name,
                 schema_id=route.schema_id,
+                form=route.form,
             )
         totals: dict[int, int] | None = route.totals()
         if descriptor is None and totals == self._totals_sent.get(route.number):
@@ -152,18 +172,28 @@ class Assembler:
         )
 
     def _encode(
-        self, routes: Sequence[Route], sections: Sequence[Section], wall_ns: int
+        self,
+        routes: Sequence[Route],
+        sections: Sequence[Section],
+        wall_ns: int,
+        context: Context | None,
+        now: float,
     ) -> tuple[int, bytes, list[tuple[Route, float]]]:
         number = self._next_number
         self._next_number += 1
         encoders = {
-            route.number: self._encoders.setdefault(route.number, BlockEncoder())
+            route.number: self._encoders.get(route.number) or self._encoder(route)
             for route in routes
         }
-        payload = encode_batch(
+        encoded = encode_with_context(
             Batch(boot=self._boot, number=number, sent_time_ns=wall_ns, sections=tuple(sections)),
             encoders,
+            self.effort,
+            None if context is None else context.dictionary,
         )
+        payload = encoded.payload
+        if context is not None and self.effort is not Effort.CHEAP:
+            context.encoded([route.number for route in routes], encoded.sections, now)
         raw = [sum([len(sample[0]) for sample in section.samples]) for section in sections]
         # One frame holds them all: it is shared out by what each would take by itself.
         alone = [
@@ -179,6 +209,12 @@ class Assembler:
             first = route.wire_ratio == 1.0
             route.wire_ratio += (ratio - route.wire_ratio) * (1.0 if first else _RATIO_GAIN)
         return number, payload, shares
+
+    def _encoder(self, route: Route) -> BlockEncoder:
+        # A compact form's samples are not laid out as their type is.
+        schema = None if route.form else self._schemas.get(route.schema_id)
+        encoder = self._encoders[route.number] = BlockEncoder(schema, columns=not route.form)
+        return encoder
 
 
 def _expires_at(taken: Sequence[Taken]) -> float | None:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from ros_cloud_bridge.command_values import Reason
 from ros_cloud_bridge.values import Drop
 
 _ERROR_AFTER_S = 10.0
@@ -87,6 +88,8 @@ class Diagnosis:
         self._not_committed = 0
         self._committed: int | None = None
         self._committed_at = 0.0
+        self._commands_down_since: float | None = None
+        self._forged = 0
 
     def of(self, document: Mapping[str, Any], now: float) -> list[Status]:
         """
@@ -94,12 +97,13 @@ class Diagnosis:
 
         :param document: ``health`` with all routes; what it lacks is not judged
         :param now: monotonic seconds
-        :returns: the link first, then the spool if there is one, then each stream
+        :returns: the link first, then the spool and commands if there are any, then each stream
         """
         if document.get('boot_id', '') != self._boot:
             self._boot = document.get('boot_id', '')
             self._dropped = {}
             self._not_committed, self._committed = 0, None
+            self._forged = 0
         robot_id = str(document.get('robot_id', ''))
         streams = _streams(document)
         level, message = self._judge_link(document, streams, now)
@@ -110,6 +114,11 @@ class Diagnosis:
             level, message = self._judge_spool(spool, routes, now)
             values = _spool_values(spool, routes)
             statuses.append(self._status('spool', robot_id, level, message, values))
+        commands = document.get('commands')
+        if commands:
+            level, message = self._judge_commands(commands, now)
+            values = _commands_values(commands)
+            statuses.append(self._status('commands', robot_id, level, message, values))
         for name, (stand, routes) in streams.items():
             dropped = _dropped(routes)
             level, message = self._judge_stream(name, stand, routes, dropped)
@@ -189,6 +198,21 @@ class Diagnosis:
         held = f'{spool.get("samples", 0)} samples spooled'
         return Level.OK, held if age_s is None else f'{held}, the oldest for {age_s:.0f} s'
 
+    def _judge_commands(self, commands: Mapping[str, Any], now: float) -> tuple[Level, str]:
+        forged = (commands.get('refused') or {}).get(Reason.BAD_SIGNATURE, 0)
+        lately, self._forged = forged - self._forged, forged
+        if commands.get('connected') is False:
+            if self._commands_down_since is None:
+                self._commands_down_since = now
+            down_s = now - self._commands_down_since
+            level = Level.ERROR if down_s > _ERROR_AFTER_S else Level.WARN
+            return level, f'not connected for {down_s:.0f} s: takes no commands'
+        self._commands_down_since = None
+        if lately > 0:
+            return Level.WARN, f'bad signatures since the last report: {lately}'
+        running = commands.get('running', 0)
+        return Level.OK, f'connected, {running} running' if running else 'connected'
+
     def _stalled_s(self, routes: Sequence[Mapping[str, Any]], now: float) -> float:
         """Say for how long samples have waited and none was committed; 0 while it goes on."""
         committed = sum(route.get('committed', 0) for route in routes)
@@ -222,6 +246,15 @@ class Diagnosis:
         if stand.get('demand_hz') == 0.0:
             return Level.OK, 'nobody asks for it'
         return Level.OK, 'flowing' if routes else 'no topic'
+
+
+def _commands_values(commands: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key in ('connected', 'running', 'answers_waiting'):
+        if key in commands:
+            yield key, str(commands[key])
+    for key in ('refused', 'stops'):
+        for name, count in sorted((commands.get(key) or {}).items()):
+            yield f'{key}.{name}', str(count)
 
 
 def _streams(

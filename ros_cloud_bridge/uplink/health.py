@@ -51,6 +51,7 @@ class HealthReporter:
         self.bad_messages = 0
         self.tcp: dict[str, object] | None = None
         self.spool: dict[str, object] | None = None
+        self.commands: dict[str, object] | None = None
 
     def due(self, now: float) -> bool:
         """
@@ -110,6 +111,7 @@ class HealthReporter:
             'streams': pump.steering.streams_document(now),
             'demand': pump.steering.demand_document(now),
             'spool': self.spool,
+            'commands': self.commands,
             'routes': [
                 route_document(route, now) for route in (everything if routes is None else routes)
             ],

@@ -20,7 +20,7 @@ from ros_cloud_bridge.core.presence import Presence
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.parcels import Message
 from ros_cloud_bridge.uplink.report import info_document
-from ros_cloud_bridge.values import BridgeConfig
+from ros_cloud_bridge.values import BridgeConfig, Trust
 from ros_cloud_bridge.wire.announce import encode_json
 from ros_cloud_bridge.wire.batch import VERSION
 from ros_cloud_bridge.wire.topics import RobotTopics
@@ -53,6 +53,8 @@ class SelfPortrait:
         self.connected = False
         self.most_info_bytes = MOST_INFO_BYTES
         self.problems: dict[str, str] = {}
+        # The key that answers to commands are signed with: ``key`` and ``kid``, hexadecimal.
+        self.identity: dict[str, str] = {}
         self._presence = presence
         self._topics = topics
         self._routes = routes
@@ -61,7 +63,11 @@ class SelfPortrait:
     def birth(self) -> bytes:
         """Build the payload of ``state`` while connected."""
         reason = 'birth' if self.active else 'deactivated'
-        return encode_json(self._presence.document(True, reason))
+        document = self._presence.document(True, reason)
+        if self.config.channels and self.config.trust is Trust.TRANSPORT:
+            # Whoever may publish is believed: nobody shall have to guess that.
+            document['trust'] = self.config.trust.value
+        return encode_json(document)
 
     def will(self, connection: int) -> Message:
         """
@@ -79,7 +85,10 @@ class SelfPortrait:
     def info(self) -> bytes:
         """Build the payload of ``info``; without its routes where it would be too large."""
         routes = self._routes()
-        document = info_document(self.config, self._presence.boot, routes, self._wall_ns())
+        document = {
+            **info_document(self.config, self._presence.boot, routes, self._wall_ns()),
+            **self.identity,
+        }
         payload = encode_json(document)
         if len(payload) <= self.most_info_bytes:
             return payload

@@ -34,10 +34,12 @@ from ros_cloud_bridge.core.pacing.pacer import link_cost, Pacer
 from ros_cloud_bridge.core.presence import Presence
 from ros_cloud_bridge.core.rate import TokenBucket
 from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.core.unreduced import Offered, Reduction, Unreduced
 from ros_cloud_bridge.uplink.announcer import Announcer
 from ros_cloud_bridge.uplink.assembler import Assembler
 from ros_cloud_bridge.uplink.backlog import Backlog, LONGEST_BREAK_S, Outcome, Shipped
 from ros_cloud_bridge.uplink.batching import BatchMaker, Encoding
+from ros_cloud_bridge.uplink.effort import EffortGauge
 from ros_cloud_bridge.uplink.health import HealthReporter
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
 from ros_cloud_bridge.uplink.portrait import MOST_INFO_BYTES, SelfPortrait
@@ -124,6 +126,8 @@ class Pump:
         pacer = Pacer(config.link.algorithm, self.schedule.guarantees.total)
         self.admission = Admission(config.link, pacer, budget, config.mqtt.tls is not None)
         assembler = Assembler(topics, boot, config.announce_period_s)
+        assembler.with_context = config.link.dictionaries
+        self.effort = EffortGauge(config.link.encode, now)
         self.batches = BatchMaker(assembler, self.outbox, self.admission, wall_ns)
         self.backlog = Backlog(topics.backlog)
         self.health = HealthReporter(self, now)
@@ -158,6 +162,7 @@ class Pump:
         schema: Schema | None,
         gated: bool,
         now: float,
+        reduction: Reduction | None = None,
     ) -> Route:
         """
         Give the route of a topic, made when new.
@@ -165,25 +170,32 @@ class Pump:
         :param stream: the stream that gets the topic
         :param topic: ROS topic
         :param type_name: as in ``sensor_msgs/msg/Imu``
-        :param schema: the type's definition, or None when it has none
+        :param schema: definition of the type that goes out, or None when it has none
         :param gated: whether the subscription itself keeps the rate
         :param now: monotonic seconds
+        :param reduction: what a reducer makes of the samples; None for none
         :returns: the route; the same as before for a topic that comes back
         """
-        wanted = (stream.name, topic, type_name)
+        wanted = (stream.name, topic, type_name, reduction is not None)
         for known in self.outbox.routes:
-            if (known.stream.name, known.topic, known.type_name) == wanted:
+            kind = (known.source_type, known.unreduced is not None)
+            if (known.stream.name, known.topic, *kind) == wanted:
                 return known
         number = len(self.outbox.routes) + 1
         route: Route
+        sent_type = type_name if reduction is None else reduction.type_name
         if stream.keep is Keep.DURABLE:
             # What a black box had kept is the past already.
             boxed = any(box.stream.name == stream.name for box in self.config.black_boxes)
             fresh_s = 0.0 if boxed else FRESH_S
-            route = DurableRoute(number, stream, topic, type_name, fresh_s)
+            route = DurableRoute(number, stream, topic, sent_type, fresh_s)
         else:
-            route = Route(number, stream, topic, type_name, gated)
+            route = Route(number, stream, topic, sent_type, gated)
+        route.source_type = type_name
+        route.unreduced = None if reduction is None else Unreduced(reduction)
         route.schema_id = schema.id if schema is not None else ''
+        if schema is not None:
+            self.batches.assembler.learn(schema)
         self.outbox.add(route)
         self.steering.limit([route], now)
         self.announcer.route_added(schema, now)
@@ -206,9 +218,29 @@ class Pump:
         """
         for reason, count in drops:
             route.drops[reason] += count
-        before = route.bytes_accepted
+        before = route.waiting_bytes
         route.offer(samples, now)
-        self._queued_at_most += route.bytes_accepted - before
+        self._bound_memory(route.waiting_bytes - before)
+
+    def accept(self, route: Route, entries: Sequence[Offered], now: float) -> None:
+        """
+        Take in what came out of a route's reducer.
+
+        :param route: the route
+        :param entries: in the order of their arrival
+        :param now: monotonic seconds
+        """
+        before = route.queued_bytes
+        limit = route.stream.max_age_s or float('inf')
+        fresh = [entry.sample for entry in entries if now - entry.at <= limit]
+        if len(fresh) < len(entries):
+            route.drops[Drop.NOT_REDUCED] += len(entries) - len(fresh)
+        if fresh:
+            route.accept(fresh, now)
+        self._bound_memory(route.queued_bytes - before)
+
+    def _bound_memory(self, came: int) -> None:
+        self._queued_at_most += max(0, came)
         most = self.config.link.max_queued_bytes
         if self._queued_at_most > most:
             self._queued_at_most = self.outbox.enforce(most)
@@ -232,17 +264,32 @@ class Pump:
         self._limit_routes(now)
         self.announcer.route_added(None, now)
 
-    def lease(self, consumer: str, leases: Sequence[Lease], now: float) -> None:
+    def lease(
+        self, consumer: str, leases: Sequence[Lease], now: float, *, vouched: bool = False
+    ) -> list[str]:
         """
         Take a consumer's leases; ``health`` tells at once what became of them.
 
         :param consumer: its name
         :param leases: what it wants
         :param now: monotonic seconds
+        :param vouched: whether a command's signature has shown that the consumer may
+        :returns: why each is refused; empty texts for those that are granted
         """
-        self.steering.lease(consumer, leases, now)
+        refused = self.steering.lease(consumer, leases, now, vouched=vouched)
         self._limit_routes(now)
         self.health.soon(now)
+        return refused
+
+    def passed(self, payload: int, topic: int, now: float) -> None:
+        """
+        Take into account what another session has sent over the same link.
+
+        :param payload: its bytes
+        :param topic: bytes of its topic
+        :param now: monotonic seconds
+        """
+        self.admission.passed(payload, topic, now)
 
     def connected(self, limits: CarrierLimits, look_first: bool, now: float) -> None:
         """
@@ -342,6 +389,8 @@ class Pump:
         return self._wait_s(now)
 
     def _form(self, lead: Route, share: float, now: float) -> Encoding:
+        scarce = self.admission.limit not in (Limit.APPLICATION, Limit.DISCONNECTED)
+        self.batches.assembler.effort = self.effort.level(scarce, now)
         return self.batches.live(lead, share, self.schedule.busy, now)
 
     def start(self, parcel: Parcel) -> None:
@@ -399,6 +448,9 @@ class Pump:
             notice = self.backlog.answered(shipment.backlog, _outcome(drop, later))
         elif shipment.parcel is not None:
             notice = self._answered_parcel(shipment.parcel, drop, later)
+        else:
+            for context in self.batches.assembler.contexts.values():
+                context.settled(shipment.message.payload, drop is None)
         if notice is not None:
             self._notices.append(notice)
 
@@ -435,7 +487,10 @@ class Pump:
     @property
     def empty(self) -> bool:
         """Whether no sample waits or is on its way."""
-        return not any(len(route) or route.in_flight for route in self.outbox.routes)
+        return not any(
+            len(route) or route.in_flight or (route.unreduced is not None and len(route.unreduced))
+            for route in self.outbox.routes
+        )
 
     def _steer(self, now: float) -> None:
         if now < self.steering.next_at(now):
@@ -483,6 +538,10 @@ class Pump:
         return self._ship(message, None, expiry_s, now)
 
     def _repeat(self, now: float) -> None:
+        for context in self.batches.assembler.contexts.values():
+            fresh = context.take_fresh()
+            if fresh is not None:
+                self.announcer.dictionary(context.topic, *fresh, now)
         topics = [route.topic for route in self.outbox.routes if route.latched is not None]
         repeated = self.announcer.next_repetition(now, self.sent_bytes, topics)
         if repeated is not None:

@@ -24,7 +24,7 @@ from ros_cloud_bridge import __version__
 from ros_cloud_bridge.core.admission import Admission
 from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.core.route import Route
-from ros_cloud_bridge.values import BridgeConfig, Keep, StreamConfig
+from ros_cloud_bridge.values import BridgeConfig, ChannelConfig, Keep, StreamConfig
 from ros_cloud_bridge.wire.batch import VERSION
 
 
@@ -63,6 +63,7 @@ def info_document(
         'config_hash': config_hash(config),
         'clock': {'time_ns': wall_ns},
         'streams': [_stream_document(stream) for stream in config.all_streams],
+        'channels': [_channel_document(channel) for channel in config.channels],
         'routes_total': len(routes),
         'routes': [
             {
@@ -72,9 +73,22 @@ def info_document(
                 'type': route.type_name,
                 'schema': route.schema_id,
                 'latched': route.latched is not None,
+                **_reduction(route),
             }
             for route in routes
         ],
+    }
+
+
+def _reduction(route: Route) -> dict[str, object]:
+    if route.unreduced is None:
+        return {}
+    reduction = route.unreduced.reduction
+    return {
+        'form': reduction.form,
+        'reducer': reduction.text,
+        'error': reduction.error,
+        'source_type': route.source_type,
     }
 
 
@@ -91,6 +105,17 @@ def _stream_document(stream: StreamConfig) -> dict[str, object]:
         'idle_hz': stream.idle_hz,
         'confirm': stream.confirm.value if stream.keep is Keep.DURABLE else '',
         'confirm_by': stream.confirm_by,
+    }
+
+
+def _channel_document(channel: ChannelConfig) -> dict[str, object]:
+    # Not who may use it: that is nobody else's business.
+    return {
+        'name': channel.name,
+        'kind': channel.kind.value,
+        'type': channel.type_name,
+        'lease': channel.lease,
+        'max_ttl_s': channel.max_ttl_s,
     }
 
 
@@ -124,6 +149,23 @@ def route_document(route: Route, now: float) -> dict[str, object]:
         'wire_bytes': route.wire_bytes,
         'dropped': {reason.name.lower(): count for reason, count in route.drops.items() if count},
         **durable,
+        **_reducing(route),
+    }
+
+
+def _reducing(route: Route) -> dict[str, object]:
+    unreduced = route.unreduced
+    if unreduced is None:
+        return {}
+    return {
+        'reducing': len(unreduced),
+        'reducer': {
+            'level': route.level,
+            'bytes_in': unreduced.bytes_in,
+            'bytes_out': unreduced.bytes_out,
+            'cpu_s': round(unreduced.cpu_s, 3),
+            'failed': unreduced.failed,
+        },
     }
 
 

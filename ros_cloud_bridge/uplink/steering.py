@@ -66,16 +66,19 @@ class Steering:
         """
         return self._demand.hz(stream, now)
 
-    def lease(self, consumer: str, leases: Iterable[Lease], now: float) -> None:
+    def lease(
+        self, consumer: str, leases: Iterable[Lease], now: float, *, vouched: bool = False
+    ) -> list[str]:
         """
         Take a consumer's leases.
 
         :param consumer: its name
         :param leases: what it wants
         :param now: monotonic seconds
+        :param vouched: whether a command's signature has shown that the consumer may
+        :returns: why each is refused; empty texts for those that are granted
         """
-        for lease in leases:
-            self._demand.lease(consumer, lease, now)
+        return [self._demand.lease(consumer, lease, now, vouched=vouched) for lease in leases]
 
     def limit(self, routes: Iterable[Route], now: float) -> bool:
         """
@@ -88,7 +91,8 @@ class Steering:
         wanted = {s.name: self._demand.hz(s.name, now) for s in self._config.all_streams}
         for route in routes:
             name = route.stream.name
-            route.limit(wanted.get(name), self._ladder.position(name).max_hz)
+            position = self._ladder.position(name)
+            route.limit(wanted.get(name), position.max_hz, position.level)
         changed = wanted != self._wanted
         self._wanted = wanted
         return changed

@@ -19,7 +19,7 @@ Schema announcements, consumers' requests, and the JSON documents (docs/protocol
 
     schema = [version, type name, encoding, RIHS01, text length, zstd of the text]
     ask    = [version, {"info": true, "routes": true, "latched": true, "schema": [id, ...],
-                        "lease": [[stream, hz, seconds], ...]}]
+                        "dict": [name, ...], "lease": [[stream, hz, seconds], ...]}]
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ import zstandard
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.values import Lease
 from ros_cloud_bridge.wire import cbor
-from ros_cloud_bridge.wire.batch import VERSION
+from ros_cloud_bridge.wire.batch import DICTIONARY_BYTES, VERSION
 from ros_cloud_bridge.wire.codecs import decompress
 from ros_cloud_bridge.wire.limits import MAX_JSON, MAX_SCHEMA_TEXT, MAX_TEXT
 from ros_cloud_bridge.wire.schema import RIHS01_PREFIX, Schema
@@ -41,6 +41,7 @@ from ros_cloud_bridge.wire.schema import RIHS01_PREFIX, Schema
 MAX_ASKED_LEASES = 64
 MAX_STREAM_CHARACTERS = 64
 _MAX_ASKED_SCHEMAS = 256
+_MAX_ASKED_DICTIONARIES = 16
 _RIHS01_CHARACTERS = len(RIHS01_PREFIX) + 64
 
 
@@ -50,7 +51,7 @@ class Ask:
     What a consumer asks of a bridge.
 
     ``routes`` asks for descriptors in the next batches, ``schemas`` for definitions by id,
-    ``leases`` for streams on demand.
+    ``dictionaries`` for dictionaries by name, in hexadecimal, ``leases`` for streams on demand.
     """
 
     info: bool = False
@@ -58,9 +59,15 @@ class Ask:
     latched: bool = False
     schemas: tuple[str, ...] = ()
     leases: tuple[Lease, ...] = ()
+    dictionaries: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return self.info or self.routes or self.latched or bool(self.schemas or self.leases)
+        return (
+            self.info
+            or self.routes
+            or self.latched
+            or bool(self.schemas or self.leases or self.dictionaries)
+        )
 
 
 def encode_schema(schema: Schema) -> bytes:
@@ -120,6 +127,8 @@ def encode_ask(ask: Ask) -> bytes:
     }
     if ask.schemas:
         wanted['schema'] = [bytes.fromhex(schema_id) for schema_id in ask.schemas]
+    if ask.dictionaries:
+        wanted['dict'] = [bytes.fromhex(name) for name in ask.dictionaries]
     if ask.leases:
         wanted['lease'] = [
             [lease.stream, float(lease.hz), float(lease.seconds)] for lease in ask.leases
@@ -144,12 +153,18 @@ def decode_ask(payload: bytes) -> Ask:
         raise ProtocolError(f'a request names at most {_MAX_ASKED_SCHEMAS} schemas')
     if not all(isinstance(schema, bytes) and len(schema) == 8 for schema in schemas):
         raise ProtocolError('a schema id has eight bytes')
+    names = wanted.get('dict', [])
+    if not isinstance(names, list) or len(names) > _MAX_ASKED_DICTIONARIES:
+        raise ProtocolError(f'a request names at most {_MAX_ASKED_DICTIONARIES} dictionaries')
+    if not all(isinstance(name, bytes) and len(name) == DICTIONARY_BYTES for name in names):
+        raise ProtocolError(f'the name of a dictionary has {DICTIONARY_BYTES} bytes')
     return Ask(
         info=wanted.get('info') is True,
         routes=wanted.get('routes') is True,
         latched=wanted.get('latched') is True,
         schemas=tuple(schema.hex() for schema in schemas),
         leases=_leases(wanted.get('lease', [])),
+        dictionaries=tuple(name.hex() for name in names),
     )
 
 

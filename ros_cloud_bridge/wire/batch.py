@@ -17,7 +17,8 @@ Batches: samples of several routes, column-wise (docs/protocol.md, "Batch").
 
 ::
 
-    message  = [version, BATCH, boot, number, sent_time_ns, codec, raw_length, body]
+    message  = [version, BATCH, boot, number, sent_time_ns, codec, raw_length, body,
+                ? bits, ? dictionary]
              | [version, FRAGMENT, boot, number, offset, length, crc32, data]
              | [version, ABANDONED, boot, number]
              | [version, ACCOUNT, boot, number, routes]    (wire/account.py)
@@ -26,7 +27,8 @@ Batches: samples of several routes, column-wise (docs/protocol.md, "Batch").
                 totals / null, layout, block]
     age_ns: sent time minus the first sample's source time
     columns: sequence steps (count-1) and source-time steps in ns (count-1), both left out when
-    count is 1; receive minus source time in microseconds (count), lengths in bytes (count)
+    count is 1; receive minus source time in microseconds (count), lengths in bytes (count).
+    Layouts COLUMNS and STREAMS have them in the block, and their numbers in bits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,21 +41,55 @@ import numpy as np
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.values import Received
 from ros_cloud_bridge.wire import cbor
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.codecs import (
-    BlockEncoder,
+    Codec,
     compress_body,
-    decode_block,
     decode_body,
-    Layout,
+    Dictionary,
+    Effort,
 )
-from ros_cloud_bridge.wire.columns import decode_column, encode_column, Integers
+from ros_cloud_bridge.wire.descriptor import (
+    brief,
+    decode_descriptor,
+    Descriptor,
+    encode_descriptor,
+    MAX_FORM,
+    natural,
+)
+from ros_cloud_bridge.wire.forms import Budget
 from ros_cloud_bridge.wire.limits import (
     MAX_BATCH,
     MAX_BATCH_RAW,
     MAX_SAMPLES,
     MAX_SECTIONS,
-    MAX_TEXT,
 )
+from ros_cloud_bridge.wire.open_blocks import BlockReader, OpenBlock
+from ros_cloud_bridge.wire.times import Times
+
+# What belongs to a batch as much as what is here.
+__all__ = [
+    'BOOT_BYTES',
+    'Batch',
+    'DICTIONARY_BYTES',
+    'Descriptor',
+    'Encoded',
+    'Kind',
+    'MAX_FORM',
+    'OpenBatch',
+    'OpenSection',
+    'Section',
+    'VERSION',
+    'decode_batch',
+    'decode_descriptor',
+    'decode_message',
+    'dictionary_of',
+    'encode_batch',
+    'encode_descriptor',
+    'encode_with_context',
+    'natural',
+    'open_batch',
+]
 
 VERSION = 1
 BOOT_BYTES = 8
@@ -69,22 +105,13 @@ class Kind(IntEnum):
     ACCOUNT = 3
 
 
-_LENGTHS: dict[int, int] = {
-    Kind.BATCH: 8,
-    Kind.FRAGMENT: 8,
-    Kind.ABANDONED: 4,
-    Kind.ACCOUNT: 5,
+_LENGTHS: dict[int, tuple[int, ...]] = {
+    Kind.BATCH: (8, 9, 10),
+    Kind.FRAGMENT: (8,),
+    Kind.ABANDONED: (4,),
+    Kind.ACCOUNT: (5,),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Descriptor:
-    """What a route number stands for; ``schema_id`` are 16 hex digits, or empty if unknown."""
-
-    stream: str
-    topic: str
-    type_name: str
-    schema_id: str
+DICTIONARY_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,69 +140,134 @@ class Batch:
     sections: tuple[Section, ...]
 
 
-def encode_batch(batch: Batch, encoders: Mapping[int, BlockEncoder]) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSection:
+    """A section whose samples are not put together yet."""
+
+    route: int
+    descriptor: Descriptor | None
+    totals: Mapping[int, int] | None
+    block: OpenBlock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenBatch:
+    """A batch whose samples are not put together yet."""
+
+    boot: bytes
+    number: int
+    sent_time_ns: int
+    sections: tuple[OpenSection, ...]
+    budget: Budget
+
+    def join(self) -> Batch:
+        """
+        Put all samples together.
+
+        :returns: the batch
+        :raises ProtocolError: when their parts do not fit together
+        """
+        return Batch(
+            boot=self.boot,
+            number=self.number,
+            sent_time_ns=self.sent_time_ns,
+            sections=tuple(_join(section, self.budget) for section in self.sections),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded:
+    """An encoded batch; ``sections`` are what it was compressed from."""
+
+    payload: bytes
+    sections: Sequence[bytes]
+
+
+def encode_batch(
+    batch: Batch, encoders: Mapping[int, BlockEncoder], effort: Effort = Effort.NORMAL
+) -> bytes:
+    """
+    Encode a batch that needs nothing else to be decoded.
+
+    :param batch: at least one section, each with at least one sample
+    :param encoders: the block encoder of each route
+    :param effort: what it may cost
+    :returns: CBOR payload
+    :raises ValueError: when it holds more than any receiver takes
+    """
+    return encode_with_context(batch, encoders, effort, None).payload
+
+
+def encode_with_context(
+    batch: Batch,
+    encoders: Mapping[int, BlockEncoder],
+    effort: Effort,
+    dictionary: Dictionary | None,
+) -> Encoded:
     """
     Encode a batch.
 
     :param batch: at least one section, each with at least one sample
     :param encoders: the block encoder of each route
-    :returns: CBOR payload
+    :param effort: what it may cost
+    :param dictionary: what receivers have; None for nothing
+    :returns: the batch
     :raises ValueError: when it holds more than any receiver takes
     """
+    size = sum(len(sample[0]) for section in batch.sections for sample in section.samples)
+    if size > MAX_BATCH_RAW:
+        raise ValueError(f'{size} bytes in one batch; the protocol takes {MAX_BATCH_RAW}')
+    bits = bytearray()
+    budget = Budget()
     sections = [
-        _encode_section(section, encoders[section.route], batch.sent_time_ns)
+        cbor.dumps(
+            _encode_section(
+                section, encoders[section.route], batch.sent_time_ns, effort, budget, bits
+            )
+        )
         for section in batch.sections
     ]
-    body = cbor.dumps(sections)
+    body = b''.join([cbor.array_head(len(sections)), *sections])
     if len(body) > MAX_BATCH_RAW:
         raise ValueError(f'{len(body)} bytes in one batch; the protocol takes {MAX_BATCH_RAW}')
-    codec, encoded = compress_body(body, [encoders[s.route] for s in batch.sections])
-    head = [VERSION, int(Kind.BATCH), batch.boot, batch.number, batch.sent_time_ns]
-    return cbor.dumps([*head, int(codec), len(body), encoded])
+    routes = [encoders[section.route] for section in batch.sections]
+    codec, encoded = compress_body(body, routes, effort, dictionary)
+    message = [VERSION, int(Kind.BATCH), batch.boot, batch.number, batch.sent_time_ns]
+    message += [int(codec), len(body), encoded]
+    if codec is Codec.ZSTD_DICTIONARY and dictionary is not None:
+        message += [bytes(bits), dictionary.name]
+    elif bits:
+        message.append(bytes(bits))
+    return Encoded(payload=cbor.dumps(message), sections=sections)
 
 
-def _encode_section(section: Section, encoder: BlockEncoder, sent_time_ns: int) -> list[object]:
+def _encode_section(
+    section: Section,
+    encoder: BlockEncoder,
+    sent_time_ns: int,
+    effort: Effort,
+    budget: Budget,
+    bits: bytearray,
+) -> list[object]:
     samples = section.samples
     cdr, source, receive, *_ = zip(*samples, strict=True)
-    sequences = np.array(section.sequences, dtype=np.int64)
     # A publisher may stamp anything; times before 1970 are not on the wire.
     source_ns = np.maximum(np.array(source, dtype=np.int64), 0)
     receive_ns = np.maximum(np.array(receive, dtype=np.int64), 0)
     latency_us = np.maximum((receive_ns - source_ns) // 1000, -(source_ns // 1000))
-    lengths = np.fromiter(map(len, cdr), dtype=np.int64, count=len(cdr))
-    steps = [np.diff(sequences), np.diff(source_ns)] if len(samples) > 1 else []
-    columns: list[int] = []
-    planes = []
-    for values in (*steps, latency_us, lengths):
-        low, width, data = encode_column(values)
-        columns += [low, width]
-        planes.append(data)
-    layout, block = encoder.encode(b''.join(planes), cdr)
+    times = Times(np.array(section.sequences, dtype=np.int64), source_ns, latency_us)
+    block = encoder.encode(cdr, times, budget, effort)
+    bits += block.bits
     return [
         section.route,
         None if section.descriptor is None else encode_descriptor(section.descriptor),
         len(samples),
-        int(sequences[0]),
+        int(times.sequences[0]),
         sent_time_ns - int(source_ns[0]),
-        columns,
+        list(block.columns),
         None if section.totals is None else dict(section.totals),
-        int(layout),
-        block,
-    ]
-
-
-def encode_descriptor(descriptor: Descriptor) -> list[object]:
-    """
-    Write a descriptor as it stands in a section.
-
-    :param descriptor: of a route
-    :returns: its fields
-    """
-    return [
-        descriptor.stream,
-        descriptor.topic,
-        descriptor.type_name,
-        bytes.fromhex(descriptor.schema_id),
+        int(block.layout),
+        block.data,
     ]
 
 
@@ -192,32 +284,66 @@ def decode_message(payload: bytes) -> list[Any]:
         raise ProtocolError('a batch message is an array of at least four fields')
     version, kind, boot, number = message[:4]
     if type(version) is not int or version != VERSION:
-        raise ProtocolError(f'protocol version {_brief(version)}; this decoder reads {VERSION}')
+        raise ProtocolError(f'protocol version {brief(version)}; this decoder reads {VERSION}')
     if not isinstance(boot, bytes) or len(boot) != BOOT_BYTES:
         raise ProtocolError(f'a boot id has {BOOT_BYTES} bytes')
     natural(number, 'batch number')
-    if type(kind) is not int or _LENGTHS.get(kind) != len(message):
-        raise ProtocolError(f'message of kind {_brief(kind)} with {len(message)} fields')
+    if type(kind) is not int or len(message) not in _LENGTHS.get(kind, ()):
+        raise ProtocolError(f'message of kind {brief(kind)} with {len(message)} fields')
     return message
 
 
-def decode_batch(message: Sequence[Any]) -> Batch:
+def decode_batch(message: Sequence[Any], dictionary: Dictionary | None = None) -> Batch:
     """
     Decode the fields of a batch message.
 
     :param message: what :func:`decode_message` returned, of kind ``BATCH``
+    :param dictionary: the one that :func:`dictionary_of` names
     :returns: the batch
     :raises ProtocolError: when a field is malformed or over a limit
     """
-    _, _, boot, number, sent_time_ns, codec, raw_length, encoded = message
+    return open_batch(message, dictionary).join()
+
+
+def dictionary_of(message: Sequence[Any]) -> bytes | None:
+    """
+    Say what dictionary a batch needs.
+
+    :param message: what :func:`decode_message` returned, of kind ``BATCH``
+    :returns: its name, or None
+    :raises ProtocolError: when it names one and needs none, or the other way round
+    """
+    name = message[9] if len(message) > 9 else None
+    if name is not None and (type(name) is not bytes or len(name) != DICTIONARY_BYTES):
+        raise ProtocolError(f'the name of a dictionary has {DICTIONARY_BYTES} bytes')
+    if (message[5] == Codec.ZSTD_DICTIONARY) != (name is not None):
+        raise ProtocolError('a batch names the dictionary that it needs, and no other')
+    return name
+
+
+def open_batch(message: Sequence[Any], dictionary: Dictionary | None = None) -> OpenBatch:
+    """
+    Decode the fields of a batch message up to columns.
+
+    :param message: what :func:`decode_message` returned, of kind ``BATCH``
+    :param dictionary: the one that :func:`dictionary_of` names
+    :returns: the batch
+    :raises ProtocolError: when a field is malformed or over a limit
+    """
+    _, _, boot, number, sent_time_ns, codec, raw_length, encoded = message[:8]
+    bits = message[8] if len(message) > 8 else b''
     natural(sent_time_ns, 'sent time')
-    if type(codec) is not int or type(encoded) is not bytes:
+    if type(codec) is not int or type(encoded) is not bytes or type(bits) is not bytes:
         raise ProtocolError('a body is a byte string with an integer codec')
-    body = decode_body(codec, natural(raw_length, 'raw length'), encoded)
+    name = dictionary_of(message)
+    if name is not None and (dictionary is None or dictionary.name != name):
+        raise ProtocolError('a batch of an unknown dictionary')
+    body = decode_body(codec, natural(raw_length, 'raw length'), encoded, dictionary)
     sections = cbor.loads(body, MAX_BATCH_RAW)
     if not isinstance(sections, list) or not 1 <= len(sections) <= MAX_SECTIONS:
         raise ProtocolError(f'a batch has 1 to {MAX_SECTIONS} sections')
-    decoded = []
+    reader = BlockReader(bits)
+    opened = []
     samples = 0
     for fields in sections:
         if not isinstance(fields, list) or len(fields) != 9:
@@ -225,11 +351,18 @@ def decode_batch(message: Sequence[Any]) -> Batch:
         samples += natural(fields[2], 'sample count')
         if fields[2] == 0 or samples > MAX_SAMPLES:
             raise ProtocolError(f'a section has samples, and a batch at most {MAX_SAMPLES}')
-        decoded.append(_decode_section(fields, sent_time_ns))
-    return Batch(boot=boot, number=number, sent_time_ns=sent_time_ns, sections=tuple(decoded))
+        opened.append(_open_section(fields, sent_time_ns, reader))
+    reader.finish()
+    return OpenBatch(
+        boot=boot,
+        number=number,
+        sent_time_ns=sent_time_ns,
+        sections=tuple(opened),
+        budget=reader.budget,
+    )
 
 
-def _decode_section(fields: list[Any], sent_time_ns: int) -> Section:
+def _open_section(fields: list[Any], sent_time_ns: int, reader: BlockReader) -> OpenSection:
     route, descriptor, count, sequence, age_ns, columns, totals, layout, block = fields
     for value, name in ((route, 'route'), (sequence, 'sequence')):
         natural(value, name)
@@ -238,86 +371,43 @@ def _decode_section(fields: list[Any], sent_time_ns: int) -> Section:
     source_ns = natural(sent_time_ns - age_ns, 'source time')
     if type(block) is not bytes or type(layout) is not int:
         raise ProtocolError('a block is a byte string with an integer layout')
-    counts = (count - 1, count - 1, count, count) if count > 1 else (count, count)
-    headers = _column_headers(columns, len(counts))
-    sizes = [width * entries for (_, width), entries in zip(headers, counts, strict=True)]
-    raw = decode_block(layout, block, sum(sizes), count)
-    view = memoryview(raw)
-    decoded: list[Integers] = [np.zeros(0, np.int64)] * (4 - len(counts))
-    position = 0
-    for (low, width), entries, size in zip(headers, counts, sizes, strict=True):
-        decoded.append(decode_column(low, width, view[position : position + size], entries))
-        position += size
-    steps, source_steps, latency_us, lengths = decoded
-    if (lengths < 0).any() or position + sum(lengths.tolist()) != len(raw):
-        raise ProtocolError('lengths of the samples do not add up to the block')
-    if layout == Layout.PLANES and (lengths != lengths[0]).any():
-        raise ProtocolError('transposed samples are of one length')
-    if (steps < 1).any():
-        raise ProtocolError('sequence numbers of a section must rise')
-    sequences = _accumulate(sequence, steps, 'sequence numbers')
-    sources = _accumulate(source_ns, source_steps, 'source times')
-    return Section(
+    opened = reader.read(layout, block, columns, count, (sequence, source_ns))
+    times = opened.times
+    late = times.latency_us.astype(np.float64) * 1000.0 + times.source_ns
+    # Near the ends of the range floats are not exact.
+    if (late < 1e6).any() or (late >= _LATEST_NS).any():
+        receive = [
+            source + 1000 * latency
+            for source, latency in zip(
+                times.source_ns.tolist(), times.latency_us.tolist(), strict=True
+            )
+        ]
+        if min(receive) < 0 or max(receive) > _INT64_MAX:
+            raise ProtocolError('receive times out of range')
+    return OpenSection(
         route=route,
         descriptor=decode_descriptor(descriptor),
-        sequences=sequences,
-        samples=_samples(raw, position, lengths.tolist(), sources, latency_us.tolist()),
         totals=_totals(totals),
+        block=opened,
     )
 
 
-def _column_headers(columns: object, count: int) -> list[tuple[int, int]]:
-    if not isinstance(columns, list) or len(columns) != 2 * count:
-        raise ProtocolError(f'a section has {count} columns, each a minimum and a width')
-    if any(type(entry) is not int for entry in columns):
-        raise ProtocolError('the minimum and the width of a column are integers')
-    headers = list(zip(columns[::2], columns[1::2], strict=True))
-    if not all(0 <= width <= 8 for _, width in headers):
-        raise ProtocolError('a column is 0 to 8 bytes wide')
-    return headers
+# From here on sums are checked in integers that cannot overflow.
+_LATEST_NS = float(1 << 62)
 
 
-def _accumulate(first: int, steps: Integers, what: str) -> list[int]:
-    # Python integers do not wrap: numpy's cumsum would, silently, on hostile steps.
-    values = [first]
-    for step in steps.tolist():
-        values.append(values[-1] + step)
-    if min(values) < 0 or max(values) > _INT64_MAX:
-        raise ProtocolError(f'{what} out of range')
-    return values
-
-
-def _samples(
-    raw: bytes, position: int, lengths: list[int], sources: list[int], latency_us: list[int]
-) -> list[Received]:
-    samples = []
-    for length, source, latency in zip(lengths, sources, latency_us, strict=True):
-        receive = source + 1000 * latency
-        if not 0 <= receive <= _INT64_MAX:
-            raise ProtocolError('receive times out of range')
-        samples.append(Received(raw[position : position + length], source, receive))
-        position += length
-    return samples
-
-
-def decode_descriptor(value: object) -> Descriptor | None:
-    """
-    Read a descriptor.
-
-    :param value: its fields, or None
-    :returns: the descriptor, or None
-    :raises ProtocolError: when it is malformed or over a limit
-    """
-    if value is None:
-        return None
-    if not isinstance(value, list) or len(value) != 4:
-        raise ProtocolError('a descriptor has four fields')
-    stream, topic, type_name, schema_id = value
-    if not all(isinstance(text, str) and len(text) <= MAX_TEXT for text in value[:3]):
-        raise ProtocolError('a descriptor names stream, topic and type')
-    if not isinstance(schema_id, bytes) or len(schema_id) not in (0, 8):
-        raise ProtocolError('a schema id has eight bytes')
-    return Descriptor(stream=stream, topic=topic, type_name=type_name, schema_id=schema_id.hex())
+def _join(section: OpenSection, budget: Budget) -> Section:
+    times = section.block.times
+    sources = times.source_ns.tolist()
+    receive = (times.source_ns + 1000 * times.latency_us).tolist()
+    samples = section.block.join(budget)
+    return Section(
+        route=section.route,
+        descriptor=section.descriptor,
+        sequences=times.sequences.tolist(),
+        samples=list(map(Received, samples, sources, receive)),
+        totals=section.totals,
+    )
 
 
 def _totals(value: object) -> dict[int, int] | None:
@@ -326,22 +416,3 @@ def _totals(value: object) -> dict[int, int] | None:
     if not isinstance(value, dict) or len(value) > 64:
         raise ProtocolError('totals are a map of at most 64 reasons')
     return {natural(key, 'reason'): natural(count, 'total') for key, count in value.items()}
-
-
-def natural(value: object, name: str) -> int:
-    """
-    Check a number.
-
-    :param value: a decoded value
-    :param name: what it is
-    :returns: the value
-    :raises ProtocolError: when it is no natural number below 2**63
-    """
-    if type(value) is not int or not 0 <= value <= _INT64_MAX:
-        raise ProtocolError(f'{name} is not a natural number below 2**63: {_brief(value)}')
-    return value
-
-
-def _brief(value: object) -> str:
-    # Whatever else it is can be megabytes long.
-    return str(value) if isinstance(value, (int, float)) else type(value).__name__

@@ -42,19 +42,39 @@ def dumps(value: object) -> bytes:
     return encoded
 
 
-def loads(payload: bytes, max_bytes: int = MAX_PAYLOAD) -> Any:
+def array_head(count: int) -> bytes:
+    """
+    Encode the beginning of an array, behind which its encoded items are put.
+
+    :param count: how many, below 65536
+    :returns: its head
+    """
+    if count < 24:
+        return bytes([0x80 | count])
+    return b'\x98' + bytes([count]) if count < 256 else b'\x99' + count.to_bytes(2, 'big')
+
+
+def loads(
+    payload: bytes,
+    max_bytes: int = MAX_PAYLOAD,
+    *,
+    max_depth: int = CBOR_MAX_DEPTH,
+    max_items: int = CBOR_MAX_ITEMS,
+) -> Any:
     """
     Decode one value that fills the payload exactly.
 
     :param payload: bytes from the wire
     :param max_bytes: largest payload that is looked at
+    :param max_depth: most collections within each other
+    :param max_items: most items in all
     :returns: the decoded value
     :raises ProtocolError: when the payload is not well-formed, uses what the protocol leaves out,
         or passes a limit
     """
     if len(payload) > max_bytes:
         raise ProtocolError(f'payload of {len(payload)} bytes is over the limit of {max_bytes}')
-    pairs = _check_heads(payload)
+    pairs = _check_heads(payload, max_depth, max_items)
     try:
         value = cbor2.loads(payload)
     except Exception as error:  # whatever cbor2 of any version makes of hostile bytes
@@ -70,7 +90,7 @@ def _count_pairs(value: object) -> int:
     return sum(map(_count_pairs, value)) if isinstance(value, list) else 0
 
 
-def _check_heads(payload: bytes) -> int:
+def _check_heads(payload: bytes, max_depth: int, max_items: int) -> int:
     end = len(payload)
     pairs = 0
     position = 0
@@ -82,8 +102,8 @@ def _check_heads(payload: bytes) -> int:
             continue
         remaining[-1] -= 1
         items += 1
-        if items > CBOR_MAX_ITEMS:
-            raise ProtocolError(f'more than {CBOR_MAX_ITEMS} CBOR items')
+        if items > max_items:
+            raise ProtocolError(f'more than {max_items} CBOR items')
         major, argument, position = _head(payload, position, end)
         if major in (_BYTES, _TEXT):
             position += argument
@@ -96,8 +116,8 @@ def _check_heads(payload: bytes) -> int:
                 pairs += argument
             if children > end - position:
                 raise ProtocolError('CBOR collection longer than its payload')
-            if len(remaining) > CBOR_MAX_DEPTH:
-                raise ProtocolError(f'CBOR nested deeper than {CBOR_MAX_DEPTH}')
+            if len(remaining) > max_depth:
+                raise ProtocolError(f'CBOR nested deeper than {max_depth}')
             remaining.append(children)
     if position != end:
         raise ProtocolError(f'{end - position} bytes behind the CBOR value')

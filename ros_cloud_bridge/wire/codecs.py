@@ -16,13 +16,15 @@
 Layout of a section's block, chosen by measuring, and compression of a batch's body.
 
 A block is the section's column planes followed by the samples' bytes: sample by sample (``ROWS``)
-or, for samples of equal length, byte-plane by byte-plane (``PLANES``). All sections of a batch are
-then compressed in one frame of zstd (RFC 8878): what they share, as stamps and frame ids, is paid
-once.
+or, for samples of equal length, byte-plane by byte-plane (``PLANES``). Where the type's layout is
+known it is split by that: wire/matrices.py (``COLUMNS``) and wire/streams.py (``STREAMS``). All
+sections of a batch are then compressed in one frame of zstd (RFC 8878): what they share, as stamps
+and frame ids, is paid once.
 """
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Protocol
 
 import numpy as np
 import zstandard
@@ -36,6 +38,7 @@ class Codec(IntEnum):
 
     NONE = 0
     ZSTD = 1
+    ZSTD_DICTIONARY = 2
 
 
 class Layout(IntEnum):
@@ -43,102 +46,121 @@ class Layout(IntEnum):
 
     ROWS = 0
     PLANES = 1
+    COLUMNS = 2
+    STREAMS = 3
 
 
-# A stream changes its nature slowly: measure on every 16th block, reuse the winner between.
-_PROBE_EVERY = 16
+class Effort(IntEnum):
+    """What smaller batches may cost: much time where the link is scarce, none where time is."""
+
+    CHEAP = 0
+    NORMAL = 1
+    STRONG = 2
+
+
+class Measured(Protocol):
+    """What an encoder of blocks has learned about its route."""
+
+    # What compression left of the last block that was measured, 0 to 1.
+    ratio: float
+    # Whether a large block gained from more than the fastest level.
+    thorough: bool
+
+
 # A block that zstd leaves larger than this is not worth its time.
 _INCOMPRESSIBLE = 0.97
 # zstd's level by the size of the block, largest size first: (more bytes than, level). Small blocks
 # come a few per second and gain most from a thorough search, at some 0.1 ms each; large ones are
 # what a fast stream is made of.
-_LARGE = 128 * 1024
-_LEVELS = ((_LARGE, 1), (32 * 1024, 6), (8 * 1024, 9), (0, 15))
+LARGE = 128 * 1024
+_LEVELS = {
+    Effort.CHEAP: ((0, 1),),
+    Effort.NORMAL: ((LARGE, 1), (32 * 1024, 6), (8 * 1024, 9), (0, 15)),
+    Effort.STRONG: ((LARGE, 3), (32 * 1024, 12), (0, 19)),
+}
 # The level that a large block is worth where it leaves clearly less than the fastest.
-_THOROUGH = 3
-_WORTH_IT = 0.95
+THOROUGH = 3
+WORTH_IT = 0.95
 
 
-class BlockEncoder:
+class Dictionary:
     """
-    Lays out the blocks of one route and remembers which layout compresses best there.
+    What batches are compressed against.
 
-    ``ratio`` is what compression left of the last block that was measured, 0 to 1; ``thorough``
-    says whether a large block gained from more than the fastest level (a point cloud does by a
-    fifth, an IMU hardly).
+    :param content: raw bytes; zstd takes no trained dictionary here
+    :param name: the first bytes of their SHA-256
     """
 
-    def __init__(self) -> None:
-        self._preferred = Layout.PLANES
-        self._until_probe = 0
-        self.ratio = 1.0
-        self.thorough = False
+    def __init__(self, content: bytes, name: bytes) -> None:
+        self.content = content
+        self.name = name
+        self._data = zstandard.ZstdCompressionDict(content, zstandard.DICT_TYPE_RAWCONTENT)
+        self._compressors: dict[int, zstandard.ZstdCompressor] = {}
 
-    def encode(self, planes: bytes, samples: Sequence[bytes]) -> tuple[Layout, bytes]:
+    def compress(self, data: bytes, level: int) -> bytes:
         """
-        Lay out one block.
+        Compress against it; not by several threads at once.
 
-        :param planes: the section's column planes
-        :param samples: the samples' bytes, at least one
-        :returns: layout and block
+        :param data: a body
+        :param level: of zstd
+        :returns: a frame
         """
-        rows = b''.join([planes, *samples])
-        size = len(samples[0])
-        transposable = (
-            len(samples) > 1
-            and size > 0
-            and len(planes) + size * len(samples) == len(rows)
-            and set(map(len, samples)) == {size}
-        )
-        candidates = [Layout.ROWS]
-        if transposable:
-            candidates = [Layout.PLANES, Layout.ROWS]
-            if self._until_probe > 0:
-                candidates = [self._preferred]
-        blocks = {
-            layout: rows
-            if layout is Layout.ROWS
-            else b''.join([planes, _transpose(rows[len(planes) :], size)])
-            for layout in candidates
-        }
-        if self._until_probe == 0:
-            sizes = {
-                layout: len(_compress(block, _level(block))) for layout, block in blocks.items()
-            }
-            best = min(candidates, key=lambda layout: sizes[layout])
-            self.ratio = min(1.0, sizes[best] / len(rows)) if rows else 1.0
-            if len(rows) > _LARGE:
-                better = len(_compress(blocks[best], _THOROUGH))
-                self.thorough = better < _WORTH_IT * sizes[best]
-                self.ratio = min(self.ratio, better / len(rows))
-            if transposable:
-                self._preferred = best
-            self._until_probe = _PROBE_EVERY
-        else:
-            best = candidates[0]
-        self._until_probe -= 1
-        return best, blocks[best]
+        compressor = self._compressors.get(level)
+        if compressor is None:
+            compressor = zstandard.ZstdCompressor(
+                level=level, dict_data=self._data, write_dict_id=False
+            )
+            self._compressors[level] = compressor
+        compressed: bytes = compressor.compress(data)
+        return compressed
+
+    def decompressor(self) -> zstandard.ZstdDecompressor:
+        """
+        Make what undoes :meth:`compress`.
+
+        :returns: a decompressor
+        """
+        return zstandard.ZstdDecompressor(dict_data=self._data)
 
 
-def compress_body(body: bytes, encoders: Sequence[BlockEncoder]) -> tuple[Codec, bytes]:
+def compress_body(
+    body: bytes,
+    encoders: Sequence[Measured],
+    effort: Effort = Effort.NORMAL,
+    dictionary: Dictionary | None = None,
+) -> tuple[Codec, bytes]:
     """
     Compress a batch's body, if that wins.
 
     :param body: CBOR of the sections
     :param encoders: those of the routes in it
+    :param effort: what it may cost
+    :param dictionary: what receivers have; None for nothing
     :returns: codec and encoded body
     """
     if all(encoder.ratio > _INCOMPRESSIBLE for encoder in encoders) and len(body) > _SMALL:
         return Codec.NONE, body
-    level = _level(body)
-    if level < _THOROUGH and any(encoder.thorough for encoder in encoders):
-        level = _THOROUGH
-    compressed = _compress(body, level)
+    level = level_for(body, effort)
+    if level < THOROUGH and any(encoder.thorough for encoder in encoders):
+        level = THOROUGH
+    if dictionary is not None:
+        compressed = dictionary.compress(body, level)
+        if len(compressed) < len(body):
+            return Codec.ZSTD_DICTIONARY, compressed
+    compressed = compress(body, level)
     return (Codec.ZSTD, compressed) if len(compressed) < len(body) else (Codec.NONE, body)
 
 
-def _level(data: bytes) -> int:
-    return next((level for bound, level in _LEVELS if len(data) > bound), _LEVELS[-1][1])
+def level_for(data: bytes, effort: Effort = Effort.NORMAL) -> int:
+    """
+    Choose zstd's level.
+
+    :param data: what is to be compressed
+    :param effort: what it may cost
+    :returns: the level
+    """
+    levels = _LEVELS[effort]
+    return next((level for bound, level in levels if len(data) > bound), levels[-1][1])
 
 
 # Below this even a hopeless attempt costs nothing, and the envelopes alone may gain.
@@ -147,11 +169,19 @@ _SMALL = 4096
 # Compressors at rest, by level. One holds some 0.4 MB, too much for every route to have its own,
 # and serves one thread at a time: who compresses takes it out meanwhile.
 _idle: dict[int, list[zstandard.ZstdCompressor]] = {
-    level: [] for level in (_THOROUGH, *(level for _, level in _LEVELS))
+    level: [] for levels in _LEVELS.values() for _, level in levels
 }
+_idle_decompressors: list[zstandard.ZstdDecompressor] = []
 
 
-def _compress(data: bytes, level: int) -> bytes:
+def compress(data: bytes, level: int) -> bytes:
+    """
+    Compress data by itself.
+
+    :param data: any
+    :param level: one of those that are used here
+    :returns: a zstd frame
+    """
     idle = _idle[level]
     try:
         compressor = idle.pop()
@@ -162,17 +192,27 @@ def _compress(data: bytes, level: int) -> bytes:
     return compressed
 
 
-def _transpose(data: bytes, size: int) -> bytes:
+def transpose(data: bytes, size: int) -> bytes:
+    """
+    Write rows column by column.
+
+    :param data: rows of one length
+    :param size: that length
+    :returns: byte 0 of every row, then byte 1 of every row, and so on
+    """
     return np.frombuffer(data, dtype=np.uint8).reshape(-1, size).T.tobytes()
 
 
-def decode_body(codec: int, raw_bytes: int, body: bytes) -> bytes:
+def decode_body(
+    codec: int, raw_bytes: int, body: bytes, dictionary: Dictionary | None = None
+) -> bytes:
     """
     Undo :func:`compress_body`.
 
     :param codec: a :class:`Codec` value
     :param raw_bytes: announced length before compression
     :param body: encoded body
+    :param dictionary: the one that the batch names
     :returns: ``raw_bytes`` bytes
     :raises ProtocolError: when codec, lengths or compressed data are not right
     """
@@ -180,6 +220,8 @@ def decode_body(codec: int, raw_bytes: int, body: bytes) -> bytes:
         raise ProtocolError(f'body of {raw_bytes} bytes is out of bounds')
     if codec == Codec.ZSTD:
         return decompress(body, raw_bytes)
+    if codec == Codec.ZSTD_DICTIONARY and dictionary is not None:
+        return decompress(body, raw_bytes, dictionary)
     if codec != Codec.NONE:
         raise ProtocolError(f'unknown codec {codec}')
     if len(body) != raw_bytes:
@@ -189,7 +231,7 @@ def decode_body(codec: int, raw_bytes: int, body: bytes) -> bytes:
 
 def decode_block(layout: int, block: bytes, plane_bytes: int, count: int) -> bytes:
     """
-    Undo :class:`BlockEncoder`.
+    Undo what a ``BlockEncoder`` does by ``ROWS`` or ``PLANES``.
 
     :param layout: a :class:`Layout` value
     :param block: the block
@@ -207,15 +249,16 @@ def decode_block(layout: int, block: bytes, plane_bytes: int, count: int) -> byt
         raise ProtocolError(f'unknown layout {layout}')
     if count == 0 or samples_bytes == 0 or samples_bytes % count:
         raise ProtocolError('transposed block is not a whole number of equal samples')
-    return block[:plane_bytes] + _transpose(block[plane_bytes:], count)
+    return block[:plane_bytes] + transpose(block[plane_bytes:], count)
 
 
-def decompress(data: bytes, expected: int) -> bytes:
+def decompress(data: bytes, expected: int, dictionary: Dictionary | None = None) -> bytes:
     """
     Decompress one zstd frame whose length is known beforehand.
 
     :param data: zstd frame
     :param expected: announced length; the frame must itself state exactly this
+    :param dictionary: what it was compressed against
     :returns: ``expected`` bytes
     :raises ProtocolError: when the frame states or holds anything else
     """
@@ -223,9 +266,22 @@ def decompress(data: bytes, expected: int) -> bytes:
         # The frame states its content size: a bomb is refused before a byte is allocated for it.
         if zstandard.frame_content_size(data) != expected:
             raise ProtocolError('compressed length differs from the announced one')
-        plain: bytes = zstandard.ZstdDecompressor().decompress(data, max_output_size=expected)
+        plain = _decompress(data, expected, dictionary)
     except zstandard.ZstdError as error:
         raise ProtocolError(f'broken zstd data: {error}') from error
     if len(plain) != expected:
         raise ProtocolError('compressed length differs from the announced one')
+    return plain
+
+
+def _decompress(data: bytes, expected: int, dictionary: Dictionary | None) -> bytes:
+    if dictionary is not None:
+        plain: bytes = dictionary.decompressor().decompress(data, max_output_size=expected)
+        return plain
+    try:
+        decompressor = _idle_decompressors.pop()
+    except IndexError:
+        decompressor = zstandard.ZstdDecompressor()
+    plain = decompressor.decompress(data, max_output_size=expected)
+    _idle_decompressors.append(decompressor)
     return plain

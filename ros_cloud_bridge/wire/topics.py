@@ -40,6 +40,7 @@ KINDS = (
     'confirm',
     'cmd',
     'ack',
+    'audit',
 )
 
 
@@ -90,6 +91,10 @@ class RobotTopics:
         """Batches of one priority class."""
         return self._name('b', priority.name.lower())
 
+    def dictionary(self, priority: Priority) -> str:
+        """Name where the dictionary of one priority class stands, retained."""
+        return self._name('dict', priority.name.lower())
+
     @property
     def backlog(self) -> str:
         """Samples of durable streams from before, and accounts of their routes."""
@@ -111,6 +116,19 @@ class RobotTopics:
     def confirm(self, consumer: str) -> str:
         """Name where one consumer puts what it holds durably."""
         return self._name('confirm', consumer)
+
+    def command(self, operator: str, channel: str) -> str:
+        """Name where one operator puts commands for a channel."""
+        return self._name('cmd', operator, channel)
+
+    def answers(self, operator: str) -> str:
+        """Name where what became of one operator's commands is said."""
+        return self._name('ack', operator)
+
+    @property
+    def audit(self) -> str:
+        """Decisions on commands, where the robot is asked to publish them."""
+        return self._name('audit')
 
 
 def mangle(ros_topic: str) -> str:

@@ -107,6 +107,21 @@ def test_algorithm_topics_and_loops(tmp_path: Path, recordings: Path) -> None:
     assert scan['stream'] == 'scan'
 
 
+def test_reducers_take_part(tmp_path: Path, recordings: Path) -> None:
+    found = tmp_path / 'plan.json'
+
+    def wire(name: str) -> dict[str, dict[str, Any]]:
+        files = [str(CONFIG / f'{name}.yaml'), str(recordings / f'{HUSKY}.mcap')]
+        assert main(['plan', *files, '--json', str(found), '--link', '2M']) == 0
+        return by_topic(json.loads(found.read_text()))
+
+    whole, metered = wire(HUSKY), wire('a1_husky_metered')
+    imu = metered['/imu/data']
+    assert imu['dropped']['unchanged'] == imu['published'] - imu['sent'] - imu['left']
+    assert 5.5 < imu['published'] / imu['sent'] < 6.5
+    assert imu['wire_bytes'] < 0.25 * whole['/imu/data']['wire_bytes']
+
+
 def write_config(tmp_path: Path, text: str) -> str:
     path = tmp_path / 'robot.yaml'
     path.write_text(f'/**:\n  ros__parameters:\n    robot_id: husky\n{text}')

@@ -190,6 +190,22 @@ def test_a_spool_and_its_backlogs_have_lines_of_their_own() -> None:
     assert 'shrinking by 60.0/s, gap closes in 3 min backlog log 300' in narrow
 
 
+def test_commands_have_a_line_where_they_are_taken() -> None:
+    told = {
+        'connected': True,
+        'running': 1,
+        'refused': {'bad_signature': 3},
+        'stops': {'drive': 2},
+    }
+    lines = drawn([view_of(commands=told)], width=200)
+    assert 'commands connected; 1 running; refused: bad_signature 3; stopped: drive 2' in lines
+    assert [line for line in lines if 'bad signatures: 3' in line]
+    down = drawn([view_of(commands={'connected': False})], width=200)
+    assert 'commands not connected' in down
+    assert [line for line in down if 'takes no commands: not connected' in line]
+    assert not [line for line in drawn([view_of()], width=200) if line.startswith('commands')]
+
+
 def test_a_spool_that_fails_says_so_first_and_an_empty_one_is_short() -> None:
     failing = drawn([backlog_view(spool(0, state='disk_full', oldest_age_s=None))], width=200)
     assert 'spool disk_full, 0 samples, 3.1 MB of 1.0 GB on disk, written today 12.0 MB' in failing

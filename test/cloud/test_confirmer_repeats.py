@@ -22,7 +22,7 @@ from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.values import Drop, Received
 from ros_cloud_bridge.wire.account import Account, encode_account, Gap, RouteAccount
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 
 BOOT = bytes(8)
 TOPIC = 'rcb/v1/robot/b/backlog'

@@ -104,7 +104,7 @@ def test_one_subscribe_packet_of_six_filters(broker: Broker, got: Collected) -> 
         subscribed(consumer, broker)
     log = broker.log()
     assert log.count(f'Received SUBSCRIBE from {consumer.name}') == 1
-    for kind in ('state', 'info', 'health', 'schema/+', 'b/+', 'latched/#'):
+    for kind in ('state', 'info', 'health', 'schema/+', 'b/+', 'dict/+', 'latched/#'):
         assert f'\t{ROOT}/+/{kind} (QoS 1)' in log
 
 

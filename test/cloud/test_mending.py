@@ -28,7 +28,7 @@ from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.values import Received
 from ros_cloud_bridge.wire.announce import encode_schema
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from support.wire_robot import level_cdr, OWN_TYPE, ROOT, schema_of
 
 CDRS = [level_cdr(n / 8, bytes(range(n))) for n in range(40)]

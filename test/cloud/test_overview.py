@@ -30,7 +30,7 @@ from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.traffic import Traffic
 from ros_cloud_bridge.values import Priority, Received
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.topics import RobotTopics
 
 EPOCH_NS = 1_700_000_000_000_000_000

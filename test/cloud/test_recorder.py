@@ -34,7 +34,7 @@ from ros_cloud_bridge.errors import ProtocolError, UnknownSchema
 from ros_cloud_bridge.values import Drop, Received
 from ros_cloud_bridge.wire.announce import encode_schema
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.schema import Field, make_schema, Message, Schema, Shape
 from support.wire_robot import level_cdr, OWN_TEXT, OWN_TYPE, ROOT, schema_of
 

@@ -31,6 +31,7 @@ from ros_cloud_bridge.core.config import (
     refuse_read_only,
 )
 from ros_cloud_bridge.core.config_box_table import BLACK_BOX_FIELDS
+from ros_cloud_bridge.core.config_command_table import COMMAND_FIELDS
 from ros_cloud_bridge.core.config_fields import Field, Kind
 from ros_cloud_bridge.core.config_mqtt_table import PRESETS
 from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
@@ -51,7 +52,6 @@ BASE: dict[str, object] = {
     'streams': ['pose'],
     'stream.pose.topics': ['/odom'],
 }
-LATER = 'comes with a later release; leave it out until then'
 TWICE = "is no valid topic name: '/' stands twice or at the end"
 
 
@@ -206,23 +206,58 @@ REFUSALS: list[tuple[dict[str, object], str]] = [
         'mqtt.max_payload_bytes: 100 is out of range; allowed: 1024 to 268435455 bytes, '
         'or 0 (what the preset and the broker say)',
     ),
-    ({'stream.pose.min_bytes_per_s': 300, 'link.max_bytes_per_s': 200},
-     'link.max_bytes_per_s: 200 bytes/s is below the sum of all min_bytes_per_s, 300 bytes/s'),
-    ({'stream.pose.min_bytes_per_s': 1000, 'link.monthly_budget_mb': 2000},
-     'link.monthly_budget_mb: 2000 MB is below what all min_bytes_per_s take in a month: '
-     '1000 bytes/s make 2678 MB'),
-    ({'stream.pose.min_bytes_per_s': -1}, 'stream.pose.min_bytes_per_s: -1 is out of range; '
-     'allowed: 1 to 100000000000 bytes/s, or 0 (none)'),
-    ({'stream.pose.ladder': ['5hz', 'slow']}, "stream.pose.ladder: 'slow' must be a rate as in "
-     "5hz, or 'pause'"),
-    ({'stream.pose.ladder': ['1hz', '5hz']}, "stream.pose.ladder: '5hz' does not lower the rate: "
-     'it is 1 Hz before that step'),
-    ({'stream.pose.ladder': ['reduced']}, "stream.pose.ladder: 'reduced' needs a reducer, which "
-     'comes with a later release'),
+    (
+        {'stream.pose.min_bytes_per_s': 300, 'link.max_bytes_per_s': 200},
+        'link.max_bytes_per_s: 200 bytes/s is below the sum of all min_bytes_per_s, 300 bytes/s',
+    ),
+    (
+        {'stream.pose.min_bytes_per_s': 1000, 'link.monthly_budget_mb': 2000},
+        'link.monthly_budget_mb: 2000 MB is below what all min_bytes_per_s take in a month: '
+        '1000 bytes/s make 2678 MB',
+    ),
+    (
+        {'stream.pose.min_bytes_per_s': -1},
+        'stream.pose.min_bytes_per_s: -1 is out of range; '
+        'allowed: 1 to 100000000000 bytes/s, or 0 (none)',
+    ),
+    (
+        {'stream.pose.ladder': ['5hz', 'slow']},
+        "stream.pose.ladder: 'slow' must be a rate as in 5hz, 'pause', or a reducer's level: "
+        "'reduced', 'minimal'",
+    ),
+    (
+        {'stream.pose.ladder': ['1hz', '5hz']},
+        "stream.pose.ladder: '5hz' does not lower the rate: it is 1 Hz before that step",
+    ),
+    (
+        {'stream.pose.ladder': ['reduced']},
+        "stream.pose.ladder: 'reduced' needs a reducer; give stream.pose.reducer",
+    ),
+    (
+        {'stream.pose.ladder': ['minimal', 'reduced'], 'stream.pose.reducer': 'precision'},
+        "stream.pose.ladder: 'reduced' takes no more than the steps before it",
+    ),
+    (
+        {'stream.pose.reducer': 'precision | '},
+        "stream.pose.reducer: 'precision | ' cannot be read: has an empty place; write reducers "
+        "as in 'crop max_range=20 | voxel'",
+    ),
+    (
+        {'stream.pose.reducer': 'precision bits'},
+        "stream.pose.reducer: 'precision bits' cannot be read: 'bits' is no option of precision; "
+        'write name=value without blanks',
+    ),
+    (
+        {'stream.pose.reducer': 'precision bits=8 bits=9'},
+        "stream.pose.reducer: 'precision bits=8 bits=9' cannot be read: bits is given twice to "
+        'precision',
+    ),
     ({'stream.pose.idle_hz': 1}, 'stream.pose.idle_hz: is given without on_demand: true'),
-    ({'demand.allow': ['a b']}, "demand.allow: 'a b' must be a consumer's name, 1 to 64 "
-     'characters out of A-Z a-z 0-9 _ -, * and ?'),
-    ({'commands.operators': ['a']}, f'commands.operators: {LATER}'),
+    (
+        {'demand.allow': ['a b']},
+        "demand.allow: 'a b' must be a consumer's name, 1 to 64 "
+        'characters out of A-Z a-z 0-9 _ -, * and ?',
+    ),
     ({'streams': []}, 'streams: names no stream; must be a list, as in [pose]'),
     ({'streams': None}, 'streams: names no stream; must be a list, as in [pose]'),
     ({'streams': 'pose'}, "streams: 'pose' is text; must be a list: write [pose]"),
@@ -303,9 +338,10 @@ REFUSALS: list[tuple[dict[str, object], str]] = [
         {'stream.pose.keep': 'fifo', 'stream.pose.key': 'frame_id'},
         "stream.pose.key: 'frame_id' needs keep: latest; keep is fifo",
     ),
-    ({'stream.pose.reducer': 'x'}, f'stream.pose.reducer: {LATER}'),
-    ({'stream.pose.on_demand': True}, 'stream.pose.on_demand: is true, but demand.allow names '
-     'nobody who may ask for it'),
+    (
+        {'stream.pose.on_demand': True},
+        'stream.pose.on_demand: is true, but demand.allow names nobody who may ask for it',
+    ),
     ({'x\ny': 1}, 'x\\ny: unknown key'),
 ]
 
@@ -453,9 +489,9 @@ def values_of(field: Field) -> st.SearchStrategy[object]:
 
 EXCLUSIVE = (
     'mqtt.password_env', 'mqtt.tls.', 'streams', 'black_boxes', 'link.monthly', 'link.max_bytes',
-)  # fmt: skip
+    'commands', 'confirm_trust')  # fmt: skip
 # Keys of a stream that depend on others.
-DEPENDENT = ('topics', 'keep', 'key', 'max_age_s', 'ladder', 'on_demand', 'idle_hz')
+DEPENDENT = ('topics', 'reducer', 'keep', 'key', 'max_age_s', 'ladder', 'on_demand', 'idle_hz')
 NEED_DURABLE = ('ttl_s', 'confirm', 'confirm_by', 'when_full', 'backlog_order', 'spool_bytes')
 GOOD = st.fixed_dictionaries(
     {'robot_id': values_of(FIELDS[0])},
@@ -495,7 +531,19 @@ KEYS = st.sampled_from(
     [field.key for field in FIELDS]
     + [f'stream.{name}.{field.key}' for name in ('pose', 'x') for field in STREAM_FIELDS]
     + [f'black_box.crash.{field.key}' for field in BLACK_BOX_FIELDS]
-    + ['black_box', 'stream', 'stream.', 'stream..', 'stream.pose', 'mqtt', 'mqtt.tls', '.', '']
+    + [f'command.dock.{field.key}' for field in COMMAND_FIELDS]
+    + [
+        'command',
+        'black_box',
+        'stream',
+        'stream.',
+        'stream..',
+        'stream.pose',
+        'mqtt',
+        'mqtt.tls',
+        '.',
+        '',
+    ]
 )
 ANY_VALUE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
@@ -524,5 +572,5 @@ def test_whatever_is_given_only_a_config_error_is_raised(
 def test_an_error_names_the_key_that_was_wrong(key: str, value: object) -> None:
     for problem in find_problems({**BASE, key: value}):
         related = {key, 'streams', 'stream.x', 'stream.', 'stream.pose.topics', 'root'}
-        related |= {'black_boxes', 'black_box.crash'}
+        related |= {'black_boxes', 'black_box.crash', 'commands', 'command.dock'}
         assert problem.key in related

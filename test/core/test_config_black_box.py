@@ -164,12 +164,11 @@ REFUSALS: list[tuple[dict[str, object], str]] = [
         {'black_box.crash.triggers': ['/battery: percentage ~ 1']},
         "black_box.crash.triggers: '/battery: percentage ~ 1' must be a condition as in "
         "'/odom: twist.twist.linear.x > 1.5 for 2s' or '/diagnostics: level >= error', "
-        "or 'service' or 'crash'",
+        "or 'service', 'command' or 'crash'",
     ),
     (
         {'black_box.crash.triggers': ['command']},
-        "black_box.crash.triggers: 'command' needs signed commands, which come with a later "
-        'release',
+        "black_box.crash.triggers: 'command' needs a channel of kind bridge in commands",
     ),
     (
         {'black_box.crash.trigers': ['service']},

@@ -37,6 +37,8 @@ def inputs() -> list[bytes]:
                 levels = [*message['topic'].split('/'), '', '', '', ''][3:]
                 whole = '/'.join(levels[:2])
                 kind = whole if whole in KINDS else levels[0]
+                # What batches refer to goes with them.
+                kind = 'b' if kind == 'dict' else kind
                 by_kind.setdefault(kind, []).append(bytes.fromhex(message['payload']))
             found += [
                 bytes([KINDS.index(kind) | ordered]) + MARKER.join(payloads)

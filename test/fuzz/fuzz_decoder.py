@@ -39,6 +39,8 @@ with atheris.instrument_imports(include=['ros_cloud_bridge', 'cbor2', 'rosbags']
     )
     from ros_cloud_bridge.wire.confirm import decode_confirmation, encode_confirmation
 
+# A dictionary, or a batch that was abandoned.
+FOUR_FIELDS = b'\x84'
 REST = {'b': '/normal', 'latched': '/t/0', 'schema': '/{id}'}
 
 
@@ -58,11 +60,14 @@ def test_one_input(data: bytes) -> None:
         if kind == 'confirm':
             _confirm(payload)
             continue
-        topic = 'rcb/v1/fuzzed/' + kind.format(id=_schema_id(payload))
-        try:
-            samples += decoder.feed(topic, payload)
-        except ProtocolError:
-            pass
+        topics = ['rcb/v1/fuzzed/' + kind.format(id=_schema_id(payload))]
+        if kind == 'b/normal' and payload[:1] == FOUR_FIELDS:
+            topics.append('rcb/v1/fuzzed/dict/normal')
+        for topic in topics:
+            try:
+                samples += decoder.feed(topic, payload)
+            except ProtocolError:
+                pass
     samples += decoder.flush()
     for sample in samples[:4]:
         try:

@@ -56,6 +56,10 @@ PARAMS = """
     streams: [logs]
     stream:
       logs: {{topics: [/rosout], keep: fifo}}
+    state_dir: {state}
+    commands: [bridge]
+    command:
+      bridge: {{kind: bridge, operators: [nobody]}}
 """
 
 
@@ -67,7 +71,7 @@ def generate_test_description() -> LaunchDescription:
     :returns: broker and bridge
     """
     params = Path(tempfile.mkdtemp(prefix='bridge-launch-')) / 'bridge.yaml'
-    params.write_text(PARAMS.format(port=PORT), encoding='utf-8')
+    params.write_text(PARAMS.format(port=PORT, state=params.parent), encoding='utf-8')
     arguments = {
         'params': str(params),
         'namespace': 'fleet',
@@ -97,6 +101,9 @@ class TestRunning(unittest.TestCase):
             assert 'replaced' not in consumer.states
         # Its logger's name shows the namespace.
         proc_output.assertWaitFor('fleet.uplink', process='bridge', timeout=10.0)
+        # Both nodes live in the one process.
+        proc_output.assertWaitFor('fleet.command', process='bridge', timeout=10.0)
+        proc_output.assertWaitFor('commands: connected (MQTT 5)', process='bridge', timeout=10.0)
 
 
 @launch_testing.post_shutdown_test()

@@ -339,3 +339,32 @@ def test_a_killed_process_leaves_its_will(broker: Broker) -> None:
 def test_impossible_topics_are_refused(broker: Broker, topic: str) -> None:
     with running(config(broker)) as (session, _), pytest.raises(ValueError, match='publish'):
         session.publish(Outgoing(topic=topic, payload=b''))
+
+
+def test_fresh_only_leaves_out_what_is_retained_and_tells_what_is_published_to_be(
+    broker: Broker,
+) -> None:
+    settings = config(broker, protocol='5')
+    with running(settings, client_id='speaker') as (speaker, spoken):
+        speaker.publish(Outgoing(topic='a/old', payload=b'old', retain=True))
+        spoken.wait_for(Acknowledged)
+        named = {'subscriptions': ('a/#',), 'fresh_only': True, 'quick_ack': True}
+        with running(settings, client_id='listener', **named) as (_, heard):
+
+            def subscribed() -> bool:
+                speaker.publish(Outgoing(topic='a/probe', payload=b'probe', qos=0))
+                return bool(heard.of(Received))
+
+            spoken.wait_for(Connected)
+            heard.wait_for(Connected)
+            wait_until(subscribed)
+            speaker.publish(Outgoing(topic='a/kept', payload=b'kept', retain=True))
+            speaker.publish(Outgoing(topic='a/new', payload=b'new'))
+
+            def told() -> list[tuple[bytes, bool]]:
+                came = heard.of(Received)
+                return [(one.payload, one.retain) for one in came if one.payload != b'probe']
+
+            wait_until(lambda: len(told()) >= 2)
+    # Published to be kept, and so said of it though it is new; what had been kept did not come.
+    assert told() == [(b'kept', True), (b'new', False)]

@@ -26,6 +26,7 @@ from ros_cloud_bridge.cloud.decoder import Decoder
 from ros_cloud_bridge.cloud.losses import RouteLosses
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.values import Drop
 from ros_cloud_bridge.wire.announce import Ask, decode_json, encode_ask
 
 from .broker import Broker
@@ -250,7 +251,7 @@ def adds_up(entry: dict[str, Any]) -> bool:
     :param entry: its entry
     :returns: whether accepted = delivered + dropped after acceptance + queued + in flight
     """
-    before = {'lost_before_bridge', 'rate', 'decimation', 'duplicate'}
+    before = {reason.name.lower() for reason in Drop if not reason.sequenced}
     after = sum(count for reason, count in entry['dropped'].items() if reason not in before)
     total: int = entry['delivered'] + after + entry['queued'] + entry['in_flight']
     accepted: int = entry['accepted']

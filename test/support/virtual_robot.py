@@ -23,7 +23,7 @@ from ros_cloud_bridge.uplink.assembler import Assembler
 from ros_cloud_bridge.uplink.parcels import Parcel
 from ros_cloud_bridge.values import Priority, Received, StreamConfig
 from ros_cloud_bridge.wire.batch import Batch, encode_batch, Section
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.topics import RobotTopics
 
 EPOCH_NS = 1_700_000_000_000_000_000

@@ -33,7 +33,7 @@ from ros_cloud_bridge.mqtt.session import Session
 from ros_cloud_bridge.values import MqttConfig, Priority, Received
 from ros_cloud_bridge.wire.announce import Ask, decode_ask, encode_json, encode_schema
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
 

@@ -37,17 +37,19 @@ NAME = 'ros_cloud_bridge'
 # and mcap-ros2-support brings both.
 KEYS = {
     'cbor2': 'python3-cbor2',
+    'cryptography': 'python3-cryptography',
     'matplotlib': 'python3-matplotlib',
     'mcap': 'mcap-ros2-support',
     'numpy': 'python3-numpy',
     'paho': 'python3-paho-mqtt',
+    'PIL': 'python3-pil',
     'rich': 'python3-rich',
     'rosbags': 'python3-rosbags-pip',
     'yaml': 'python3-yaml',
     'zstandard': 'mcap-ros2-support',
 }
 # import -> distribution that pip knows
-DISTRIBUTIONS = {'paho': 'paho-mqtt', 'yaml': 'PyYAML'}
+DISTRIBUTIONS = {'PIL': 'pillow', 'paho': 'paho-mqtt', 'yaml': 'PyYAML'}
 # Modules of rclpy's and the interface packages' own dependencies, which come with these.
 COME_ALONG = {'rpyutils': 'rclpy', 'rosidl_runtime_py': 'rclpy'}
 
@@ -132,7 +134,8 @@ def test_every_import_has_its_rosdep_key() -> None:
 
 def test_every_import_from_pypi_is_required(setup_arguments: dict[str, Any]) -> None:
     extras = setup_arguments['extras_require']
-    lines = [*setup_arguments['install_requires'], *extras['cloud'], *extras['plan']]
+    lines = [*setup_arguments['install_requires']]
+    lines += [*extras['cloud'], *extras['images'], *extras['plan']]
     required = {re.split(r'[<>=]', line)[0] for line in lines}
     wanted = {DISTRIBUTIONS.get(name, name) for name in imported_by_package() & set(KEYS)}
     assert wanted == required

@@ -332,3 +332,39 @@ def test_a_disk_that_hangs_shows_by_what_waits(diagnosis: Diagnosis) -> None:
     # Nothing waits, so nothing has to be committed.
     assert 'nothing' not in message(1100.0, 30, 0)
     assert 'nothing' not in message(1101.0, 30, 1)
+
+
+def commands(**keys: Any) -> dict[str, Any]:
+    """Make what health says of commands."""
+    return {'connected': True, 'running': 0, 'refused': {}, 'stops': {}, **keys}
+
+
+def test_commands_have_a_status_of_their_own(diagnosis: Diagnosis) -> None:
+    told = commands(running=2, refused={'expired': 3, 'bad_signature': 1}, stops={'drive': 4})
+    first, again = (
+        named(diagnosis.of(document(commands=told), now), 'uplink: commands') for now in (0.0, 1.0)
+    )
+    assert (first.level, first.message) == (
+        Level.WARN,
+        'bad signatures since the last report: 1',
+    )
+    assert (again.level, again.message) == (Level.OK, 'connected, 2 running')
+    assert values_of(again) == {
+        'connected': 'True',
+        'running': '2',
+        'refused.bad_signature': '1',
+        'refused.expired': '3',
+        'stops.drive': '4',
+    }
+
+
+def test_commands_that_cannot_come_are_an_error_after_a_while(diagnosis: Diagnosis) -> None:
+    down = document(commands=commands(connected=False))
+    found = [named(diagnosis.of(down, now), 'uplink: commands') for now in (0.0, 10.5)]
+    assert [one.level for one in found] == [Level.WARN, Level.ERROR]
+    assert found[1].message == 'not connected for 10 s: takes no commands'
+
+
+def test_without_channels_nothing_is_said_of_commands(diagnosis: Diagnosis) -> None:
+    statuses = diagnosis.of(document(commands=None), 0.0)
+    assert [status.name for status in statuses] == ['uplink: link', 'uplink: stream pose']

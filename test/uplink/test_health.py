@@ -82,12 +82,15 @@ def test_its_share_of_a_thin_link_is_bounded() -> None:
     rig = rig_with(100, health_period_s=1.0)
     rig.go(60.0, 8_000.0)
     rig.offer(rig.routes[0])
-    sent = [one for one in rig.go(200.0, 8_000.0) if one.topic.endswith('/health')]
+    sent, most = [], 8_000.0
+    for _ in range(20):
+        sent += [one for one in rig.go(10.0, 8_000.0) if one.topic.endswith('/health')]
+        # On a link with hardly anything to send the estimate may stay at its first guess for long.
+        most = max(most, rig.pump.link_rate or 0.0)
     assert len(sent) > 3
     # 2 % of what the link is thought to take, but for the one that is sent first.
-    rate = rig.pump.link_rate
-    assert rate is not None and rate < 3 * 8_000.0
-    assert sum(len(one.payload) for one in sent[1:]) <= 0.02 * max(8_000.0, rate) * 200.0 * 1.3
+    assert most < 3 * 8_000.0
+    assert sum(len(one.payload) for one in sent[1:]) <= 0.02 * most * 200.0 * 1.3
 
 
 def test_its_share_is_that_of_what_may_be_sent_on_a_wide_link() -> None:

@@ -12,6 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+from dataclasses import replace
 import math
 from typing import Any
 
@@ -184,3 +185,20 @@ def test_a_clock_that_jumps_ahead_does_no_harm() -> None:
     world.go(5, WIDE, served=True)
     assert world.changes == []
     assert world.steering.next_at(world.now) == world.now + PERIOD_S
+
+
+def test_levels_of_the_ladder_reach_the_route() -> None:
+    policy = replace(CAMERA, ladder=('reduced', 'minimal', '1hz'), reducer='precision')
+    steering = Steering(config(POSE, policy), 0.0)
+    route = Route(1, policy, '/camera', 'a/msg/A')
+    levels: list[tuple[str, float]] = []
+    for second in range(60):
+        now = float(second)
+        for tick in range(10):
+            at = round((now + tick / 10) * 1e9)
+            route.offer([Received(bytes(200), at, at)], now)
+        steering.look([route], FULL, now)
+        steering.limit([route], now)
+        if [*levels[-1:]] != [(route.level, route.effective_hz)]:
+            levels.append((route.level, route.effective_hz))
+    assert levels == [('full', 10.0), ('reduced', 10.0), ('minimal', 10.0), ('minimal', 1.0)]

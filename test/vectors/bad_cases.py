@@ -73,7 +73,7 @@ def _bad_frames() -> list[Case]:
         _bad('tag', 'a CBOR tag', b'\xc1' + good),
         _bad('deep', 'CBOR nested deeper than 6', b'\x81' * 50 + b'\0'),
         _bad('not CBOR', 'a reserved head', b'\x1c'),
-        _bad('codec 2', 'an unknown codec', cbor.dumps([*head, 2, len(body), body])),
+        _bad('codec 3', 'an unknown codec', cbor.dumps([*head, 3, len(body), body])),
         _bad(
             'wrong length',
             'a body shorter than announced',
@@ -112,7 +112,7 @@ def _bad_sections() -> list[Case]:
         _bad('three columns', 'a column is missing', changed(5, [1, 0, 7, 0, 3, 0])),
         _bad('wide column', 'a column of nine bytes', changed(5, [1, 9, 7, 0, 3, 0, 4, 0])),
         _bad('lengths', 'lengths that do not add up', changed(5, [1, 0, 7, 0, 3, 0, 5, 0])),
-        _bad('layout 2', 'an unknown layout', changed(7, 2)),
+        _bad('layout 4', 'an unknown layout', changed(7, 4)),
         _bad('negative total', 'a drop count below zero', changed(6, {16: -1})),
         _bad('key twice', 'a map with a key twice', _key_twice()),
     ]

@@ -22,7 +22,7 @@ from typing import Any
 from ros_cloud_bridge.values import Received
 from ros_cloud_bridge.wire.announce import encode_json, encode_schema
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.fragments import abandoned, Cutter, split
 from ros_cloud_bridge.wire.schema import Schema
 

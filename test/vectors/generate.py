@@ -13,23 +13,34 @@
 # limitations under the License.
 
 """
-Write the golden vectors: ``PYTHONPATH=.:test python test/vectors/generate.py``.
+Write the golden vectors: ``PYTHONPATH=.:test python test/vectors/generate.py [FILE...]``.
 
 They are written once per protocol version and then kept: a decoder of a later version must still
 read them. zstd's bytes may differ between its releases; what they decode to may not.
 """
 
+from collections.abc import Sequence
 import json
 from pathlib import Path
-from typing import Any
+import sys
+from typing import Any, Protocol
 
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys.store import Typestore
 from vectors.bad_cases import invalid
 from vectors.cases import Case, OWN, OWN_TEXT, valid
+from vectors.command_cases import commands
 from vectors.durable_cases import durable
+from vectors.layout_cases import bad_layouts, layouts
 
 FOLDER = Path(__file__).parent
+
+
+class Written(Protocol):
+    """What a file holds many of."""
+
+    def document(self) -> dict[str, Any]:
+        """Write the case as it stands in the file."""
 
 
 def own_hash() -> str:
@@ -50,7 +61,10 @@ def build() -> dict[str, list[Case]]:
     :returns: cases by file name
     """
     own = own_hash()
-    return {'valid.json': [*valid(own), *durable()], 'invalid.json': invalid(own)}
+    return {
+        'valid.json': [*valid(own), *durable(), *layouts()],
+        'invalid.json': [*invalid(own), *bad_layouts()],
+    }
 
 
 def load(name: str) -> list[dict[str, Any]]:
@@ -65,8 +79,10 @@ def load(name: str) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Write the files."""
-    for name, cases in build().items():
+    """Write the files, or those that are named."""
+    files: dict[str, Sequence[Written]] = {**build(), 'commands.json': commands()}
+    for name in sys.argv[1:] or files:
+        cases = files[name]
         document = {'protocol': 1, 'cases': [case.document() for case in cases]}
         (FOLDER / name).write_text(json.dumps(document, indent=1) + '\n')
         print(f'{name}: {len(cases)} cases')

@@ -14,6 +14,7 @@
 
 """Batches: what the encoder writes comes back, and nothing malformed comes in."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -27,12 +28,14 @@ from ros_cloud_bridge.wire import cbor
 from ros_cloud_bridge.wire.batch import (
     Batch,
     decode_batch,
+    decode_descriptor,
     decode_message,
     Descriptor,
     encode_batch,
+    encode_descriptor,
     Section,
 )
-from ros_cloud_bridge.wire.codecs import BlockEncoder
+from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.limits import MAX_SAMPLES
 
 HIGHEST = (1 << 63) - 1
@@ -311,6 +314,8 @@ def test_drop_reasons_keep_their_numbers() -> None:
         'DUPLICATE': 4,
         'DEGRADED': 5,
         'NOT_DEMANDED': 6,
+        'UNCHANGED': 7,
+        'NOT_REDUCED': 8,
         'SUPERSEDED': 16,
         'OVERFLOW_SAMPLES': 17,
         'OVERFLOW_BYTES': 18,
@@ -322,3 +327,22 @@ def test_drop_reasons_keep_their_numbers() -> None:
         'SPOOL_FULL': 24,
         'DAMAGED': 25,
     }
+
+
+def test_a_form_stands_in_the_descriptor_and_is_left_out_where_there_is_none() -> None:
+    plain = Descriptor(stream='s', topic='/t', type_name='a/msg/A', schema_id='0' * 16)
+    formed = replace(plain, form='cloud/1')
+    assert encode_descriptor(plain) == ['s', '/t', 'a/msg/A', bytes(8)]
+    assert encode_descriptor(formed) == ['s', '/t', 'a/msg/A', bytes(8), 'cloud/1']
+    for descriptor in (plain, formed):
+        assert decode_descriptor(encode_descriptor(descriptor)) == descriptor
+        stored = (descriptor.stream, descriptor.topic, descriptor.typed, descriptor.schema_id)
+        assert Descriptor.of(*stored) == descriptor
+
+
+@pytest.mark.parametrize('form', ['', 5, None, 'x' * 65, b'x'])
+def test_forms_that_are_none_are_refused(form: object) -> None:
+    with pytest.raises(ProtocolError, match='a form is named by 1 to 64 characters'):
+        decode_descriptor(['s', '/t', 'a/msg/A', bytes(8), form])
+    with pytest.raises(ProtocolError, match='four fields, or five'):
+        decode_descriptor(['s', '/t', 'a/msg/A', bytes(8), 'x', 'y'])

@@ -20,12 +20,13 @@ import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
+import numpy as np
 import pytest
 import zstandard
 
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.wire.blocks import Block, BlockEncoder
 from ros_cloud_bridge.wire.codecs import (
-    BlockEncoder,
     Codec,
     compress_body,
     decode_block,
@@ -33,6 +34,9 @@ from ros_cloud_bridge.wire.codecs import (
     decompress,
     Layout,
 )
+from ros_cloud_bridge.wire.forms import Budget
+from ros_cloud_bridge.wire.open_blocks import BlockReader
+from ros_cloud_bridge.wire.times import Times
 
 any_sizes = st.lists(st.binary(max_size=60), min_size=1, max_size=20)
 one_size = st.integers(0, 20).flatmap(
@@ -40,14 +44,35 @@ one_size = st.integers(0, 20).flatmap(
 )
 
 
-@given(st.lists(st.tuples(st.binary(max_size=30), one_size | any_sizes), min_size=1, max_size=20))
-def test_round_trip(sequence: list[tuple[bytes, list[bytes]]]) -> None:
-    encoder = BlockEncoder()
-    for planes, samples in sequence:
-        layout, block = encoder.encode(planes, samples)
-        rows = planes + b''.join(samples)
-        assert len(block) == len(rows)
-        assert decode_block(int(layout), block, len(planes), len(samples)) == rows
+def times(count: int) -> Times:
+    """Make times of a regular stream."""
+    rows = np.arange(count, dtype=np.int64)
+    return Times(rows + 1, rows * 10_000_000 + 7, rows % 3 + 100)
+
+
+def lay_out(encoder: BlockEncoder, samples: list[bytes]) -> Block:
+    return encoder.encode(samples, times(len(samples)), Budget())
+
+
+def read(block: Block, count: int) -> list[bytes]:
+    reader = BlockReader(block.bits)
+    opened = reader.read(int(block.layout), block.data, list(block.columns), count, (1, 7))
+    reader.finish()
+    for read_times, written in zip(
+        (opened.times.sequences, opened.times.source_ns, opened.times.latency_us),
+        (times(count).sequences, times(count).source_ns, times(count).latency_us),
+        strict=True,
+    ):
+        assert read_times.tolist() == written.tolist()
+    return opened.join(reader.budget)
+
+
+@given(st.lists(one_size | any_sizes, min_size=1, max_size=20), st.booleans())
+def test_round_trip(sequence: list[list[bytes]], columns: bool) -> None:
+    encoder = BlockEncoder(columns=columns)
+    for samples in sequence:
+        block = lay_out(encoder, samples)
+        assert read(block, len(samples)) == samples
 
 
 @given(st.binary(max_size=3000))
@@ -70,17 +95,18 @@ def structured(count: int, seed: int = 1) -> list[bytes]:
 
 def test_planes_win_where_samples_resemble_each_other() -> None:
     samples = structured(200)
-    layout, block = BlockEncoder().encode(b'', samples)
+    block = lay_out(BlockEncoder(), samples)
     compress = zstandard.ZstdCompressor(level=3).compress
-    assert layout is Layout.PLANES
-    assert len(compress(block)) < 0.9 * len(compress(b''.join(samples)))
+    assert block.layout is Layout.PLANES
+    assert len(compress(block.data)) < 0.9 * len(compress(b''.join(samples)))
 
 
 def test_noise_goes_uncompressed() -> None:
     encoder = BlockEncoder()
     noise = Random(1).randbytes(10_000)
-    _, block = encoder.encode(b'', [noise])
-    assert compress_body(block, [encoder]) == (Codec.NONE, noise)
+    block = lay_out(encoder, [noise]).data
+    assert block.endswith(noise)
+    assert compress_body(block, [encoder]) == (Codec.NONE, block)
 
 
 def test_a_large_block_gets_the_level_that_it_is_worth() -> None:
@@ -93,23 +119,32 @@ def test_a_large_block_gets_the_level_that_it_is_worth() -> None:
         for _ in range(20_000)
     )
     encoder = BlockEncoder()
-    _, block = encoder.encode(b'', [cloud])
+    block = lay_out(encoder, [cloud]).data
     assert encoder.thorough
     codec, body = compress_body(block, [encoder])
     fastest = zstandard.ZstdCompressor(level=1).compress(cloud)
     assert codec is Codec.ZSTD and len(body) < 0.95 * len(fastest)
-    assert decode_body(codec, len(block), body) == cloud
+    assert decode_body(codec, len(block), body) == block
 
 
 def test_choice_follows_the_stream() -> None:
     encoder = BlockEncoder()
     text = [b'every sample a text of its own %06d' % number for number in range(50)]
-    assert encoder.encode(b'', [b'%d' % n * (n + 1) for n in range(9)])[0] is Layout.ROWS
-    chosen = {encoder.encode(b'', structured(50))[0] for _ in range(40)}
+    assert lay_out(encoder, [b'%d' % n * (n + 1) for n in range(9)]).layout is Layout.ROWS
+    chosen = {lay_out(encoder, structured(50)).layout for _ in range(40)}
     assert Layout.PLANES in chosen
     for samples in (text, structured(50)):
-        layout, block = encoder.encode(b'', samples)
-        assert decode_block(int(layout), block, 0, 50) == b''.join(samples)
+        assert read(lay_out(encoder, samples), 50) == samples
+
+
+def test_an_unknown_type_is_split_into_words() -> None:
+    samples = [b'\0\1\0\0' + sample for sample in structured(30)]
+    block = lay_out(BlockEncoder(columns=True), samples)
+    assert block.layout is Layout.COLUMNS
+    plain = lay_out(BlockEncoder(), samples)
+    compress = zstandard.ZstdCompressor(level=15).compress
+    assert len(compress(block.data)) + len(block.bits) < len(compress(plain.data))
+    assert read(block, 30) == samples
 
 
 def test_bomb_is_refused_before_it_is_unpacked() -> None:
@@ -138,6 +173,7 @@ def test_empty_text_survives() -> None:
     ('codec', 'raw_bytes', 'body'),
     [
         (2, 4, b'abcd'),
+        (3, 4, b'abcd'),
         (-1, 4, b'abcd'),
         (0, 5, b'abcd'),
         (0, 3, b'abcd'),

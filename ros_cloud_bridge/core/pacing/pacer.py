@@ -207,6 +207,15 @@ class Pacer:
             self._alone, self._drained = packet, False
         return packet
 
+    def passed(self, size: int, now: float) -> None:
+        """
+        Note a message of another session over the same link; its answer is not told.
+
+        :param size: bytes of payload and topic
+        :param now: monotonic seconds
+        """
+        self._finish = max(self._finish, now) + link_cost(size) / self._model.rate
+
     def answered(self, packet: Packet, at: float, sent_at: float | None = None) -> None:
         """
         Take the broker's answer.

@@ -308,6 +308,7 @@ def diagnostics(stamp: Time, rover: Simulation, charge: Charge, hardware: str) -
     :returns: the message, one status per part
     """
     low = charge.percentage < 0.2
+    mode = rover.steering.mode(rover.time_s)
     drift = math.dist(rover.odometry.pose[:2], rover.pose[:2])
     message = DiagnosticArray()
     message.header.stamp = stamp
@@ -339,8 +340,8 @@ def diagnostics(stamp: Time, rover: Simulation, charge: Charge, hardware: str) -
         (
             'patrol',
             DiagnosticStatus.OK,
-            f'going to {rover.patrol.goal}',
-            {'goal': rover.patrol.goal},
+            f'going to {rover.patrol.goal}' if mode == 'patrol' else mode,
+            {'goal': rover.patrol.goal, 'mode': mode},
         ),
     ):
         status = DiagnosticStatus(name=f'rover: {name}', message=text, hardware_id=hardware)

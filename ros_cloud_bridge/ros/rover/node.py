@@ -48,6 +48,7 @@ from ros_cloud_bridge.ros.rover.outlets import (
     PICTURES,
     write_counts,
 )
+from ros_cloud_bridge.ros.rover.remote import Remote
 from ros_cloud_bridge.ros.rover.settings import declare
 from ros_cloud_bridge.ros.rover.simulation import Simulation
 from ros_cloud_bridge.ros.rover.stopping import Stop, stop_signals
@@ -81,6 +82,9 @@ class RoverNode(Node):
     :raises ConfigError: when a parameter cannot be used
     """
 
+    # A newer rclpy destroys nodes with their context, even one whose parameters were refused.
+    _remote: Remote | None = None
+
     def __init__(self, namespace: str = '', chosen: Mapping[str, Any] | None = None) -> None:
         overrides = [Parameter(name, value=value) for name, value in (chosen or {}).items()]
         super().__init__('rover', namespace=namespace, parameter_overrides=overrides)
@@ -95,6 +99,7 @@ class RoverNode(Node):
         self._last_step = round(self.settings.duration_s * self.settings.step_hz) or None
         self._tf_message = self._find_tf()
         self._make_publishers()
+        self._remote = Remote(self, self.rover, self.outlets.say)
         self._duties = self._make_duties()
         self._started_s = time.monotonic()
         self.create_timer(self._step_s, self._tick)
@@ -106,6 +111,12 @@ class RoverNode(Node):
     def finished(self) -> bool:
         """Whether the duration that was asked for is over."""
         return self._last_step is not None and self._steps >= self._last_step
+
+    def destroy_node(self) -> None:
+        """Leave the graph."""
+        if self._remote is not None:
+            self._remote.close()
+        super().destroy_node()
 
     def _find_tf(self) -> Any:
         try:

@@ -14,7 +14,7 @@
 
 """Where the rover goes when nobody tells it: from waypoint to waypoint, along known ways."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import heapq
 import math
@@ -119,7 +119,7 @@ class Track:
     def _point(self, at_m: float) -> Point:
         i = max(0, min(len(self._points) - 2, sum(at <= at_m for at in self._at) - 1))
         (ax, ay), (bx, by) = self._points[i], self._points[i + 1]
-        part = (at_m - self._at[i]) / (self._at[i + 1] - self._at[i])
+        part = (at_m - self._at[i]) / max(1e-9, self._at[i + 1] - self._at[i])
         return ax + part * (bx - ax), ay + part * (by - ay)
 
 
@@ -173,6 +173,21 @@ class Patrol:
         return STANDING, Arrival(
             waypoint=reached, next_waypoint=self.goal, way_m=self._track.length_m
         )
+
+    def resume(self, pose: Pose, free: Callable[[Point, Point], bool]) -> None:
+        """
+        Go on to the goal from wherever the rover has been brought.
+
+        :param pose: where it is
+        :param free: tells whether the rover can drive straight from one point to another
+        """
+        here = (pose.x, pose.y)
+        by_distance = sorted(self._places, key=lambda name: math.dist(here, self._places[name]))
+        reachable = (name for name in by_distance if free(here, self._places[name]))
+        start = next(reachable, by_distance[0])
+        names = shortest_way(self._places, self._ways, start, self.goal)
+        self._track = Track([here, *(self._places[name] for name in names)])
+        self._looking_s = 0.0
 
     def _next(self, here: str) -> str:
         if not self._round:

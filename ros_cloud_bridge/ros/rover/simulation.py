@@ -19,8 +19,16 @@ import math
 import numpy as np
 
 from ros_cloud_bridge.ros.rover.building import default_world, PLACES, START, WAYPOINTS, WAYS
-from ros_cloud_bridge.ros.rover.drive import Drive, Pose, Velocity, WheelOdometry, wrap
-from ros_cloud_bridge.ros.rover.patrol import Arrival, Patrol
+from ros_cloud_bridge.ros.rover.drive import (
+    Drive,
+    Pose,
+    RADIUS_M,
+    STANDING,
+    Velocity,
+    WheelOdometry,
+    wrap,
+)
+from ros_cloud_bridge.ros.rover.patrol import Arrival, Patrol, Point
 from ros_cloud_bridge.ros.rover.sensors import (
     Battery,
     Charge,
@@ -31,6 +39,12 @@ from ros_cloud_bridge.ros.rover.sensors import (
     Lidar,
     Scan,
 )
+from ros_cloud_bridge.ros.rover.steering import PATROL_SPEED_M_S, Steering
+
+# The first is wanted beside a straight way back to the patrol, the second must be.
+_WIDE_M = RADIUS_M + 0.15
+_NARROW_M = RADIUS_M + 0.005
+_PROBE_M = 0.04
 
 
 class Simulation:
@@ -49,6 +63,8 @@ class Simulation:
         self.time_s = 0.0
         self.drive = Drive(self.world, Pose(*PLACES[START], 0.0))
         self.patrol = Patrol(PLACES, WAYS, WAYPOINTS, START, streams[0])
+        self.steering = Steering()
+        self._off_patrol = False
         self.odometry = WheelOdometry(streams[1])
         self.battery = Battery(streams[2])
         self.inertial: Inertial
@@ -71,9 +87,7 @@ class Simulation:
         :param dt: seconds, at most 0.05
         :returns: an arrival in the step in which a waypoint is reached
         """
-        limits = self.drive.limits
-        fastest = Velocity(limits.speed_m_s, limits.turn_rad_s)
-        command, arrival = self.patrol.step(self.drive.pose, fastest, dt)
+        command, arrival = self._decide(dt)
         self.drive.step(command, dt)
         velocity, acceleration = self.drive.velocity, self.drive.acceleration_m_s2
         self.odometry.step(velocity, dt)
@@ -81,6 +95,31 @@ class Simulation:
         self.battery.step(velocity, acceleration, dt)
         self.time_s += dt
         return arrival
+
+    def _decide(self, dt: float) -> tuple[Velocity, Arrival | None]:
+        order = self.steering.order(self.time_s)
+        if not order.patrol:
+            self._off_patrol = self._off_patrol or order.velocity != STANDING
+            return order.velocity, None
+        if self._off_patrol:
+            self._off_patrol = False
+            self.patrol.resume(self.pose, self._free)
+        limits = self.drive.limits
+        fastest = Velocity(min(PATROL_SPEED_M_S, limits.speed_m_s), limits.turn_rad_s)
+        return self.patrol.step(self.drive.pose, fastest, dt)
+
+    def _free(self, start: Point, end: Point) -> bool:
+        length = math.dist(start, end)
+        steps = max(1, math.ceil(length / _PROBE_M))
+        for step in range(steps + 1):
+            part = step / steps
+            x = start[0] + part * (end[0] - start[0])
+            y = start[1] + part * (end[1] - start[1])
+            # It may stand close to a wall, but is to get away from it.
+            wanted = _WIDE_M if part * length > 0.6 else _NARROW_M
+            if step and self.world.clearance(x, y) < wanted:
+                return False
+        return True
 
     def scan(self) -> Scan:
         """

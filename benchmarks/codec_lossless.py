@@ -1,0 +1,275 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Part ``lossless`` of codecs.py: batches against zstd, MCAP and what an archiver could do."""
+
+from collections.abc import Callable, Sequence
+import gc
+import io
+import lzma
+from pathlib import Path
+import statistics
+import time
+from typing import Any
+
+from mcap.writer import CompressionType, Writer
+import numpy as np
+from offline import Logged, OfflineBridge, publish_bytes, read_recording
+from tables import number, ratio, table
+import zstandard
+
+from ros_cloud_bridge.cloud.column_reader import ColumnReader
+from ros_cloud_bridge.cloud.decoder import Decoder
+from ros_cloud_bridge.wire.codecs import Effort
+from ros_cloud_bridge.wire.schema import Schema
+from ros_cloud_bridge.wire.topics import mangle
+
+_DELAYS_S = (0.1, 1.0, 10.0)
+_QUICK_BYTES = 1_000_000
+_SMALL = 1000
+_CHUNK = 4 * 1024 * 1024
+_ROUNDS = 3
+_NS = 1_000_000_000
+
+Figures = dict[str, Any]
+
+
+def run(paths: Sequence[Path], quick: bool) -> tuple[str, Figures]:
+    """
+    Measure recordings.
+
+    :param paths: MCAP files
+    :param quick: whether to take small ones alone, at 1 s, with the processor measured once
+    :returns: tables, and every figure
+    """
+    delays = (1.0,) if quick else _DELAYS_S
+    rounds = 1 if quick else _ROUNDS
+    text = []
+    figures: Figures = {}
+    for path in paths:
+        if quick and path.stat().st_size > _QUICK_BYTES:
+            continue
+        messages = read_recording(path)
+        topics: dict[str, list[Logged]] = {}
+        for message in messages:
+            topics.setdefault(message.topic, []).append(message)
+        rows = {name: _row(part, delays, rounds) for name, part in topics.items()}
+        # All topics together, as the bridge sends them; the horizon is the sum of the topics'.
+        rows['all'] = _row(messages, delays, rounds)
+        rows['all']['horizon'] = sum(row['horizon'] for name, row in rows.items() if name != 'all')
+        figures[path.stem] = rows
+        text += [_bytes_table(path.stem, rows, delays), _time_table(path.stem, rows, delays)]
+    telemetry = {
+        name: rows['all'] for name, rows in figures.items() if rows['all']['mean'] < 10 * _SMALL
+    }
+    if telemetry:
+        text.append(_summary(telemetry, delays))
+    text.append(_efforts_table([path for path in paths if path.stem in telemetry], rounds))
+    return '\n'.join(text), figures
+
+
+def _row(messages: Sequence[Logged], delays: Sequence[float], rounds: int) -> Figures:
+    raw = b''.join(message.cdr for message in messages)
+    zstd = zstandard.ZstdCompressor(level=3)
+    row: Figures = {
+        'samples': len(messages),
+        'raw': len(raw),
+        'mean': len(raw) / len(messages),
+        'single_zstd': sum(
+            publish_bytes(mangle(message.topic), len(zstd.compress(message.cdr)))
+            for message in messages
+        ),
+        'mcap': _mcap(messages),
+        'horizon': _horizon([message.cdr for message in messages]),
+        'delays': {},
+    }
+    for delay_s in delays:
+        row['delays'][f'{delay_s:g}'] = {
+            'batch_zstd': _concatenated(messages, delay_s),
+            'alone': _ours(messages, delay_s, False, Effort.NORMAL, rounds),
+            'context': _ours(messages, delay_s, True, Effort.NORMAL, rounds),
+        }
+    return row
+
+
+def _horizon(samples: Sequence[bytes]) -> int:
+    plain = b''.join(samples)
+    candidates = [plain]
+    if len(set(map(len, samples))) == 1:
+        planes = np.frombuffer(plain, np.uint8).reshape(len(samples), -1).T
+        candidates.append(planes.tobytes())
+    return min(len(lzma.compress(data, preset=9)) for data in candidates)
+
+
+def _mcap(messages: Sequence[Logged]) -> int:
+    """Write an MCAP file of zstd chunks of 4 MB."""
+    stream = io.BytesIO()
+    writer = Writer(stream, chunk_size=_CHUNK, compression=CompressionType.ZSTD)
+    writer.start(profile='ros2')
+    channels: dict[str, int] = {}
+    for message in messages:
+        if message.topic not in channels:
+            schema = writer.register_schema(
+                message.type_name, 'ros2msg', message.definition.encode()
+            )
+            channels[message.topic] = writer.register_channel(message.topic, 'cdr', schema)
+        writer.add_message(channels[message.topic], message.time_ns, message.cdr, message.time_ns)
+    writer.finish()
+    return len(stream.getvalue())
+
+
+def _concatenated(messages: Sequence[Logged], delay_s: float) -> int:
+    """Send what came within a delay as one message of one zstd frame, by topic."""
+    zstd = zstandard.ZstdCompressor(level=3)
+    size = 0
+    open_batches: dict[str, tuple[int, list[bytes]]] = {}
+
+    def close(topic: str) -> int:
+        _, samples = open_batches.pop(topic)
+        return publish_bytes(mangle(topic), len(zstd.compress(b''.join(samples))))
+
+    for message in messages:
+        began = open_batches.get(message.topic)
+        if began is not None and message.time_ns - began[0] >= delay_s * _NS:
+            size += close(message.topic)
+        open_batches.setdefault(message.topic, (message.time_ns, []))[1].append(message.cdr)
+    return size + sum(close(topic) for topic in list(open_batches))
+
+
+def _ours(
+    messages: Sequence[Logged], delay_s: float, context: bool, effort: Effort, rounds: int
+) -> Figures:
+    encode, decode, columns = [], [], []
+    for _ in range(rounds):
+        bridge = OfflineBridge(delay_s, context=context, effort=effort)
+        bridge.run(messages)
+        encode.append(bridge.encode_s)
+        decode.append(_timed(lambda sent=bridge.sent: _decode(sent, messages)))
+        columns.append(_timed(_columns(bridge.sent, bridge.schemas)))
+    count = len(messages)
+    return {
+        'bytes': sum(bridge.wire_bytes.values()),
+        'dictionary_bytes': bridge.dictionary_bytes,
+        'encode_us': 1e6 * statistics.median(encode) / count,
+        'decode_us': 1e6 * statistics.median(decode) / count,
+        'columns_us': 1e6 * statistics.median(columns) / count,
+    }
+
+
+def _timed(work: Callable[[], object]) -> float:
+    gc.collect()
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def _decode(sent: Sequence[tuple[str, bytes]], messages: Sequence[Logged]) -> None:
+    decoder = Decoder()
+    decoded: dict[str, list[bytes]] = {}
+    for topic, payload in sent:
+        for sample in decoder.feed(topic, payload):
+            decoded.setdefault(sample.topic, []).append(sample.cdr)
+    if sum(map(len, decoded.values())) != len(messages):
+        raise SystemExit('what was decoded is not what was recorded')
+    for message in reversed(messages):
+        if decoded[message.topic].pop() != message.cdr:
+            raise SystemExit('what was decoded is not what was recorded')
+
+
+def _columns(sent: Sequence[tuple[str, bytes]], schemas: Sequence[Schema]) -> Callable[[], None]:
+    reader = ColumnReader()
+    for schema in schemas:
+        reader.trust(schema)
+
+    def work() -> None:
+        for topic, payload in sent:
+            for part in reader.feed(topic, payload):
+                len(part.columns)
+
+    return work
+
+
+def _bytes_table(title: str, rows: dict[str, Figures], delays: Sequence[float]) -> str:
+    heads = ['topic', 'samples', 'raw', 'zstd each', 'MCAP', 'xz']
+    for delay_s in delays:
+        heads += [f'{delay_s:g} s: zstd', 'alone', 'context', 'alone/xz', 'context/xz']
+    lines = []
+    for name, row in rows.items():
+        cells = [name, *(number(row[key]) for key in ('samples', 'raw', 'single_zstd', 'mcap'))]
+        cells.append(number(row['horizon']))
+        for found in row['delays'].values():
+            alone, context = found['alone']['bytes'], found['context']['bytes']
+            cells += [number(found['batch_zstd']), number(alone), number(context)]
+            cells += [ratio(alone, row['horizon']), ratio(context, row['horizon'])]
+        lines.append(cells)
+    return f'{title}: bytes\n{table(heads, lines)}\n'
+
+
+def _time_table(title: str, rows: dict[str, Figures], delays: Sequence[float]) -> str:
+    heads = ['topic']
+    for delay_s in delays:
+        heads += [f'{delay_s:g} s: encode', 'decode', 'columns']
+    lines = []
+    for name, row in rows.items():
+        cells = [name]
+        for found in row['delays'].values():
+            cells += [
+                number(found['context'][key], 1)
+                for key in ('encode_us', 'decode_us', 'columns_us')
+            ]
+        lines.append(cells)
+    return f'{title}: processor time with context, us per sample\n{table(heads, lines)}\n'
+
+
+def _summary(telemetry: dict[str, Figures], delays: Sequence[float]) -> str:
+    heads = ['telemetry', 'raw', 'MCAP', 'xz']
+    heads += [f'{delay_s:g} s {kind}' for delay_s in delays for kind in ('alone/xz', 'context/xz')]
+    rows = {**telemetry, 'all': _sum(list(telemetry.values()))}
+    lines = []
+    for name, row in rows.items():
+        cells = [name, *(number(row[key]) for key in ('raw', 'mcap', 'horizon'))]
+        for found in row['delays'].values():
+            cells += [ratio(found[kind]['bytes'], row['horizon']) for kind in ('alone', 'context')]
+        lines.append(cells)
+    return f'{table(heads, lines)}\n'
+
+
+def _sum(rows: Sequence[Figures]) -> Figures:
+    total: Figures = {key: sum(row[key] for row in rows) for key in ('raw', 'mcap', 'horizon')}
+    total['delays'] = {
+        delay: {
+            kind: {'bytes': sum(row['delays'][delay][kind]['bytes'] for row in rows)}
+            for kind in ('alone', 'context')
+        }
+        for delay in rows[0]['delays']
+    }
+    return total
+
+
+def _efforts_table(paths: Sequence[Path], rounds: int) -> str:
+    lines = []
+    for effort in Effort:
+        found = [
+            (_ours(messages, 1.0, True, effort, rounds), len(messages))
+            for messages in map(read_recording, paths)
+        ]
+        count = sum(size for _, size in found)
+        cells = [effort.name.lower(), number(sum(row['bytes'] for row, _ in found))]
+        cells += [
+            number(sum(row[key] * size for row, size in found) / max(1, count), 1)
+            for key in ('encode_us', 'decode_us', 'columns_us')
+        ]
+        lines.append(cells)
+    heads = ['effort, at 1 s', 'bytes', 'encode, us', 'decode, us', 'columns, us']
+    return table(heads, lines) + '\n'

@@ -1,0 +1,392 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+What point clouds, laser scans and maps come to with their reducers, beside other ways.
+
+Clouds: real ones of a lidar with 64 beams; zstd, Draco (with DracoPy; of the fewest bits that hold
+the error, intensities as bytes) and Cloudini's way (steps of varints point by point, then zstd;
+sizes only, for in Python its speed says nothing). Errors are looked at in what was restored.
+Speeds are of raw bytes by CPU time, medians.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+import json
+import math
+from pathlib import Path
+import sys
+from typing import Any
+
+from codecs_rig import messages, timed
+import numpy as np
+from tables import machine, number, table
+import zstandard
+
+from ros_cloud_bridge.reducers.cloud_forms import FORM, QuantizeKind
+from ros_cloud_bridge.reducers.clouds import CropKind, FieldsKind, VoxelKind
+from ros_cloud_bridge.reducers.clouds_message import read_cloud, TYPE
+from ros_cloud_bridge.reducers.grids import FORM as GRID_FORM
+from ros_cloud_bridge.reducers.grids import GridKind
+from ros_cloud_bridge.reducers.grids import TYPE as GRID
+from ros_cloud_bridge.reducers.interface import Level, Reducer
+from ros_cloud_bridge.reducers.laser import FORM as LASER_FORM
+from ros_cloud_bridge.reducers.laser import LaserKind, read_scan
+from ros_cloud_bridge.reducers.laser import TYPE as SCAN
+
+Row = dict[str, Any]
+Encode = Callable[[bytes], bytes]
+TOPICS = (('/velodyne_points', 60), ('/velodyne_points_full', 6))
+RESOLUTION_M = 0.001
+_BATCH = 10
+
+
+def xyz(cdr: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """
+    Give a cloud's points.
+
+    :param cdr: the message
+    :returns: shape (points, 4): x, y, z, intensity
+    """
+    cloud = read_cloud(cdr)
+    return np.stack([cloud.column(field) for field in cloud.fields[:4]], axis=1)
+
+
+def row(name: str, encode: Encode, decode: Encode | None, clouds: Sequence[bytes]) -> Row:
+    """
+    Measure one way.
+
+    :param name: of the way
+    :param encode: makes fewer bytes of a message
+    :param decode: makes a message again; None where that is not asked for
+    :param clouds: the messages
+    :returns: figures
+    """
+    raw = sum(map(len, clouds)) / len(clouds)
+    made, encode_s = timed(encode, clouds)
+    size = sum(map(len, made)) / len(made)
+    points = sum(len(xyz(cdr)) for cdr in clouds) / len(clouds)
+    figures: Row = {
+        'name': name,
+        'bytes': size,
+        'ratio': raw / size,
+        'bits_per_point': 8.0 * size / points,
+        'encode_mb_per_s': raw / encode_s / 1e6,
+        'decode_mb_per_s': None,
+        'error_mm': None,
+    }
+    if decode is not None:
+        back, decode_s = timed(decode, made)
+        figures['decode_mb_per_s'] = raw / decode_s / 1e6
+        figures['error_mm'] = _error_mm(clouds, back)
+    return figures
+
+
+def _error_mm(clouds: Sequence[bytes], back: Sequence[bytes]) -> float | None:
+    worst = 0.0
+    for before, after in zip(clouds, back, strict=True):
+        old, new = xyz(before).astype(float), xyz(after).astype(float)
+        if old.shape != new.shape:
+            return None
+        worst = max(worst, float(np.abs(old[:, :3] - new[:, :3]).max()))
+    return 1000.0 * worst
+
+
+def reducer_of(kind: Any, type_name: str = TYPE, **options: str) -> Encode:
+    """
+    Make a reducer's work a function.
+
+    :param kind: of reducer
+    :param type_name: of the messages
+    :param options: as in the configuration
+    :returns: the function
+    """
+    reducer: Reducer = kind.make(type_name, '', options, 1 << 26)
+
+    def encode(cdr: bytes) -> bytes:
+        out = reducer.reduce(cdr, Level.FULL)
+        assert out is not None
+        return out
+
+    return encode
+
+
+def cloudini_like(cdr: bytes) -> bytes:
+    """
+    Encode as Cloudini does with zstd: each point's steps, as varints, one after the other.
+
+    :param cdr: a cloud
+    :returns: bytes
+    """
+    steps = np.diff(np.rint(xyz(cdr).astype(float) / RESOLUTION_M).astype(np.int64), axis=0)
+    folded = ((steps << 1) ^ (steps >> 63)).reshape(-1).astype(np.uint64)
+    places = np.arange(5, dtype=np.uint64)
+    parts = (folded[:, None] >> (np.uint64(7) * places)) & np.uint64(0x7F)
+    more = (folded[:, None] >> (np.uint64(7) * (places + np.uint64(1)))) > 0
+    wanted = np.ones_like(more)
+    wanted[:, 1:] = more[:, :-1]
+    varints = (parts | (more.astype(np.uint64) << np.uint64(7))).astype(np.uint8)[wanted]
+    return zstandard.ZstdCompressor(level=1).compress(varints.tobytes())
+
+
+def draco(ordered: bool, level: int) -> Encode | None:
+    """
+    Encode with Draco.
+
+    :param ordered: whether points keep their order
+    :param level: of compression, 0 to 10
+    :returns: the function; None without DracoPy
+    """
+    try:
+        import DracoPy
+    except ImportError:
+        return None
+
+    def encode(cdr: bytes) -> bytes:
+        points = xyz(cdr)
+        span = float(np.ptp(points[:, :3], axis=0).max())
+        made: bytes = DracoPy.encode(
+            points[:, :3],
+            quantization_bits=math.ceil(math.log2(span / RESOLUTION_M + 1.0)),
+            compression_level=level,
+            preserve_order=ordered,
+            generic_attributes={'intensity': np.rint(points[:, 3:] * 100.0).astype(np.uint8)},
+        )
+        return made
+
+    return encode
+
+
+def clouds_table(topic: str, count: int) -> list[Row]:
+    """
+    Measure all ways on one topic.
+
+    :param topic: of the recording a5
+    :param count: how many clouds
+    :returns: figures of each way
+    """
+    clouds = messages('a5_kitti_lidar', topic, count)
+    kind = QuantizeKind()
+
+    def restore(form: bytes) -> bytes:
+        return kind.restore(FORM, form)
+
+    rows = [
+        row('zstd -3', zstandard.ZstdCompressor(level=3).compress, None, clouds),
+        {**row('Cloudini-like, 1 mm', cloudini_like, None, clouds), 'encode_mb_per_s': None},
+    ]
+    for ordered, level in ((True, 7), (False, 1), (False, 7)):
+        encode = draco(ordered, level)
+        if encode is not None:
+            order = 'order kept' if ordered else 'any order'
+            rows.append(row(f'Draco {level}, 1 mm, {order}', encode, None, clouds))
+    for options in ({}, {'order': 'free'}, {'resolution': '0.01'}):
+        name = 'cloud_quantize ' + ' '.join(f'{key}={value}' for key, value in options.items())
+        rows.append(row(name.strip(), reducer_of(kind, **options), restore, clouds))
+    for name, thin in (
+        ('cloud_fields drop=intensity', reducer_of(FieldsKind(), drop='intensity')),
+        ('cloud_crop range=2,40', reducer_of(CropKind(), range='2,40')),
+        ('cloud_voxel leaf=0.1', reducer_of(VoxelKind(), leaf='0.1')),
+        ('cloud_voxel leaf=0.2 point=first', reducer_of(VoxelKind(), leaf='0.2', point='first')),
+    ):
+        rows.append(row(name, thin, None, clouds))
+        quantize = reducer_of(kind)
+        rows.append(
+            row('  … and cloud_quantize', lambda c, t=thin, q=quantize: q(t(c)), None, clouds)
+        )
+    return rows
+
+
+def scans_table() -> list[Row]:
+    """
+    Measure laser scans, in batches of ten as they are at 10 Hz and 1 s.
+
+    :returns: figures of each way
+    """
+    scans = messages('a3_tilt_laser_xsens', '/scan')
+    zstd = zstandard.ZstdCompressor(level=15)
+    raw = sum(map(len, scans))
+
+    def batched(made: Sequence[bytes]) -> int:
+        parts = (b''.join(made[first : first + _BATCH]) for first in range(0, len(made), _BATCH))
+        return sum(len(zstd.compress(part)) for part in parts)
+
+    rows: list[Row] = [{'name': 'as it is, zstd -15', 'bytes': batched(scans), 'error_mm': 0.0}]
+    for options in ({'resolution': '0.001'}, {}, {'resolution': 'auto'}, {'resolution': '0.02'}):
+        made, encode_s = timed(reducer_of(LaserKind(), SCAN, **options), scans)
+        back, decode_s = timed(lambda form: LaserKind().restore(LASER_FORM, form), made)
+        worst = 0.0
+        for before, after in zip(scans, back, strict=True):
+            old, new = read_scan(before).ranges, read_scan(after).ranges
+            worst = max(worst, float(np.nanmax(np.abs(old.astype(float) - new))))
+        name = 'laser_quantize ' + ' '.join(f'{key}={value}' for key, value in options.items())
+        rows.append(
+            {
+                'name': name.strip(),
+                'bytes': batched(made),
+                'encode_us': 1e6 * encode_s,
+                'decode_us': 1e6 * decode_s,
+                'error_mm': 1000.0 * worst,
+            }
+        )
+    for one in rows:
+        one['ratio'] = raw / one['bytes']
+    return rows
+
+
+def maps(count: int = 60) -> list[bytes]:
+    """
+    Let the simulated rover drive along its corridor and map what it sees.
+
+    :param count: of maps
+    :returns: OccupancyGrids, each with more known cells than the one before
+    """
+    from ros_cloud_bridge.reducers.grids import Grid
+    from ros_cloud_bridge.reducers.sensor_cdr import Header
+    from ros_cloud_bridge.ros.rover.building import default_world
+
+    grid = default_world().grid()
+    rng = np.random.default_rng(1)
+    height, width = grid.cells.shape
+    y, x = np.mgrid[0:height, 0:width]
+    known = np.zeros(grid.cells.shape, np.bool_)
+    doubt = rng.integers(0, 20, grid.cells.shape)
+    made = []
+    for step in range(count):
+        centre = width * step / count, height / 2.0
+        near = np.hypot(x - centre[0], y - centre[1]) < 60.0
+        known |= near
+        # What is in sight is measured again, and is a little less doubtful.
+        doubt = np.where(near & (doubt > 0) & (rng.random(near.shape) < 0.2), doubt - 1, doubt)
+        cells = np.where(grid.cells > 50, 100 - doubt, doubt)
+        cells = np.where(known & (grid.cells >= 0), cells, -1).astype(np.int8)
+        message = Grid(
+            header=Header(sec=step, nanosec=0, frame_id='map'),
+            loaded=(0, 0),
+            resolution=grid.resolution_m,
+            width=width,
+            height=height,
+            origin=(grid.origin_x, grid.origin_y, 0.0, 0.0, 0.0, 0.0, 1.0),
+            cells=cells.view(np.uint8),
+        )
+        made.append(message.write())
+    return made
+
+
+def maps_table() -> list[Row]:
+    """
+    Measure maps.
+
+    :returns: figures of each way
+    """
+    grids = maps()
+    zstd = zstandard.ZstdCompressor(level=9)
+    raw = sum(map(len, grids))
+    made, encode_s = timed(zstd.compress, grids)
+    rows: list[Row] = [
+        {'name': 'zstd -9', 'bytes': sum(map(len, made)), 'encode_us': 1e6 * encode_s}
+    ]
+    for every in (1, 30):
+        restorer = GridKind().restorer()
+        made, encode_s = timed(reducer_of(GridKind(), GRID, every=str(every)), grids)
+        back, decode_s = timed(lambda form, r=restorer: r.restore(GRID_FORM, form), made)
+        if back != grids:
+            raise SystemExit('a map did not come back')
+        rows.append(
+            {
+                'name': f'grid_diff every={every}',
+                'bytes': sum(map(len, made)),
+                'encode_us': 1e6 * encode_s,
+                'decode_us': 1e6 * decode_s,
+                'error_mm': 0.0,
+            }
+        )
+    for one in rows:
+        one['ratio'] = raw / one['bytes']
+    return rows
+
+
+def render(title: str, rows: Sequence[Row], heads: dict[str, tuple[str, int]]) -> str:
+    """
+    Write one table.
+
+    :param title: its first line
+    :param rows: figures
+    :param heads: heads and digits by figure
+    :returns: lines
+    """
+    lines = [
+        [one['name'], *(number(one.get(name), digits) for name, (_, digits) in heads.items())]
+        for one in rows
+    ]
+    return f'{title}\n{table(["", *(head for head, _ in heads.values())], lines)}\n'
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """
+    Read the command line.
+
+    :param argv: arguments; those of the process when None
+    :returns: them
+    """
+    parser = argparse.ArgumentParser(description=__doc__.strip().split('\n\n')[0])
+    parser.add_argument('--quick', action='store_true', help='a few clouds')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write every figure there')
+    parser.add_argument('--pictures', type=Path, metavar='FOLDER', help='draw them there')
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run the benchmark.
+
+    :param argv: arguments; those of the process when None
+    :returns: exit status
+    """
+    args = parse(argv)
+    results: dict[str, list[Row]] = {}
+    for topic, count in TOPICS:
+        results[topic] = clouds_table(topic, min(count, 3) if args.quick else count)
+        heads = {
+            'bytes': ('bytes', 0),
+            'ratio': ('raw / bytes', 2),
+            'bits_per_point': ('bits an original point', 1),
+            'encode_mb_per_s': ('encode MB/s', 0),
+            'decode_mb_per_s': ('decode MB/s', 0),
+            'error_mm': ('error mm', 2),
+        }
+        print(render(f'{topic}: mean of a cloud', results[topic], heads))
+    heads = {
+        'bytes': ('bytes', 0),
+        'ratio': ('raw / bytes', 1),
+        'encode_us': ('encode µs', 0),
+        'decode_us': ('decode µs', 0),
+        'error_mm': ('error mm', 2),
+    }
+    results['/scan'] = scans_table()
+    print(render('/scan: all, in batches of 10, zstd -15', results['/scan'], heads))
+    results['/map'] = maps_table()
+    print(render('/map: a map that the simulated rover drives along, 60 of them', results['/map'],
+                 heads))  # fmt: skip
+    if args.json:
+        args.json.write_text(json.dumps({'machine': machine(), 'rows': results}, indent=1) + '\n')
+    if args.pictures:
+        from codecs_clouds_plot import draw
+
+        draw(args.pictures, results)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,105 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The dictionaries of one robot, and the batches that wait for one."""
+
+from collections import OrderedDict
+from typing import Any
+
+from ros_cloud_bridge.wire.codecs import Dictionary
+from ros_cloud_bridge.wire.topics import TopicName
+
+# Three classes, each with one in use, one before it, and those of the boot before.
+_MOST = 16
+_MOST_WANTED = 16
+# About what Python holds of a message beside its bytes.
+_OVERHEAD = 512
+
+Held = tuple[TopicName, list[Any]]
+
+
+class Dictionaries:
+    """
+    What batches of one robot are decompressed with; the least recently used are forgotten.
+
+    ``given_up`` counts batches whose dictionary did not come while there was room for them.
+
+    :param quota: bytes of batches that may wait
+    """
+
+    def __init__(self, quota: int) -> None:
+        self.given_up = 0
+        self._quota = quota
+        self._known: OrderedDict[bytes, Dictionary] = OrderedDict()
+        self._held: OrderedDict[bytes, list[Held]] = OrderedDict()
+        self._held_bytes = 0
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Names of the dictionaries that batches wait for, hexadecimal."""
+        return tuple(name.hex() for name in self._held)
+
+    @property
+    def held(self) -> int:
+        """How many batches wait."""
+        return sum(map(len, self._held.values()))
+
+    def use(self, name: bytes) -> Dictionary | None:
+        """
+        Give a dictionary.
+
+        :param name: its name
+        :returns: the dictionary, or None while it has not come
+        """
+        dictionary = self._known.get(name)
+        if dictionary is not None:
+            self._known.move_to_end(name)
+        return dictionary
+
+    def hold(self, name: bytes, topic: TopicName, message: list[Any]) -> None:
+        """
+        Keep a batch until its dictionary comes; the longest waiting go beyond the bounds.
+
+        :param name: the dictionary's name
+        :param topic: where the batch came
+        :param message: its fields
+        """
+        self._held.setdefault(name, []).append((topic, message))
+        self._held_bytes += _size(message)
+        while self._held_bytes > self._quota or len(self._held) > _MOST_WANTED:
+            oldest = next(iter(self._held))
+            _, gone = self._held[oldest].pop(0)
+            self._held_bytes -= _size(gone)
+            self.given_up += 1
+            if not self._held[oldest]:
+                del self._held[oldest]
+
+    def add(self, dictionary: Dictionary) -> list[Held]:
+        """
+        Take in a dictionary.
+
+        :param dictionary: as it came
+        :returns: the batches that have waited for it, in the order of their arrival
+        """
+        self._known[dictionary.name] = dictionary
+        self._known.move_to_end(dictionary.name)
+        while len(self._known) > _MOST:
+            self._known.popitem(last=False)
+        held = self._held.pop(dictionary.name, [])
+        self._held_bytes -= sum(_size(message) for _, message in held)
+        return held
+
+
+def _size(message: list[Any]) -> int:
+    return _OVERHEAD + sum(len(field) for field in message if isinstance(field, bytes))

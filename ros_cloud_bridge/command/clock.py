@@ -1,0 +1,30 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The clock of commands: monotonic, and it goes on while the computer sleeps."""
+
+import time
+
+# time.monotonic() stands still during suspend: whoever holds a command back over one would deliver
+# it in time. Where there is no such clock (not on Linux) the monotonic one has to do.
+_CLOCK = getattr(time, 'CLOCK_BOOTTIME', time.CLOCK_MONOTONIC)
+
+
+def now_s() -> float:
+    """
+    Read it.
+
+    :returns: seconds since an arbitrary moment
+    """
+    return time.clock_gettime(_CLOCK)

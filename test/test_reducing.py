@@ -1,0 +1,230 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The reducers' thread: slow or broken reducers hold up nobody and lose nothing."""
+
+from collections.abc import Callable, Sequence
+import threading
+
+from ros_cloud_bridge.core.route import Route
+from ros_cloud_bridge.core.unreduced import Offered, Reduction, Unreduced
+from ros_cloud_bridge.reducers.chain import Chain
+from ros_cloud_bridge.reducers.interface import Level, Output
+from ros_cloud_bridge.reducing import Reducing
+from ros_cloud_bridge.values import Drop, Keep, Priority, Received, StreamConfig
+from support.waiting import wait_until
+
+TYPE = 'a/msg/A'
+
+
+class Reducer:
+    """Does what it is told with each message."""
+
+    def __init__(self, act: Callable[[bytes, Level], bytes | None], output: Output) -> None:
+        self.output = output
+        self._act = act
+
+    def reduce(self, cdr: bytes, level: Level) -> bytes | None:
+        return self._act(cdr, level)
+
+
+class Rig:
+    """The thread with routes of its own."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.log: list[str] = []
+        self.came: list[tuple[Route, bytes]] = []
+        self.reducing = Reducing(
+            work_came=threading.Condition(self.lock),
+            accept=self._accept,
+            log=lambda level, text: self.log.append(f'{level}: {text}'),
+        )
+        self._routes = 0
+
+    def _accept(self, route: Route, entries: Sequence[Offered]) -> None:
+        route.accept([one.sample for one in entries], 0.0)
+        self.came += [(route, one.sample.cdr) for one in entries]
+
+    def plain(self, stream: StreamConfig) -> Route:
+        self._routes += 1
+        return Route(self._routes, stream, f'/t{self._routes}', TYPE)
+
+    def route(
+        self,
+        act: Callable[[bytes, Level], bytes | None],
+        *,
+        priority: Priority = Priority.NORMAL,
+        form: str = '',
+        keep: Keep = Keep.FIFO,
+    ) -> tuple[Route, Route]:
+        stream = StreamConfig(name='s', topics=('/t',), keep=keep, priority=priority)
+        route, beside = self.plain(stream), self.plain(stream)
+        route.unreduced = Unreduced(Reduction(text='x', type_name=TYPE, form=form))
+        chain = Chain([Reducer(act, Output(type_name=TYPE, form=form))])
+        with self.lock:
+            self.reducing.opened(route, chain, lambda: beside)
+        return route, beside
+
+    def offer(self, route: Route, *messages: bytes) -> None:
+        with self.lock:
+            route.offer([Received(one, 1, 2) for one in messages], 0.0)
+            self.reducing.offered(route)
+
+    def got(self, route: Route) -> list[bytes]:
+        with self.lock:
+            return [cdr for one, cdr in self.came if one is route]
+
+    def idle(self) -> bool:
+        with self.lock:
+            return not self.reducing.busy
+
+
+def test_samples_come_out_in_their_order_and_what_says_nothing_new_does_not() -> None:
+    rig = Rig()
+    route, _ = rig.route(lambda cdr, level: cdr[:1] if cdr[0] % 2 else None)
+    rig.offer(route, *[bytes([number]) * 10 for number in range(200)])
+    rig.reducing.start()
+    wait_until(rig.idle)
+    assert rig.got(route) == [bytes([number]) for number in range(1, 200, 2)]
+    assert route.drops == {Drop.UNCHANGED: 100}
+    assert (route.received, route.accepted) == (200, 100)
+    assert route.unreduced is not None
+    assert (route.unreduced.bytes_in, route.unreduced.bytes_out) == (2000, 100)
+    rig.reducing.stop()
+
+
+def test_a_slow_reducer_holds_the_lock_up_for_nobody() -> None:
+    rig = Rig()
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def slow(cdr: bytes, level: Level) -> bytes:
+        at_work.set()
+        assert go_on.wait(20.0)
+        return cdr
+
+    route, _ = rig.route(slow)
+    rig.reducing.start()
+    rig.offer(route, b'a', b'b')
+    assert at_work.wait(20.0)
+    # The lock is free, subscriptions and pump go on, and the samples are accounted for.
+    other = rig.plain(route.stream)
+    for _ in range(100):
+        with rig.lock:
+            other.offer([Received(b'x', 1, 1)], 0.0)
+            other.settle(len(other.take(100, 1)))
+    assert other.delivered == 100
+    with rig.lock:
+        assert route.unreduced is not None
+        assert (route.accepted, len(route.unreduced), route.received) == (0, 2, 2)
+    go_on.set()
+    wait_until(rig.idle)
+    assert rig.got(route) == [b'a', b'b']
+    rig.reducing.stop()
+
+
+def test_the_higher_class_has_its_turn_first() -> None:
+    rig = Rig()
+    order: list[bytes] = []
+
+    def note(cdr: bytes, level: Level) -> bytes:
+        order.append(cdr)
+        return cdr
+
+    low, _ = rig.route(note, priority=Priority.LOW)
+    high, _ = rig.route(note, priority=Priority.HIGH)
+    rig.offer(low, b'low')
+    rig.offer(high, b'high')
+    rig.reducing.start()
+    wait_until(rig.idle)
+    assert order == [b'high', b'low']
+    rig.reducing.stop()
+
+
+def test_what_a_reducer_cannot_take_goes_out_as_it_is_and_is_said_once() -> None:
+    rig = Rig()
+
+    def fails(cdr: bytes, level: Level) -> bytes:
+        if cdr == b'good':
+            return b'g'
+        raise ZeroDivisionError(f'of {cdr!r}')
+
+    route, beside = rig.route(fails)
+    rig.offer(route, b'bad', b'good', b'worse')
+    rig.reducing.start()
+    wait_until(rig.idle)
+    assert rig.got(route) == [b'bad', b'g', b'worse']
+    assert rig.got(beside) == []
+    assert route.unreduced is not None
+    assert route.unreduced.failed == 2
+    assert len(rig.log) == 1
+    assert "error: stream 's': /t1: goes out as it is, for its reducer failed: of b'" in rig.log[0]
+    rig.reducing.stop()
+
+
+def test_plain_bytes_never_stand_among_forms() -> None:
+    rig = Rig()
+
+    def fails(cdr: bytes, level: Level) -> bytes:
+        if cdr == b'bad':
+            raise ValueError('no')
+        return b'form'
+
+    route, beside = rig.route(fails, form='x/1')
+    rig.offer(route, b'a', b'bad', b'b')
+    rig.reducing.start()
+    wait_until(rig.idle)
+    assert rig.got(route) == [b'form', b'form']
+    assert rig.got(beside) == [b'bad']
+    assert (route.received, route.accepted) == (2, 2)
+    assert (beside.received, beside.accepted) == (1, 1)
+    rig.reducing.stop()
+
+
+def test_what_is_no_bytes_is_a_fault_of_the_reducer() -> None:
+    rig = Rig()
+    route, _ = rig.route(lambda cdr, level: bytearray(cdr))  # type: ignore[arg-type,return-value]
+    rig.offer(route, b'abc')
+    rig.reducing.start()
+    wait_until(rig.idle)
+    assert rig.got(route) == [b'abc']
+    assert 'made bytearray instead of bytes' in rig.log[0]
+    rig.reducing.stop()
+
+
+def test_the_ladder_s_level_reaches_the_reducer() -> None:
+    rig = Rig()
+    route, _ = rig.route(lambda cdr, level: level.name.encode())
+    route.limit(None, None, 'minimal')
+    rig.offer(route, b'a')
+    rig.reducing.start()
+    wait_until(rig.idle)
+    assert rig.got(route) == [b'MINIMAL']
+    rig.reducing.stop()
+
+
+def test_before_the_end_what_waits_is_reduced_and_a_hung_reducer_ends_nothing() -> None:
+    rig = Rig()
+    route, _ = rig.route(lambda cdr, level: cdr)
+    rig.offer(route, *[bytes([one]) for one in range(100)])
+    rig.reducing.start()
+    rig.reducing.finish(20.0)
+    assert len(rig.got(route)) == 100
+    never = threading.Event()
+    hung, _ = rig.route(lambda cdr, level: cdr if never.wait(60.0) else cdr)
+    rig.offer(hung, b'a')
+    rig.reducing.finish(0.01)
+    rig.reducing.stop()
+    assert rig.got(hung) == []
+    never.set()
