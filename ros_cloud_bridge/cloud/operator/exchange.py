@@ -123,6 +123,7 @@ class Exchange:
             on_event=self._receive,
             max_receive_bytes=2 * MAX_ANSWER,
             fresh_only=True,
+            quick_ack=True,
         )
         self._thread = threading.Thread(target=self._run, name='operator', daemon=True)
 
