@@ -128,13 +128,16 @@ class Drives:
         :param reason: of the answer
         :returns: effects
         """
-        operator = case.arrival.operator
-        answer = self._answering.answer(case.command.id, State.REJECTED, case.now, reason)
+        operator, identity, driving = case.arrival.operator, case.command.id, _driving(case)
+        told = driving.refused(operator, reason, identity, case.now)
+        answer = self._answering.answer(
+            identity, State.REJECTED, case.now, reason, detail={'count': told}
+        )
         self._answering.count(answer)
-        answered, noted = _driving(case).refusal(operator, reason.partition(':')[0])
         effects: list[Effect] = []
-        if answered.add(case.now):
+        if told:
             effects.append(Reply(operator=operator, answer=answer))
+        _, noted = driving.refusal(operator, reason.partition(':')[0])
         if told := noted.add(case.now):
             effects.append(audit(case, 'rejected', answer.reason, {'count': told}))
         return effects
@@ -155,7 +158,7 @@ class Drives:
         if case.command.type == 'release':
             effects = self._halt(case.channel, driving, 'released', now)
             driving.lease.release()
-            return effects + self._answering.settle(case)
+            return effects + self._tell_refused(driving, now) + self._answering.settle(case)
         to = case.arguments['to']
         effects = self._halt(case.channel, driving, 'handed_over', now)
         driving.lease.hand_over(to, now)
@@ -271,6 +274,17 @@ class Drives:
     def _tell(self, driving: Driving, now: float) -> list[Effect]:
         due_at = driving.answer_due_at()
         return [] if due_at is None or now < due_at else self._tell_newest(driving, now)
+
+    def _tell_refused(self, driving: Driving, now: float) -> list[Effect]:
+        return [
+            Reply(
+                operator=operator,
+                answer=self._answering.answer(
+                    identity, State.REJECTED, now, reason, detail={'count': count}
+                ),
+            )
+            for operator, identity, reason, count in driving.untold_refusals()
+        ]
 
     def _tell_newest(self, driving: Driving, now: float) -> list[Effect]:
         newest = driving.newest(now)

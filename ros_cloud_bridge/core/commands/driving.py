@@ -52,8 +52,16 @@ class Tally:
         self._count += 1
         if now < self._at:
             return 0
-        count, self._count = self._count, 0
         self._at = now + self._every_s
+        return self.rest()
+
+    def rest(self) -> int:
+        """
+        Take what was counted since it was last said.
+
+        :returns: how many
+        """
+        count, self._count = self._count, 0
         return count
 
 
@@ -80,6 +88,7 @@ class Driving:
         self._untold = 0
         self._answer_at = float('-inf')
         self._refusals: dict[tuple[str, str], tuple[Tally, Tally]] = {}
+        self._untold_refusals: dict[tuple[str, str], tuple[bytes, str]] = {}
 
     def begin(self, who: Holder, now: float) -> bool:
         """
@@ -146,6 +155,38 @@ class Driving:
         self._answer_at = now + ANSWER_S
         return operator, identity, detail
 
+    def refused(self, operator: str, reason: str, identity: bytes, now: float) -> int:
+        """
+        Count a message that was refused.
+
+        :param operator: whose it was
+        :param reason: as an answer has it
+        :param identity: the message's id
+        :param now: monotonic seconds
+        :returns: how many are to be told now, this one included; 0 for none yet
+        """
+        word = reason.partition(':')[0]
+        answered, _ = self.refusal(operator, word)
+        told = answered.add(now)
+        if told:
+            self._untold_refusals.pop((operator, word), None)
+        else:
+            self._untold_refusals[operator, word] = (identity, reason)
+        return told
+
+    def untold_refusals(self) -> list[tuple[str, bytes, str, int]]:
+        """
+        Take what was refused and is not told yet.
+
+        :returns: operator, id and reason of the last of each, and how many there were
+        """
+        untold = self._untold_refusals
+        self._untold_refusals = {}
+        return [
+            (operator, identity, reason, self.refusal(operator, word)[0].rest())
+            for (operator, word), (identity, reason) in untold.items()
+        ]
+
     def refusal(self, operator: str, reason: str) -> tuple[Tally, Tally]:
         """
         Find how often something was refused.
@@ -158,6 +199,8 @@ class Driving:
         found = self._refusals.get(key)
         if found is None:
             if len(self._refusals) >= _MOST_REFUSALS:
-                self._refusals.pop(next(iter(self._refusals)))
+                oldest = next(iter(self._refusals))
+                del self._refusals[oldest]
+                self._untold_refusals.pop(oldest, None)
             found = self._refusals[key] = (Tally(REFUSAL_ANSWER_S), Tally(AUDIT_S))
         return found

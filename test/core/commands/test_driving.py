@@ -242,6 +242,22 @@ def test_the_driver_hears_of_every_message_before_the_end(rig: Rig, ann: Signer)
     assert [answer.detail for answer in told] == [{'count': 3, 'scale': 1.0}, None]
 
 
+def test_the_driver_hears_of_every_refusal_before_the_end(rig: Rig, ann: Signer) -> None:
+    _acquire(rig, ann)
+    refused = [
+        rig.take(ann.send('drive', 'publish', {'linear': {'x': 99.0}}, at=rig.now))
+        for _ in range(4)
+    ]
+    # The first is told at once, the others together.
+    assert [a.detail for effects in refused for a in answers(effects)] == [{'count': 1}]
+    told = answers(rig.take(ann.send('drive', 'release', at=rig.now)))
+    assert [(a.state, a.detail) for a in told] == [
+        (State.REJECTED, {'count': 3}),
+        (State.SUCCEEDED, None),
+    ]
+    assert told[0].reason.startswith(Reason.FIELD_LIMIT)
+
+
 def test_after_a_lost_connection_the_holder_drives_on(rig: Rig, ann: Signer) -> None:
     _acquire(rig, ann)
     _drive(rig, ann)
