@@ -17,6 +17,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,7 +199,10 @@ def _text(data: bytes) -> str:
 
 
 def _stream_columns(
-    streams: Streams, words: dict[int, NDArray[np.unsignedinteger]], layout: TypeLayout, count: int
+    streams: Streams,
+    words: dict[int, NDArray[np.unsignedinteger[Any]]],
+    layout: TypeLayout,
+    count: int,
 ) -> Iterator[tuple[str, Column]]:
     types = leaf_types(layout.program)
     fields = layout.by_leaf()
@@ -234,9 +238,9 @@ def _stream_columns(
     return go(layout.program.steps, np.ones(count, dtype=np.int64))
 
 
-def _raw_words(data: bytes, order: str, width: int, kind: str) -> NDArray[np.unsignedinteger]:
+def _raw_words(data: bytes, order: str, width: int, kind: str) -> NDArray[np.unsignedinteger[Any]]:
     if kind != STAMP:
-        words: NDArray[np.unsignedinteger] = np.frombuffer(data, f'{order}u{width}').astype(
+        words: NDArray[np.unsignedinteger[Any]] = np.frombuffer(data, f'{order}u{width}').astype(
             f'<u{width}'
         )
         return words

@@ -61,7 +61,8 @@ class _Handler(RotatingFileHandler):
 
     def reopen(self) -> None:
         """Let go of the file, and of what it did not take: the next line opens it again."""
-        stream, self.stream = self.stream, None
+        stream: Any = self.stream
+        setattr(self, 'stream', None)  # noqa: B010 - typed as if it never were
         if stream is not None:
             with contextlib.suppress(OSError):
                 stream.close()

@@ -304,8 +304,9 @@ class Station:
         with self._wake:
             events, reports = list(self._events), list(self._reports)
             self._effects.extend(self._orders)
-            for queue in (self._events, self._reports, self._orders):
-                queue.clear()
+            self._events.clear()
+            self._reports.clear()
+            self._orders.clear()
             return events, reports
 
     def _decide(self, arrival: Arrival) -> None:

@@ -207,9 +207,7 @@ class Connection:
         while self._subscribed < len(self._filters):
             chunk = self._filters[self._subscribed :][: self._filters_per_packet]
             self._subscribed += len(chunk)
-            packet_id = link.subscribe(
-                chunk, self._subscription_qos, fresh_only=self._fresh_only
-            )
+            packet_id = link.subscribe(chunk, self._subscription_qos, fresh_only=self._fresh_only)
             if packet_id is not None:
                 self._asked[packet_id] = chunk
 

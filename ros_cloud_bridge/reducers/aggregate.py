@@ -148,7 +148,8 @@ def _together(rows: NDArray[Any], way: str) -> NDArray[Any]:
     mean = np.where(counted.any(axis=0), mean, np.nan)
     if rows.dtype.kind in 'iu':
         mean = np.rint(mean)
-    return mean.astype(rows.dtype)
+    told: NDArray[Any] = mean.astype(rows.dtype)
+    return told
 
 
 class AggregateKind(PlainKind):

@@ -141,7 +141,7 @@ class CloudVoxels:
         thinned = replace(cloud.keep(firsts[turn]), is_dense=True)
         if not self._centroid:
             return thinned.write()
-        counts = np.diff(np.concatenate((starts, [len(order)])))
+        counts = np.diff(np.append(starts, len(order)))
         rows = thinned.rows.copy()
         for field in cloud.fields:
             if field.kind[0] != 'f':

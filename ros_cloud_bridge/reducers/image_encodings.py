@@ -197,4 +197,5 @@ def _between(image: Image, kind: str, bits: int, brightness: Range | None) -> Pi
     with np.errstate(all='ignore'):
         values = rows.view(number).astype(np.float32)
         scaled = (values - np.float32(black)) * np.float32(255.0 / (white - black))
-        return np.clip(np.nan_to_num(np.rint(scaled), nan=0.0), 0.0, 255.0).astype(np.uint8)
+        levels: NDArray[np.float32] = np.clip(np.nan_to_num(np.rint(scaled), nan=0.0), 0.0, 255.0)
+        return levels.astype(np.uint8)

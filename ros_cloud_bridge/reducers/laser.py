@@ -143,7 +143,7 @@ def _noise(ranges: NDArray[Any]) -> float:
     # Of normal noise: its median is 0.67 of its deviation, and second differences have 6 times
     # its variance. Edges are few enough to move the median little.
     deviation = float(np.median(bends)) / (0.6745 * 6.0**0.5) if len(bends) else 0.0
-    return min(max(deviation, _AUTO_M[0]), _AUTO_M[1])
+    return float(min(max(deviation, _AUTO_M[0]), _AUTO_M[1]))
 
 
 def _rounded(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:

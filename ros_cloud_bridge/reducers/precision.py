@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import math
 import re
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +106,9 @@ def read_bound(text: str, name: str) -> Bound:
     return Bound(bits=int(bits[1]))
 
 
-def round_bits(values: NDArray[np.unsignedinteger], bits: int) -> NDArray[np.unsignedinteger]:
+def round_bits(
+    values: NDArray[np.unsignedinteger[Any]], bits: int
+) -> NDArray[np.unsignedinteger[Any]]:
     """
     Round floating-point numbers to significant bits, to nearest and ties to even.
 
@@ -164,7 +167,7 @@ class Decimals:
         return cls(np.array(up), np.array(down), np.array(fine))
 
 
-def round_to(values: NDArray[np.floating], decimals: Decimals) -> NDArray[np.floating]:
+def round_to(values: NDArray[np.floating[Any]], decimals: Decimals) -> NDArray[np.floating[Any]]:
     """
     Round numbers to few decimals: batches write decimal numbers as integers.
 
@@ -177,7 +180,7 @@ def round_to(values: NDArray[np.floating], decimals: Decimals) -> NDArray[np.flo
     with np.errstate(over='ignore', invalid='ignore'):
         # The zero makes -0.0 a 0.0.
         whole = np.rint(wide * up / down) + 0.0
-        rounded = (whole / up * down).astype(values.dtype)
+        rounded: NDArray[np.floating[Any]] = (whole / up * down).astype(values.dtype)
         apart = rounded.astype(np.float64) - wide
         good = np.abs(apart) <= tolerance
         if good.all():

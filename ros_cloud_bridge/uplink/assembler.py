@@ -54,9 +54,7 @@ class Assembler:
         self._schemas: dict[str, Schema] = {}
         self.effort = Effort.NORMAL
         self.with_context = True
-        self.contexts = {
-            priority: Context(topics.dictionary(priority)) for priority in Priority
-        }
+        self.contexts = {priority: Context(topics.dictionary(priority)) for priority in Priority}
         self._described_at: dict[int, float] = {}
         self._totals_sent: dict[int, dict[int, int]] = {}
         self._latched_fragments: dict[str, int] = {}

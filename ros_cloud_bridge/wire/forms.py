@@ -21,6 +21,7 @@ other has a *form*: how its words become small numbers, and whether those are pa
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire.limits import MAX_BATCH_RAW, MAX_STEPS
 from ros_cloud_bridge.wire.varint import read_varint
 
-Words = NDArray[np.unsignedinteger]
+Words = NDArray[np.unsignedinteger[Any]]
 Wide = NDArray[np.uint64]
 
 # Tables with more words are coded as byte planes alone: what else there is takes several times

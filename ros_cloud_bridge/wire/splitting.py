@@ -128,7 +128,8 @@ def _columns(matrix: NDArray[np.uint8], spans: Sequence[tuple[int, int]]) -> byt
         return b''
     if len(spans) == 1:
         return matrix[:, spans[0][0] : spans[0][1]].tobytes()
-    return np.concatenate([matrix[:, first:end] for first, end in spans], axis=1).tobytes()
+    chosen: NDArray[np.uint8] = np.concatenate([matrix[:, a:b] for a, b in spans], axis=1)
+    return chosen.tobytes()
 
 
 def _cut_each(

@@ -212,7 +212,9 @@ class Pieces:
                 seconds, rest = np.divmod(words.reshape(-1).view(np.int64), _NS)
                 if (seconds != seconds.astype(np.int32)).any():
                     raise ProtocolError('a stamp is out of range')
-                words = np.stack([seconds, rest], axis=1).astype(np.int32).view(np.uint32)
+                stamps = np.stack([seconds, rest], axis=1).astype(np.int32)
+                streams.data[step.leaf] = stamps.astype(f'{order}i4').tobytes()
+                continue
             leaf = step.leaf + (step.op is Op.SEQUENCE)
             streams.data[leaf] = words.astype(f'{order}u{words.dtype.itemsize}').tobytes()
         return join(self.program, streams, len(self.times.latency_us), budget)

@@ -292,7 +292,7 @@ def _type_for(value: Any, declared: int, path: str, empty_lists: bool) -> int:
             path,
             f'expected bool, int, float, text, bytes or a list of one of them, got {value!r:.40}',
         )
-    return declared if kind in _WIDENED.get(declared, ()) else kind
+    return declared if kind in _WIDENED.get(declared, ()) else int(kind)
 
 
 def _value_of(value: ParameterValue) -> Any:

@@ -152,7 +152,7 @@ def _convert_integer(bits: int, *, signed: bool) -> Convert:
             raise expected(path, word, value)
         if not low <= value <= high:
             raise expected(path, f'{word} ({low}..{high})', value)
-        return value
+        return int(value)
 
     return convert
 
