@@ -26,7 +26,10 @@ MIN_INTERVAL_S = 2.0
 MAX_INTERVAL_S = 60.0
 _MAX_NEEDS_PER_ROBOT = 256
 _JOINING = ('info', 'routes', 'latched')
+_MAX_DICTIONARIES_PER_ASK = 16
 _SCHEMA_ID = re.compile('[0-9a-f]{16}')
+# Before the name of a dictionary, lest it meet a schema's id.
+_DICTIONARY = 'dict:'
 
 
 @dataclass(slots=True)
@@ -98,6 +101,8 @@ class Asker:
             # A schema id in an info document is any text.
             names = [schema for schema in ask.schemas if _SCHEMA_ID.fullmatch(schema)]
             lacking[robot_id] = (['routes'] if ask.routes else []) + names[:_MAX_NEEDS_PER_ROBOT]
+            dictionaries = ask.dictionaries[:_MAX_DICTIONARIES_PER_ASK]
+            lacking[robot_id] += [_DICTIONARY + name for name in dictionaries]
         for robot_id in uninformed:
             robot = self._robots.setdefault(robot_id, _Robot(now))
             if now - robot.first_seen >= JOIN_PATIENCE_S:
@@ -107,9 +112,11 @@ class Asker:
 
 
 def _make_ask(names: list[str]) -> Ask:
+    dictionaries = [name for name in names if name.startswith(_DICTIONARY)]
     return Ask(
         info='info' in names,
         routes='routes' in names,
         latched='latched' in names,
-        schemas=tuple(name for name in names if name not in _JOINING),
+        schemas=tuple(name for name in names if name not in (*_JOINING, *dictionaries)),
+        dictionaries=tuple(name.removeprefix(_DICTIONARY) for name in dictionaries),
     )

@@ -24,13 +24,16 @@ import pytest
 
 from ros_cloud_bridge.cloud.asking import Asker, MAX_INTERVAL_S
 from ros_cloud_bridge.cloud.consumer import Consumer, printable
+from ros_cloud_bridge.cloud.decoder import Decoder
 from ros_cloud_bridge.cloud.inbox import Inbox
 from ros_cloud_bridge.cloud.presence import Presence, RobotState
+from ros_cloud_bridge.cloud.requests import Requests
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import ConfigError, LocalFault
 from ros_cloud_bridge.mqtt.events import Connected, Received, SessionEvent, Unreachable
 from ros_cloud_bridge.values import MqttConfig, Priority
-from ros_cloud_bridge.wire.announce import Ask
+from ros_cloud_bridge.wire import cbor
+from ros_cloud_bridge.wire.announce import Ask, decode_ask
 from support.broker import Broker
 from support.waiting import wait_until
 from support.wire_robot import level_cdr, ROOT, WireRobot
@@ -374,6 +377,26 @@ def test_robot_without_info_is_asked_after_a_second() -> None:
     assert asker.due({}, ['r'], 5.9) == {}
     assert asker.due({}, ['r'], 6.0) == {'r': Ask(info=True, routes=True, latched=True)}
     assert asker.due({}, [], 20.0) == {}
+
+
+def test_dictionaries_are_asked_for_beside_schemas() -> None:
+    asker = Asker()
+    names = tuple(f'{number:08x}' for number in range(20))
+    wanted = Ask(schemas=('0' * 16,), dictionaries=names)
+    asked = Ask(schemas=('0' * 16,), dictionaries=names[:16])
+    assert asker.due({'r': wanted}, [], 0.0) == {'r': asked}
+    assert asker.due({'r': wanted}, [], 1.0) == {}
+    assert asker.due({'r': wanted}, [], 2.0) == {'r': asked}
+
+
+def test_a_batch_that_waits_for_its_dictionary_makes_a_request() -> None:
+    decoder = Decoder()
+    batch = [1, 0, bytes(8), 1, 10**18, 2, 100, b'x' * 50, b'', b'abcd']
+    assert decoder.feed('rcb/v1/r/b/normal', cbor.dumps(batch)) == []
+    requests = Requests('rcb/v1', 'me', None, decoder, Presence())
+    ((robot_id, message),) = requests.due(0.0)
+    assert robot_id == 'r'
+    assert decode_ask(message.payload).dictionaries == (b'abcd'.hex(),)
 
 
 def test_after_a_new_connection_the_patience_is_new() -> None:
