@@ -120,11 +120,26 @@ class Announcer:
         :param now: monotonic seconds
         """
         self._dictionaries[name] = Message(topic=topic, payload=payload)
+        self._dictionaries.move_to_end(name)
         self._newest[topic] = name
         self._due[f'dict/{name}'] = now
         while len(self._dictionaries) > _MAX_DICTIONARIES:
-            gone, _ = self._dictionaries.popitem(last=False)
+            gone = self._oldest_spare()
+            if gone is None:
+                return
+            del self._dictionaries[gone]
             self._due.pop(f'dict/{gone}', None)
+            if f'dict/{gone}' in self._rotation:
+                self._rotation.remove(f'dict/{gone}')
+
+    def _oldest_spare(self) -> str | None:
+        topics = [message.topic for message in self._dictionaries.values()]
+        newest = self._newest.values()
+        for index, name in enumerate(self._dictionaries):
+            # Batches under way refer to the newest of a class and to the one before it.
+            if topics[index + 1 :].count(topics[index]) >= 2 and name not in newest:
+                return name
+        return None
 
     def asked(self, consumer: str, payload: bytes, now: float) -> Ask:
         """

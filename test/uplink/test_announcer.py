@@ -177,3 +177,30 @@ def test_a_latched_topic_said_again_counts_for_the_share(announcer: Announcer) -
     announcer.repeated(50_000)
     assert announcer.next_repetition(PERIOD_S, sent, []) is None
     assert announcer.next_repetition(PERIOD_S, 20 * sent, []) == '/plan'
+
+
+def test_many_dictionaries_of_one_class_leave_the_last_two_of_another(
+    announcer: Announcer,
+) -> None:
+    for name in ('a0', 'a1', 'a2'):
+        announcer.dictionary('rcb/v1/r/dict/bulk', name * 4, name.encode(), 0.0)
+    for number in range(20):
+        announcer.dictionary('rcb/v1/r/dict/live', f'{number:08x}', b'live', 0.0)
+    while announcer.next(0.0) is not None:
+        pass
+    names = ('a0' * 4, 'a1' * 4, 'a2' * 4)
+    announcer.asked('me', encode_ask(Ask(dictionaries=names)), 1.0)
+    answers = [announcer.next(1.0), announcer.next(1.0)]
+    assert [answer.payload for answer in answers if answer is not None] == [b'a1', b'a2']
+    assert announcer.next(1.0) is None
+    announcer.connected(2.0, look_first=False)
+    assert said(announcer, 2.0) == ['state', 'info', 'dict/bulk', 'dict/live']
+
+
+def test_a_dictionary_that_goes_leaves_the_rotation(announcer: Announcer) -> None:
+    announcer.dictionary('rcb/v1/r/dict/live', '00' * 4, b'live', 0.0)
+    said(announcer, 0.0)
+    assert announcer.next_repetition(PERIOD_S, 10**6, []) is None
+    for number in range(1, 20):
+        announcer.dictionary('rcb/v1/r/dict/live', f'{number:08x}', b'live', PERIOD_S)
+    assert announcer.next_repetition(PERIOD_S, 10**6, []) is None
