@@ -322,3 +322,11 @@ def test_durable_samples_are_committed_as_they_come_out(broker: Broker, tmp_path
 def test_a_reducer_that_nobody_has_is_refused_by_name(broker: Broker) -> None:
     with pytest.raises(ConfigError, match='stream.s.reducer: no reducer precison; did you mean'):
         Bridge(config(broker, stream('s', 'precison')), quiet)
+
+
+def test_a_durable_stream_refuses_a_reducer_that_remembers(broker: Broker) -> None:
+    pytest.importorskip('numpy')
+    for text in ('grid_diff', 'select drop=info | grid_diff every=5'):
+        with pytest.raises(ConfigError, match=r'stream.s.reducer: grid_diff: not with .keep: dur'):
+            Bridge(config(broker, stream('s', text, keep=Keep.DURABLE)), quiet)
+    Bridge(config(broker, stream('s', 'grid_diff')), quiet)

@@ -16,19 +16,33 @@
 
 from collections.abc import Iterator
 
+from ros_cloud_bridge.core.reducer_chain import parse_chain
 from ros_cloud_bridge.errors import ConfigError
-from ros_cloud_bridge.reducers.registry import check
-from ros_cloud_bridge.values import BridgeConfig
+from ros_cloud_bridge.reducers.interface import RememberingKind
+from ros_cloud_bridge.reducers.registry import check, find
+from ros_cloud_bridge.values import BridgeConfig, Keep, StreamConfig
 
 
 def reducer_problems(config: BridgeConfig) -> Iterator[ConfigError]:
     """
-    Find reducers that do not exist here, and options that they do not have.
+    Find reducers that do not exist here, options that they do not have, and what cannot be kept.
 
     :param config: checked but for that
     :returns: each problem
     """
     for stream in config.streams:
-        problem = check(stream.reducer)
+        problem = check(stream.reducer) or _not_durable(stream)
         if problem:
             yield ConfigError(f'stream.{stream.name}.reducer', problem)
+
+
+def _not_durable(stream: StreamConfig) -> str:
+    """Say why samples could not be restored from the spool; empty when they can."""
+    if stream.keep is Keep.DURABLE:
+        for step in parse_chain(stream.reducer):
+            if isinstance(find(step.name), RememberingKind):
+                return (
+                    f"{step.name}: not with 'keep: durable', for its samples need others before "
+                    "them and one that is lost takes those with it; use 'keep: fifo'"
+                )
+    return ''
