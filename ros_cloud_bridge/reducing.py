@@ -21,6 +21,7 @@ taken and given back under the bridge's lock and reduced outside of it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 import threading
 import time
 
@@ -38,6 +39,29 @@ Log = Callable[[str, str], None]
 _MOST_AT_ONCE = 64
 _TURN_S = 0.005
 _FAILED_S = 0.1
+
+
+class Keyframes(Enum):
+    """Which of the next samples may need none of those before them."""
+
+    NEXT = 'next'
+    ALL = 'all'
+
+
+def keyframes_due(route: Route, unreduced: Unreduced) -> Keyframes | None:
+    """
+    Say whether what a route has sent does not hold what its next samples might need.
+
+    :param route: the route
+    :param unreduced: its samples before the reducer, which is about to take some
+    :returns: which must stand alone; None when none must
+    """
+    lost = sum(count for drop, count in route.drops.items() if drop.sequenced)
+    more, unreduced.lost = lost > unreduced.lost, lost
+    if route.latched is not None:
+        # Whoever joins late gets the last one, and nothing else.
+        return Keyframes.ALL
+    return Keyframes.NEXT if more else None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -70,6 +94,7 @@ def reduce_samples(
     level: str,
     *,
     keeps_form: bool,
+    keyframes: Keyframes | None = None,
     goes_on: Callable[[], bool] = lambda: True,
 ) -> _Done:
     """
@@ -79,6 +104,7 @@ def reduce_samples(
     :param entries: in the order of their arrival
     :param level: the ladder's word for how much is given up
     :param keeps_form: whether what cannot be reduced may go out beside what was
+    :param keyframes: which samples may need none before them; None where any may
     :param goes_on: asked after each sample; what is left then stays as it is
     :returns: what became of them
     """
@@ -87,6 +113,8 @@ def reduce_samples(
     for index, entry in enumerate(entries):
         sample = entry.sample
         try:
+            if keyframes is Keyframes.ALL or (keyframes is Keyframes.NEXT and index == 0):
+                chain.keyframe()
             data = chain.reduce(sample.cdr, how_much, sample.receive_time_ns / 1e9)
         except Exception as error:  # no sample is lost for a reducer's fault
             done.failed += 1
@@ -203,6 +231,7 @@ class Reducing:
                 return False
             entries = line.unreduced.take(_MOST_AT_ONCE)
             level = line.route.level
+            keyframes = keyframes_due(line.route, line.unreduced)
         began_cpu = time.thread_time()
         until = time.monotonic() + _TURN_S
         # Bytes in another form, or of another type, must not stand beside what was reduced.
@@ -213,6 +242,7 @@ class Reducing:
             entries,
             level,
             keeps_form=same,
+            keyframes=keyframes,
             goes_on=lambda: time.monotonic() < until,
         )
         done.cpu_s = time.thread_time() - began_cpu

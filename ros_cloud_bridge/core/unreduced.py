@@ -70,6 +70,8 @@ class Unreduced:
         self.bytes_out = 0
         self.cpu_s = 0.0
         self.failed = 0
+        # How many samples the route had lost behind the reducer when that one last took some.
+        self.lost = 0
         self._waiting: deque[Offered] = deque()
 
     def __len__(self) -> int:

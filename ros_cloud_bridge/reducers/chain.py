@@ -16,7 +16,13 @@
 
 from collections.abc import Sequence
 
-from ros_cloud_bridge.reducers.interface import Level, Output, Reducer, TimedReducer
+from ros_cloud_bridge.reducers.interface import (
+    DifferencesReducer,
+    Level,
+    Output,
+    Reducer,
+    TimedReducer,
+)
 
 
 class Chain:
@@ -29,6 +35,7 @@ class Chain:
     def __init__(self, reducers: Sequence[Reducer]) -> None:
         self._reducers = tuple(reducers)
         self._timed = [one for one in reducers if isinstance(one, TimedReducer)]
+        self._differences = [one for one in reducers if isinstance(one, DifferencesReducer)]
         outputs = [one.output for one in reducers]
         self._output = Output(
             type_name=outputs[-1].type_name,
@@ -40,6 +47,11 @@ class Chain:
     def output(self) -> Output:
         """What comes out of the last one; the error is that of all."""
         return self._output
+
+    def keyframe(self) -> None:
+        """Let the next sample need none of those before it."""
+        for one in self._differences:
+            one.keyframe()
 
     def reduce(self, cdr: bytes, level: Level, time_s: float) -> bytes | None:
         """

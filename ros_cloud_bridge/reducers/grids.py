@@ -172,7 +172,7 @@ class GridDifferences:
         return Output(type_name=TYPE, form=FORM, error='nothing differs')
 
     def keyframe(self) -> None:
-        """Let the next one be full: somebody asks who has none."""
+        """Let the next one be full."""
         self._key = None
 
     def reduce(self, cdr: bytes, level: Level) -> bytes:

@@ -83,6 +83,14 @@ class TimedReducer(Protocol):
 
 
 @runtime_checkable
+class DifferencesReducer(Protocol):
+    """What a reducer has, too, if its samples may need those that came before them."""
+
+    def keyframe(self) -> None:
+        """Let the next sample need no other."""
+
+
+@runtime_checkable
 class CheckingKind(Protocol):
     """What a kind has, too, if it can judge options before it knows a type."""
 

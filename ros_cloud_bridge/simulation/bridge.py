@@ -32,7 +32,7 @@ from ros_cloud_bridge.core.presence import Presence
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.reducers.chain import Chain
 from ros_cloud_bridge.reducers.fitting import FindSchema, fit
-from ros_cloud_bridge.reducing import reduce_samples, settle
+from ros_cloud_bridge.reducing import keyframes_due, reduce_samples, settle
 from ros_cloud_bridge.simulation.journeys import Journey, NotingAssembler
 from ros_cloud_bridge.simulation.link import Connection, VirtualLink
 from ros_cloud_bridge.uplink.batching import Encoding
@@ -295,7 +295,13 @@ class SimulatedBridge:
         entries = unreduced.take(unreduced.waiting)
         reduction = unreduced.reduction
         same = not reduction.form and reduction.type_name == route.source_type
-        done = reduce_samples(chain, entries, route.level, keeps_form=same)
+        done = reduce_samples(
+            chain,
+            entries,
+            route.level,
+            keeps_form=same,
+            keyframes=keyframes_due(route, unreduced),
+        )
         settle(route, unreduced, len(entries), done)
         if done.accepted:
             self.pump.accept(route, done.accepted, now)
