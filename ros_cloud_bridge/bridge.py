@@ -246,7 +246,7 @@ class Bridge:
                 self._reducing.opened(
                     route,
                     fitted.chain,
-                    lambda: self._open(stream, topic, type_name, schema, gated, None),
+                    lambda: self._open_beside(route, stream, schema, gated),
                 )
             self._wake.notify()
             return route
@@ -276,6 +276,16 @@ class Bridge:
         if isinstance(route, DurableRoute) and self._spooling is not None:
             self._spooling.opened(route, schema)
         return route
+
+    def _open_beside(
+        self, route: Route, stream: StreamConfig, schema: Schema | None, gated: bool
+    ) -> Route:
+        """Open the route of what a reducer could not take; called with the lock held."""
+        beside = self._open(stream, route.topic, route.source_type, schema, gated, None)
+        if route.latched is not None and beside.latched is None:
+            beside.latched = route.latched.anew()
+        beside.publishers, beside.publisher_count = route.publishers, route.publisher_count
+        return beside
 
     def _reduced(self, route: Route, entries: Sequence[Offered]) -> None:
         """Take in what came out of a reducer; called with the lock held."""

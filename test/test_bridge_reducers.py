@@ -30,6 +30,7 @@ from ros_cloud_bridge.bridge import Bridge  # noqa: E402
 from ros_cloud_bridge.cloud.format import FieldFilter, sample_json  # noqa: E402
 from ros_cloud_bridge.cloud.recorder import Recorder  # noqa: E402
 from ros_cloud_bridge.cloud.seen import dump_seen, load_seen  # noqa: E402
+from ros_cloud_bridge.core.latched import LatchedValues  # noqa: E402
 from ros_cloud_bridge.errors import ConfigError, ProtocolError, UnknownForm  # noqa: E402
 from ros_cloud_bridge.journal import Journal, read_journal  # noqa: E402
 from ros_cloud_bridge.reducers import registry  # noqa: E402
@@ -45,6 +46,7 @@ from ros_cloud_bridge.wire.schema import Schema  # noqa: E402
 from support.broker import Broker  # noqa: E402
 from support.collector import adds_up, Collector  # noqa: E402
 from support.random_messages import definition, STORE  # noqa: E402
+from support.waiting import wait_until  # noqa: E402
 
 ROBOT = 'reduced'
 FLOAT = 'std_msgs/msg/Float64'
@@ -330,3 +332,21 @@ def test_a_durable_stream_refuses_a_reducer_that_remembers(broker: Broker) -> No
         with pytest.raises(ConfigError, match=r'stream.s.reducer: grid_diff: not with .keep: dur'):
             Bridge(config(broker, stream('s', text, keep=Keep.DURABLE)), quiet)
     Bridge(config(broker, stream('s', 'grid_diff')), quiet)
+
+
+def test_what_goes_out_beside_a_latched_route_is_latched(broker: Broker) -> None:
+    formed = stream('formed', 'shorten')
+    bridge = Bridge(config(broker, formed), quiet)
+    with Collector(broker, ROBOT) as collector:
+        bridge.start()
+        route = bridge.open_route(formed, '/formed', FLOAT, schema=schema(), gated=False)
+        route.latched = LatchedValues(merge_frames=False)
+        route.publishers, route.publisher_count = frozenset({b'one'}), 1
+        bridge.offer(route, values(1.0, -1.0))
+        collector.wait_for_samples('/formed', 2)
+        (beside,) = (one for one in bridge._pump.outbox.routes if one is not route)
+        assert beside.latched is not None and len(beside.latched.samples) == 1
+        assert (beside.publishers, beside.publisher_count) == (frozenset({b'one'}), 1)
+        with Collector(broker, ROBOT) as late:
+            wait_until(lambda: {one.message().data for one in late.samples('/formed')} == {1, -1})
+        bridge.stop()

@@ -44,6 +44,14 @@ class LatchedValues:
         """What is kept, in the order of the sequence numbers."""
         return tuple(self._kept)
 
+    def anew(self) -> 'LatchedValues':
+        """
+        Make another of the same kind.
+
+        :returns: without values
+        """
+        return LatchedValues(self._merge_frames)
+
     def update(self, entries: Sequence[Queued], alive: Collection[bytes], publishers: int) -> None:
         """
         Take in samples that were accepted.
