@@ -232,6 +232,28 @@ class Reducing:
             entries = line.unreduced.take(_MOST_AT_ONCE)
             level = line.route.level
             keyframes = keyframes_due(line.route, line.unreduced)
+        try:
+            done = self._reduce(line, entries, level, keyframes)
+        except BaseException:
+            with self._work_came:
+                _lose(line)
+                self._work_came.notify_all()
+            raise
+        with self._work_came:
+            try:
+                self._give_back(line, len(entries), done)
+            finally:
+                self._work_came.notify_all()
+        if done.failed:
+            self._say(
+                f"stream '{line.route.stream.name}': {line.route.topic}: goes out as it is, for "
+                f'its reducer failed: {done.reason}'
+            )
+        return True
+
+    def _reduce(
+        self, line: _Line, entries: Sequence[Offered], level: str, keyframes: Keyframes | None
+    ) -> _Done:
         began_cpu = time.thread_time()
         until = time.monotonic() + _TURN_S
         # Bytes in another form, or of another type, must not stand beside what was reduced.
@@ -246,14 +268,7 @@ class Reducing:
             goes_on=lambda: time.monotonic() < until,
         )
         done.cpu_s = time.thread_time() - began_cpu
-        with self._work_came:
-            self._give_back(line, len(entries), done)
-        if done.failed:
-            self._say(
-                f"stream '{line.route.stream.name}': {line.route.topic}: goes out as it is, for "
-                f'its reducer failed: {done.reason}'
-            )
-        return True
+        return done
 
     def _next(self) -> _Line | None:
         waiting = [line for line in self._lines.values() if line.unreduced.waiting]
@@ -271,13 +286,32 @@ class Reducing:
         settle(route, unreduced, taken, done)
         share = self._shares.setdefault(route.stream.priority, FairShare())
         share.charge(route.number, done.cpu_s + 1e-6, route.stream.weight)
-        if done.accepted:
-            self._accept(route, done.accepted)
-        if done.plain:
+        try:
+            self._hand_over(route, done.accepted)
+        finally:
+            if done.plain:
+                self._hand_over_beside(line, done.plain)
+
+    def _hand_over(self, route: Route, entries: Sequence[Offered]) -> None:
+        if not entries:
+            return
+        before = route.accepted
+        try:
+            self._accept(route, entries)
+        except Exception:
+            route.drops[Drop.NOT_REDUCED] += len(entries) - (route.accepted - before)
+            raise
+
+    def _hand_over_beside(self, line: _Line, entries: Sequence[Offered]) -> None:
+        try:
             plain = line.plain()
-            plain.received += len(done.plain)
-            self._accept(plain, done.plain)
-        self._work_came.notify_all()
+        except Exception:
+            # There is no other route to count them.
+            line.route.received += len(entries)
+            line.route.drops[Drop.NOT_REDUCED] += len(entries)
+            raise
+        plain.received += len(entries)
+        self._hand_over(plain, entries)
 
     def _say(self, text: str) -> None:
         # Said once for each route: what it says of the message may differ each time.
@@ -285,6 +319,14 @@ class Reducing:
         if about not in self._failures:
             self._failures.add(about)
             self._log('error', f'{text} (said once)')
+
+
+def _lose(line: _Line) -> None:
+    """Count what the reducer has in its hands as lost there."""
+    unreduced = line.unreduced
+    if unreduced.working:
+        line.route.drops[Drop.NOT_REDUCED] += unreduced.working
+        unreduced.done(unreduced.working)
 
 
 def settle(route: Route, unreduced: Unreduced, taken: int, done: _Done) -> None:

@@ -54,8 +54,12 @@ class Rig:
             log=lambda level, text: self.log.append(f'{level}: {text}'),
         )
         self._routes = 0
+        self.refused: Route | None = None
+        self.no_beside = False
 
     def _accept(self, route: Route, entries: Sequence[Offered]) -> None:
+        if route is self.refused:
+            raise OSError('no room')
         route.accept([one.sample for one in entries], 0.0)
         self.came += [(route, one.sample.cdr) for one in entries]
 
@@ -76,8 +80,13 @@ class Rig:
         route.unreduced = Unreduced(Reduction(text='x', type_name=TYPE, form=form))
         chain = Chain([Reducer(act, Output(type_name=TYPE, form=form))])
         with self.lock:
-            self.reducing.opened(route, chain, lambda: beside)
+            self.reducing.opened(route, chain, lambda: self._beside(beside))
         return route, beside
+
+    def _beside(self, route: Route) -> Route:
+        if self.no_beside:
+            raise OSError('no route')
+        return route
 
     def differences(self) -> Route:
         route, beside = self.plain(STREAM), self.plain(STREAM)
@@ -282,4 +291,62 @@ def test_after_a_loss_behind_the_reducer_a_sample_needs_no_other() -> None:
     rig.offer(route, b'e')
     wait_until(rig.idle)
     assert rig.got(route) == [b'full', b'less', b'full', b'less', b'less']
+    rig.reducing.stop()
+
+
+class Unspeakable(Exception):
+    """Fails even in what it says."""
+
+    def __str__(self) -> str:
+        raise RuntimeError('no words')
+
+
+def counted(route: Route) -> int:
+    return route.accepted + sum(n for drop, n in route.drops.items() if not drop.sequenced)
+
+
+def test_a_fault_between_reducer_and_route_is_counted_and_leaves_nothing_in_hand() -> None:
+    rig = Rig()
+
+    def act(cdr: bytes, level: Level) -> bytes:
+        if cdr == b'worse':
+            raise Unspeakable
+        return cdr
+
+    route, _ = rig.route(act)
+    rig.offer(route, b'a', b'worse')
+    rig.reducing.start()
+    wait_until(rig.idle)
+    assert route.drops == {Drop.NOT_REDUCED: 2} and counted(route) == route.received
+    rig.offer(route, b'b')
+    wait_until(rig.idle)
+    assert rig.got(route) == [b'b']
+    assert rig.log == ["error: reducers: RuntimeError('no words') (said once)"]
+    rig.reducing.stop()
+
+
+def test_what_a_route_cannot_take_is_counted_and_costs_no_other() -> None:
+    rig = Rig()
+
+    def act(cdr: bytes, level: Level) -> bytes:
+        if cdr == b'bad':
+            raise ValueError('no')
+        return cdr
+
+    route, beside = rig.route(act, form='x/1')
+    rig.refused = route
+    rig.offer(route, b'a', b'bad')
+    rig.reducing.start()
+    wait_until(rig.idle)
+    assert rig.got(beside) == [b'bad']
+    assert (route.received, route.drops) == (1, {Drop.NOT_REDUCED: 1})
+    rig.refused = beside
+    rig.offer(route, b'bad', b'b')
+    wait_until(rig.idle)
+    assert rig.got(route) == [b'b']
+    assert (beside.received, beside.accepted, beside.drops) == (2, 1, {Drop.NOT_REDUCED: 1})
+    rig.no_beside = True
+    rig.offer(route, b'bad')
+    wait_until(rig.idle)
+    assert (route.received, counted(route)) == (3, 3)
     rig.reducing.stop()
