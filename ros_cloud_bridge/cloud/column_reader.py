@@ -37,8 +37,11 @@ from ros_cloud_bridge.wire.batch import (
 from ros_cloud_bridge.wire.dictionary import decode_dictionary
 from ros_cloud_bridge.wire.fragments import decode_fragment
 from ros_cloud_bridge.wire.limits import MAX_PAYLOAD
+from ros_cloud_bridge.wire.matrices import Matrix
+from ros_cloud_bridge.wire.open_blocks import PlainBlock
 from ros_cloud_bridge.wire.program import Definition
 from ros_cloud_bridge.wire.schema import Schema
+from ros_cloud_bridge.wire.streams import Pieces
 from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic, TopicName
 
 _MAX_ROUTES = 65536
@@ -114,8 +117,11 @@ class ColumnReader:
             self._messages.add(schema)
             self._layouts.pop((schema.id, schema.type_name), None)
         elif name.kind == 'dict':
-            held = self._robot(name).dictionaries.add(decode_dictionary(payload))
-            return [table for _, message in held for table in self._tables(name, message)]
+            return self._robot(name).dictionaries.release(
+                decode_dictionary(payload),
+                lambda held: self._tables(*held),
+                _size,
+            )
         elif name.kind == 'info':
             document = decode_json(payload)
             for route, descriptor in info_routes(document):
@@ -225,3 +231,17 @@ def _table(
         layout=layout,
         **facts,
     )
+
+
+def _size(table: Table) -> int:
+    """Say about how many bytes a table's samples have."""
+    block = table.block
+    if isinstance(block, PlainBlock):
+        return len(block.raw)
+    if isinstance(block, Matrix):
+        return len(table) * len(block.template)
+    if isinstance(block, Pieces):
+        streams = block.streams
+        texts = sum(map(len, [*streams.data.values(), *streams.tails, streams.padding]))
+        return texts + sum(words.nbytes for words in block.words.values())
+    return 0

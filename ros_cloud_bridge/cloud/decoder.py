@@ -293,16 +293,11 @@ class Decoder:
         return samples
 
     def _feed_dictionary(self, robot: Robot, dictionary: Dictionary) -> list[Sample]:
-        samples = []
-        refused: ProtocolError | None = None
-        for name, message in robot.dictionaries.add(dictionary):
-            try:
-                samples += self._feed_whole(robot, name, message)
-            except ProtocolError as error:
-                refused = error
-        if refused is not None and not samples:
-            raise refused
-        return samples
+        return robot.dictionaries.release(
+            dictionary,
+            lambda held: self._feed_whole(robot, *held),
+            lambda sample: len(sample.cdr),
+        )
 
     def _feed_account(self, robot: Robot, account: Account) -> list[Sample]:
         boot = robot.boot(account.boot.hex())

@@ -15,8 +15,10 @@
 """The dictionaries of one robot, and the batches that wait for one."""
 
 from collections import OrderedDict
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire.codecs import Dictionary
 from ros_cloud_bridge.wire.topics import TopicName
 
@@ -27,15 +29,17 @@ _MOST_WANTED = 16
 _OVERHEAD = 512
 
 Held = tuple[TopicName, list[Any]]
+_T = TypeVar('_T')
 
 
 class Dictionaries:
     """
     What batches of one robot are decompressed with; the least recently used are forgotten.
 
-    ``given_up`` counts batches whose dictionary did not come while there was room for them.
+    ``given_up`` counts batches whose dictionary did not come while there was room for them, and
+    those for whose samples there was none when it came.
 
-    :param quota: bytes of batches that may wait
+    :param quota: bytes of batches that may wait, and of samples that one dictionary may release
     """
 
     def __init__(self, quota: int) -> None:
@@ -74,7 +78,10 @@ class Dictionaries:
         :param name: the dictionary's name
         :param topic: where the batch came
         :param message: its fields
+        :raises ProtocolError: when one is of a type whose size is not counted
         """
+        if any(type(field) not in (int, bytes) for field in message):
+            raise ProtocolError('a batch has integers and byte strings')
         self._held.setdefault(name, []).append((topic, message))
         self._held_bytes += _size(message)
         while self._held_bytes > self._quota or len(self._held) > _MOST_WANTED:
@@ -99,6 +106,41 @@ class Dictionaries:
         held = self._held.pop(dictionary.name, [])
         self._held_bytes -= sum(_size(message) for _, message in held)
         return held
+
+    def release(
+        self,
+        dictionary: Dictionary,
+        open_held: Callable[[Held], list[_T]],
+        size: Callable[[_T], int],
+    ) -> list[_T]:
+        """
+        Take in a dictionary, and open what has waited for it, while there is room.
+
+        Batches that are broken do not keep the others.
+
+        :param dictionary: as it came
+        :param open_held: opens one batch
+        :param size: bytes of what that gives
+        :returns: what was in the batches, in the order of their arrival
+        :raises ProtocolError: when batches are broken and nothing else was in them
+        """
+        opened: list[_T] = []
+        room = self._quota
+        refused: ProtocolError | None = None
+        for held in self.add(dictionary):
+            if room < 0:
+                self.given_up += 1
+                continue
+            try:
+                found = open_held(held)
+            except ProtocolError as error:
+                refused = error
+            else:
+                room -= sum(map(size, found))
+                opened += found
+        if refused is not None and not opened:
+            raise refused
+        return opened
 
 
 def _size(message: list[Any]) -> int:

@@ -23,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest
 
+from ros_cloud_bridge.cloud.column_reader import ColumnReader
 from ros_cloud_bridge.cloud.decoder import Decoder
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.uplink.announcer import Announcer
@@ -31,9 +32,10 @@ from ros_cloud_bridge.uplink.parcels import Message
 from ros_cloud_bridge.values import Drop, Encode, LinkConfig, Received
 from ros_cloud_bridge.wire import cbor
 from ros_cloud_bridge.wire.announce import Ask, decode_ask, encode_ask, encode_json
-from ros_cloud_bridge.wire.codecs import Codec, Effort
+from ros_cloud_bridge.wire.codecs import Codec, Dictionary, Effort
 from ros_cloud_bridge.wire.dictionary import decode_dictionary, encode_dictionary, make_dictionary
 from ros_cloud_bridge.wire.limits import MAX_DICTIONARY
+from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
 from support.pumps import EPOCH_NS, PumpRig, stream
 
@@ -184,10 +186,13 @@ def test_what_waits_is_bounded_and_counted() -> None:
     feed(decoder, [message for message in sent if message.topic != DICTIONARY])
     robot = decoder.robots['r']
     kept = robot.dictionaries.held
-    assert robot.dictionaries.given_up > 50
+    given_up = robot.dictionaries.given_up
+    assert given_up > 50
     assert 0 < kept * 512 < 20_000
     came = feed(decoder, [message for message in sent if message.topic == DICTIONARY])
-    assert len(came) == 2 * kept
+    # What they unfold to is bounded as well.
+    assert len(came) == 2 * (kept - (robot.dictionaries.given_up - given_up))
+    assert 0 < sum(map(len, came)) < 20_000 + 2 * 400
 
 
 def test_made_up_names_do_not_fill_the_memory_or_the_asks() -> None:
@@ -210,6 +215,59 @@ def test_held_batches_that_are_broken_do_not_keep_the_others() -> None:
     decoder.feed('rcb/v1/r/b/normal', cbor.dumps(broken))
     announced = [message for message in sent if message.topic == DICTIONARY]
     assert before + feed(decoder, announced) == offered
+
+
+@pytest.mark.parametrize('place', [4, 6, 7, 8])
+def test_what_waits_holds_nothing_whose_size_is_not_counted(place: int) -> None:
+    batch: list[object] = [1, 0, bytes(8), 1, 10**18, 2, 100, b'x' * 50, b'', b'abcd']
+    batch[place] = ['y' * 10_000]
+    decoder, reader = Decoder(), ColumnReader()
+    for feed_one in (decoder.feed, reader.feed):
+        with pytest.raises(ProtocolError):
+            feed_one('rcb/v1/r/b/normal', cbor.dumps(batch))
+    assert decoder.robots['r'].dictionaries.held == 0
+
+
+BYTES = Schema(type_name='a_msgs/msg/A', definition='uint8[] a\n', rihs01='RIHS01_' + 'ab' * 32)
+
+
+def plain_batch(dictionary: Dictionary, number: int, size: int) -> bytes:
+    """Make a batch of one sample with that many zeros."""
+    cdr = b'\0\1\0\0' + struct.pack('<I', size) + bytes(size)
+    descriptor = ['s', '/t', BYTES.type_name, bytes.fromhex(BYTES.id)]
+    head = [0, 0, len(cdr), 0]
+    body = cbor.dumps([[1, descriptor, 1, number, 0, head, None, 0, cdr]])
+    packed = dictionary.compress(body, 1)
+    return cbor.dumps([1, 0, bytes(8), number, 10**18, 2, len(body), packed, b'', dictionary.name])
+
+
+def test_a_dictionary_releases_no_more_than_the_quota() -> None:
+    dictionary = make_dictionary(b'z' * 64)
+    decoder, reader = Decoder(quota=250_000), ColumnReader(quota=250_000)
+    reader.trust(BYTES)
+    for number in range(1, 11):
+        batch = plain_batch(dictionary, number, 100_000)
+        assert decoder.feed('rcb/v1/r/b/normal', batch) == []
+        assert reader.feed('rcb/v1/r/b/normal', batch) == []
+    assert decoder.robots['r'].dictionaries.held == 10
+    assert len(decoder.feed(DICTIONARY, encode_dictionary(dictionary))) == 3
+    assert decoder.robots['r'].dictionaries.given_up == 7
+    assert len(reader.feed(DICTIONARY, encode_dictionary(dictionary))) == 3
+
+
+def test_held_batches_that_are_broken_do_not_keep_other_tables() -> None:
+    dictionary = make_dictionary(b'z' * 64)
+    reader = ColumnReader()
+    reader.trust(BYTES)
+    broken = [1, 0, bytes(8), 2, 10**18, 2, 100, b'x' * 50, b'', dictionary.name]
+    first, last = (plain_batch(dictionary, number, 9) for number in (1, 3))
+    for batch in (first, cbor.dumps(broken), last):
+        reader.feed('rcb/v1/r/b/normal', batch)
+    tables = reader.feed(DICTIONARY, encode_dictionary(dictionary))
+    assert [table.sequences.tolist() for table in tables] == [[1], [3]]
+    reader.feed('rcb/v1/q/b/normal', cbor.dumps(broken))
+    with pytest.raises(ProtocolError):
+        reader.feed('rcb/v1/q/dict/normal', encode_dictionary(dictionary))
 
 
 def test_an_older_dictionary_is_said_without_taking_the_newest_ones_place() -> None:
