@@ -283,6 +283,10 @@ class Reducing:
 
     def _give_back(self, line: _Line, taken: int, done: _Done) -> None:
         route, unreduced = line.route, line.unreduced
+        if self._ending:
+            # The routes are given up by now, or about to be.
+            _lose(line)
+            return
         settle(route, unreduced, taken, done)
         share = self._shares.setdefault(route.stream.priority, FairShare())
         share.charge(route.number, done.cpu_s + 1e-6, route.stream.weight)

@@ -350,3 +350,36 @@ def test_what_a_route_cannot_take_is_counted_and_costs_no_other() -> None:
     wait_until(rig.idle)
     assert (route.received, counted(route)) == (3, 3)
     rig.reducing.stop()
+
+
+def test_what_comes_out_of_a_reducer_after_the_end_is_counted_once_and_goes_nowhere() -> None:
+    for given_up in (False, True):
+        rig = Rig()
+        at_work, go_on = threading.Event(), threading.Event()
+
+        def slow(
+            cdr: bytes,
+            level: Level,
+            at_work: threading.Event = at_work,
+            go_on: threading.Event = go_on,
+        ) -> bytes:
+            at_work.set()
+            assert go_on.wait(20.0)
+            return cdr
+
+        route, _ = rig.route(slow)
+        rig.reducing.start()
+        rig.offer(route, b'a')
+        assert at_work.wait(20.0)
+        rig.offer(route, b'b')
+        rig.reducing.stop()
+        if given_up:
+            with rig.lock:
+                assert route.drop_all(Drop.SHUTDOWN) == 2
+            assert route.drops == {Drop.NOT_REDUCED: 2}
+        go_on.set()
+        rig.reducing._thread.join(20.0)
+        assert rig.got(route) == [] and route.unreduced is not None
+        assert (route.unreduced.working, route.accepted) == (0, 0)
+        assert route.drops == {Drop.NOT_REDUCED: 2 if given_up else 1}
+        assert counted(route) + len(route.unreduced) == route.received

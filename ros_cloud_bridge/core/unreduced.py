@@ -146,14 +146,17 @@ class Unreduced:
 
     def drop_all(self, drops: Counter[Drop]) -> int:
         """
-        Drop whatever waits.
+        Drop whatever waits, and what the reducer has in its hands: it must not give it back.
 
         :param drops: where it is counted
         :returns: how many samples
         """
-        count = len(self._waiting)
+        count = len(self)
         while self._waiting:
             self.give_way(drops)
+        if self.working:
+            drops[Drop.NOT_REDUCED] += self.working
+            self.working = 0
         return count
 
     def take(self, most: int) -> list[Offered]:
