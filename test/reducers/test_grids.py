@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 import pytest
 
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.reducers.chain import Chain
 from ros_cloud_bridge.reducers.grids import FORM, GridDifferences, GridKind, KEPT, MissingKeyframe
 from ros_cloud_bridge.reducers.interface import Level
 from ros_cloud_bridge.ros.rover.building import default_world
@@ -197,3 +198,13 @@ def test_small_forms_unfold_to_no_more_than_a_batch() -> None:
 
 
 MAPS = growing(25)
+
+
+def test_a_chain_passes_on_that_a_full_one_is_due() -> None:
+    chain = Chain([reducer()])
+    forms = []
+    for place, cdr in enumerate(growing(4)):
+        if place == 2:
+            chain.keyframe()
+        forms.append(chain.reduce(cdr, Level.FULL, 0.0) or b'')
+    assert [_is_full(form) for form in forms] == [True, False, True, False]
