@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ros_cloud_bridge.errors import ProtocolError
-from ros_cloud_bridge.wire.limits import MAX_BATCH_RAW, MAX_STEPS
+from ros_cloud_bridge.wire.limits import MAX_BATCH_RAW, MAX_EXCEPTIONS, MAX_STEPS
 from ros_cloud_bridge.wire.varint import read_varint
 
 Words = NDArray[np.unsignedinteger[Any]]
@@ -88,6 +88,7 @@ class Budget:
         self._values = size
         self._size = size
         self._steps = steps
+        self._exceptions = MAX_EXCEPTIONS
 
     def values(self, size: int) -> None:
         """
@@ -121,6 +122,17 @@ class Budget:
         self._steps -= count
         if self._steps < 0:
             raise ProtocolError('samples take more work than a batch may cause')
+
+    def exceptions(self, count: int) -> None:
+        """
+        Take exceptions of columns.
+
+        :param count: how many
+        :raises ProtocolError: when that is too much
+        """
+        self._exceptions -= count
+        if self._exceptions < 0:
+            raise ProtocolError('columns have more exceptions than a batch may')
 
 
 @dataclass(slots=True)

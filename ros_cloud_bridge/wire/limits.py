@@ -27,6 +27,8 @@ MAX_SECTIONS = 4096
 MAX_SAMPLES = 65536
 # Work that layout COLUMNS may cause per batch, in steps of less than a microsecond.
 MAX_STEPS = 1 << 20
+# Every eighth word of a batch of floats of four bytes.
+MAX_EXCEPTIONS = MAX_BATCH_RAW // 32
 # Enough for fragments of 1 KiB in the largest batch, so that a slow link can have small ones.
 MAX_FRAGMENTS = 65536
 # Gaps of an account, all routes together, and the greatest number of a reason there.

@@ -249,7 +249,7 @@ def decode_matrix(
     narrow = [part for part in varying if places.lengths[part] == 1]
     if count * len(narrow) > MAX_MATRIX:
         raise ProtocolError(f'a matrix has at most {MAX_MATRIX} words')
-    heads = [_narrow_head(reader, count, places, part) for part in narrow]
+    heads = [_narrow_head(reader, count, places, part, budget) for part in narrow]
     numbers = read_numbers(reader, [*(head for head, _ in time_heads), *heads], count)
     times = times_of(time_heads, numbers, count, first)
     columns = _columns(
@@ -273,10 +273,10 @@ def decode_matrix(
 _CLOCK = np.zeros(0, dtype=np.int64)
 
 
-def _narrow_head(reader: Reader, count: int, places: Places, part: int) -> Head:
+def _narrow_head(reader: Reader, count: int, places: Places, part: int, budget: Budget) -> Head:
     kind = places.kinds[part]
     clock = _CLOCK if kind == STAMP else None
-    return read_head(reader, count, places.widths[part], kind, 0, clock)
+    return read_head(reader, count, places.widths[part], kind, 0, clock, budget)
 
 
 def _columns(

@@ -102,7 +102,7 @@ def decode_table(
             planes = np.frombuffer(reader.take(count * width), np.uint8)
             table[:, column] = planes.reshape(width, count).T.copy().view(TYPES[width])[:, 0]
         return table
-    heads = [read_head(reader, count, width, kind, lag, clock) for _ in varying]
+    heads = [read_head(reader, count, width, kind, lag, clock, budget) for _ in varying]
     numbers = read_numbers(reader, heads, count)
     references = kept[varying].tolist()
     values = undo(numbers, heads, references, width, kind, lag, clock)
@@ -111,7 +111,13 @@ def decode_table(
 
 
 def read_head(
-    reader: Reader, count: int, width: int, kind: str, lag: int, clock: Integers | None
+    reader: Reader,
+    count: int,
+    width: int,
+    kind: str,
+    lag: int,
+    clock: Integers | None,
+    budget: Budget,
 ) -> Head:
     """
     Read a column's form, and what of it is not packed.
@@ -122,6 +128,7 @@ def read_head(
     :param kind: ``u``, ``i`` or ``f``
     :param lag: as for :func:`decode_table`
     :param clock: as for :func:`decode_table`
+    :param budget: what may still be done
     :returns: the form
     :raises ProtocolError: when it is malformed
     """
@@ -141,7 +148,7 @@ def read_head(
     base = unzigzag(reader.varint()) if predictor == forms.STEP else 0
     wrong, words = None, None
     if form & forms.EXCEPTIONS:
-        wrong, words = _exceptions(reader, count, width)
+        wrong, words = _exceptions(reader, count, width, budget)
     stored = count if predictor == forms.RAW else count - 1
     rows = None
     if form & forms.SPARSE:
@@ -161,16 +168,20 @@ def read_head(
     return Head(predictor, form, size, scale, base, wrong, words, rows, planes)
 
 
-def _exceptions(reader: Reader, count: int, width: int) -> tuple[Integers, Wide]:
+def _exceptions(reader: Reader, count: int, width: int, budget: Budget) -> tuple[Integers, Wide]:
     number = reader.varint()
     if not 1 <= number <= count:
         raise ProtocolError('a column has fewer exceptions than rows')
+    budget.exceptions(number)
     position = 0
-    positions = []
+    positions: list[int] = []
     for _ in range(number):
-        position += reader.varint()
+        step = reader.varint()
+        position += step
         if position >= count:
             raise ProtocolError('an exception lies behind its column')
+        if positions and not step:
+            raise ProtocolError('two exceptions of one row')
         positions.append(position)
     words = np.frombuffer(reader.take(number * width), TYPES[width]).astype(np.uint64)
     return np.array(positions, dtype=np.int64), words

@@ -24,6 +24,7 @@ from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire import forms
 from ros_cloud_bridge.wire.column_form import Habits
 from ros_cloud_bridge.wire.forms import Budget, Reader, Words, Writer
+from ros_cloud_bridge.wire.limits import MAX_EXCEPTIONS
 from ros_cloud_bridge.wire.numbers import encode_table
 from ros_cloud_bridge.wire.tables import decode_table
 from ros_cloud_bridge.wire.varint import read_varint, unzigzag, write_varint, zigzag
@@ -140,6 +141,7 @@ def test_large_tables_are_transposed_only() -> None:
         b'\1' + bytes(8) + b'\x10\0\x40',  # a decimal of integers
         b'\1' + bytes(8) + b'\x20\0\4',  # four exceptions of three rows
         b'\1' + bytes(8) + b'\x20\0\1\3' + bytes(8),  # an exception behind the end
+        b'\1' + bytes(8) + b'\x24\0\2\1\0' + bytes(16),  # two exceptions of one row
         b'\1' + bytes(8) + b'\x09\0\xff',  # changes behind the end
         b'\1' + bytes(8) + b'\0\x10',  # bits that are not there
         b'\1' + bytes(8) + b'\4\1\0\0',  # planes that are not there
@@ -148,6 +150,20 @@ def test_large_tables_are_transposed_only() -> None:
 def test_broken_tables_are_refused(plain: bytes) -> None:
     with pytest.raises(ProtocolError):
         decode_table(Reader(plain), 3, 1, 8, 'u', Budget())
+
+
+def test_exceptions_of_all_tables_of_a_batch_are_bounded() -> None:
+    count = 4096
+    head = bytes([forms.EXCEPTIONS | forms.PLANES, 0]) + write_varint(count)
+    plain = b'\1\0' + head + b'\0' + b'\1' * (count - 1) + b'\7' * count
+    words = decode_table(Reader(plain), count, 1, 1, 'u', Budget())
+    assert (words == 7).all()
+    budget = Budget()
+    budget.exceptions(MAX_EXCEPTIONS - 2 * count)
+    for _ in range(2):
+        decode_table(Reader(plain), count, 1, 1, 'u', budget)
+    with pytest.raises(ProtocolError, match='exceptions'):
+        decode_table(Reader(plain), count, 1, 1, 'u', budget)
 
 
 @given(st.integers(-(1 << 63), (1 << 63) - 1))
