@@ -101,6 +101,16 @@ class Budget:
         if self._values < 0:
             raise ProtocolError('samples unfold to more than a batch may hold')
 
+    def foresee(self, size: int) -> None:
+        """
+        See whether there is room for values that will be taken piece by piece.
+
+        :param size: bytes that they take in samples at least
+        :raises ProtocolError: when that is too much
+        """
+        if size > self._values:
+            raise ProtocolError('samples unfold to more than a batch may hold')
+
     def samples(self, size: int) -> None:
         """
         Take samples, before there is memory for them.

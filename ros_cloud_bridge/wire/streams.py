@@ -281,7 +281,7 @@ class _Decoder:
                 self._counted(step, counts)
 
     def _counted(self, step: Step, counts: Integers) -> None:
-        total = sum(counts.tolist())
+        total = int(counts.sum())
         if step.op is Op.LOOP:
             if total:
                 self.read(step.body, total, False)
@@ -341,6 +341,8 @@ class _Decoder:
         if first:
             if first > 1 << 32:
                 raise ProtocolError('a count has 32 bits')
+            # Whatever is counted takes a byte each at least.
+            self._budget.foresee(rows * (first - 1))
             return np.full(rows, first - 1, dtype=np.int64)
         return self._read_table(rows, 1, 4, 'u')[:, 0].astype(np.int64)
 

@@ -16,6 +16,7 @@
 
 from random import Random
 import struct
+import tracemalloc
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,6 +35,7 @@ from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.splitting import Misfit
 from ros_cloud_bridge.wire.streams import encode_streams
 from ros_cloud_bridge.wire.times import Times
+from ros_cloud_bridge.wire.varint import write_varint
 
 messages = pytest.importorskip('support.random_messages')
 HASH = 'RIHS01_' + 64 * '0'
@@ -221,6 +223,20 @@ def test_bombs_are_refused_before_they_unfold(block: bytes, why: str) -> None:
     reader = BlockReader(b'')
     with pytest.raises(ProtocolError, match=why):
         reader.read(Layout.STREAMS, block, [], 1, (1, 0)).join(reader.budget)
+
+
+def test_counts_that_are_too_many_take_no_memory() -> None:
+    # Fifteen million texts of 300 bytes each.
+    program = b'\4' + write_varint(1 << 20) + b'\4\x0f\1\0\0'
+    block = bomb(program, b'\0\0' + write_varint(301) + b'\1')
+    reader = BlockReader(b'')
+    tracemalloc.start()
+    try:
+        with pytest.raises(ProtocolError, match='unfold'):
+            reader.read(Layout.STREAMS, block, [], 1, (1, 0))
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_batch_of_many_tables_is_too_much_work() -> None:
