@@ -37,6 +37,7 @@ with atheris.instrument_imports(include=['ros_cloud_bridge', 'cbor2', 'rosbags']
         Sample,
         UnknownSchema,
     )
+    from ros_cloud_bridge.errors import UnknownForm
     from ros_cloud_bridge.wire.confirm import decode_confirmation, encode_confirmation
 
 # A dictionary, or a batch that was abandoned.
@@ -72,7 +73,7 @@ def test_one_input(data: bytes) -> None:
     for sample in samples[:4]:
         try:
             sample.message()
-        except (ProtocolError, UnknownSchema):
+        except (ProtocolError, UnknownForm, UnknownSchema):
             pass
     decoder.losses()
     decoder.wanted()

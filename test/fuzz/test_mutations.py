@@ -28,6 +28,7 @@ from ros_cloud_bridge.cloud import (
     Sample,
     UnknownSchema,
 )
+from ros_cloud_bridge.errors import UnknownForm
 from ros_cloud_bridge.wire import cbor
 
 MESSAGES = [
@@ -149,7 +150,7 @@ def survive(decoder: Decoder, messages: list[tuple[str, bytes]]) -> None:
     for sample in samples + decoder.flush():
         try:
             sample.message()
-        except (ProtocolError, UnknownSchema):
+        except (ProtocolError, UnknownForm, UnknownSchema):
             pass
     for entry in decoder.losses():
         assert 0 <= entry.unexplained <= entry.missing

@@ -43,7 +43,16 @@ def invalid(own_hash: str) -> list[Case]:
     ]
 
 
-def _bad(name: str, about: str, payload: bytes, topic: str = LIVE) -> Case:
+def refused(name: str, about: str, payload: bytes, topic: str = LIVE) -> Case:
+    """
+    Make a vector of one message that is refused.
+
+    :param name: of the case
+    :param about: what is wrong
+    :param payload: the message
+    :param topic: it stands on
+    :returns: the case
+    """
     return Case(name, about, [(topic, payload)], error=True)
 
 
@@ -60,28 +69,30 @@ def _bad_frames() -> list[Case]:
     body = cbor.dumps([_SECTION])
     head = [1, 0, BOOT, 1, EPOCH_NS]
     return [
-        _bad('truncated', 'half a payload', good[: len(good) // 2]),
-        _bad('trailing', 'a byte behind the CBOR value', good + b'\0'),
-        _bad('version 2', 'a later version', cbor.dumps([2, *head[1:], 0, len(body), body])),
-        _bad('kind 9', 'an unknown kind', cbor.dumps([1, 9, BOOT, 1])),
-        _bad('short boot', 'a boot id of seven bytes', cbor.dumps([1, 2, BOOT[:7], 1])),
-        _bad(
+        refused('truncated', 'half a payload', good[: len(good) // 2]),
+        refused('trailing', 'a byte behind the CBOR value', good + b'\0'),
+        refused('version 2', 'a later version', cbor.dumps([2, *head[1:], 0, len(body), body])),
+        refused('kind 9', 'an unknown kind', cbor.dumps([1, 9, BOOT, 1])),
+        refused('short boot', 'a boot id of seven bytes', cbor.dumps([1, 2, BOOT[:7], 1])),
+        refused(
             'indefinite',
             'CBOR of indefinite length',
             b'\x9f' + cbor.dumps([1, 2, BOOT, 1])[1:] + b'\xff',
         ),
-        _bad('tag', 'a CBOR tag', b'\xc1' + good),
-        _bad('deep', 'CBOR nested deeper than 6', b'\x81' * 50 + b'\0'),
-        _bad('not CBOR', 'a reserved head', b'\x1c'),
-        _bad('codec 3', 'an unknown codec', cbor.dumps([*head, 3, len(body), body])),
-        _bad(
+        refused('tag', 'a CBOR tag', b'\xc1' + good),
+        refused('deep', 'CBOR nested deeper than 6', b'\x81' * 50 + b'\0'),
+        refused('not CBOR', 'a reserved head', b'\x1c'),
+        refused('codec 3', 'an unknown codec', cbor.dumps([*head, 3, len(body), body])),
+        refused(
             'wrong length',
             'a body shorter than announced',
             cbor.dumps([*head, 0, len(body) + 1, body]),
         ),
-        _bad('not zstd', 'a body that is no zstd frame', cbor.dumps([*head, 1, len(body), body])),
-        _bad('bomb', 'a body of 16 EiB', cbor.dumps([*head, 1, HIGHEST, body])),
-        _bad('no sections', 'a batch without sections', _plain([])),
+        refused(
+            'not zstd', 'a body that is no zstd frame', cbor.dumps([*head, 1, len(body), body])
+        ),
+        refused('bomb', 'a body of 16 EiB', cbor.dumps([*head, 1, HIGHEST, body])),
+        refused('no sections', 'a batch without sections', _plain([])),
     ]
 
 
@@ -92,29 +103,29 @@ def _bad_sections() -> list[Case]:
         return _plain([fields])
 
     return [
-        _bad('negative route', 'a route below zero', changed(0, -1)),
-        _bad(
+        refused('negative route', 'a route below zero', changed(0, -1)),
+        refused(
             'short descriptor', 'a descriptor of three fields', changed(1, ['s', '/t', 'a/msg/A'])
         ),
-        _bad('no samples', 'a section without samples', changed(2, 0)),
-        _bad(
+        refused('no samples', 'a section without samples', changed(2, 0)),
+        refused(
             'too many samples',
             'more than 65536 samples, without a byte',
             _plain([[1, None, 65537, 1, 10, [1, 0, 0, 0, 0, 0, 0, 0], None, 0, b'']]),
         ),
-        _bad(
+        refused(
             'still sequence',
             'sequence numbers that do not rise',
             changed(5, [0, 0, 7, 0, 3, 0, 4, 0]),
         ),
-        _bad('time before 1970', 'a source time below zero', changed(4, HIGHEST)),
-        _bad('sequence too large', 'a sequence number of 2**63', changed(3, HIGHEST)),
-        _bad('three columns', 'a column is missing', changed(5, [1, 0, 7, 0, 3, 0])),
-        _bad('wide column', 'a column of nine bytes', changed(5, [1, 9, 7, 0, 3, 0, 4, 0])),
-        _bad('lengths', 'lengths that do not add up', changed(5, [1, 0, 7, 0, 3, 0, 5, 0])),
-        _bad('layout 4', 'an unknown layout', changed(7, 4)),
-        _bad('negative total', 'a drop count below zero', changed(6, {16: -1})),
-        _bad('key twice', 'a map with a key twice', _key_twice()),
+        refused('time before 1970', 'a source time below zero', changed(4, HIGHEST)),
+        refused('sequence too large', 'a sequence number of 2**63', changed(3, HIGHEST)),
+        refused('three columns', 'a column is missing', changed(5, [1, 0, 7, 0, 3, 0])),
+        refused('wide column', 'a column of nine bytes', changed(5, [1, 9, 7, 0, 3, 0, 4, 0])),
+        refused('lengths', 'lengths that do not add up', changed(5, [1, 0, 7, 0, 3, 0, 5, 0])),
+        refused('layout 4', 'an unknown layout', changed(7, 4)),
+        refused('negative total', 'a drop count below zero', changed(6, {16: -1})),
+        refused('key twice', 'a map with a key twice', _key_twice()),
     ]
 
 
@@ -170,13 +181,13 @@ def _bad_fragments() -> list[Case]:
             piece(0, half),
             piece(half - 1, data=bytes([whole[half - 1] ^ 1]) + whole[half:]),
         ),
-        _bad('offset', 'a fragment behind the end', piece(0, half, offset=len(whole))),
-        _bad('over the end', 'a fragment across the end', piece(0, half, offset=half + 2)),
-        _bad('negative offset', 'an offset below zero', piece(0, half, offset=-1)),
-        _bad('no data', 'a fragment without data', piece(half, half)),
-        _bad('huge length', 'a batch of 64 MiB and a byte', piece(0, length=(1 << 26) + 1)),
-        _bad('long checksum', 'a checksum of 33 bits', piece(0, half, crc32=1 << 32)),
-        _bad('one of one', 'a single fragment', piece(0)),
+        refused('offset', 'a fragment behind the end', piece(0, half, offset=len(whole))),
+        refused('over the end', 'a fragment across the end', piece(0, half, offset=half + 2)),
+        refused('negative offset', 'an offset below zero', piece(0, half, offset=-1)),
+        refused('no data', 'a fragment without data', piece(half, half)),
+        refused('huge length', 'a batch of 64 MiB and a byte', piece(0, length=(1 << 26) + 1)),
+        refused('long checksum', 'a checksum of 33 bits', piece(0, half, crc32=1 << 32)),
+        refused('one of one', 'a single fragment', piece(0)),
     ]
 
 
@@ -187,39 +198,41 @@ def _bad_announcements(own_hash: str) -> list[Case]:
     loop = Schema(type_name=OWN, definition='mine/Level again\n', rihs01=loop_hash)
     base = f'rcb/v1/{ROBOT}'
     return [
-        _bad(
+        refused(
             'forged schema',
             'a text that does not hash to its id',
             encode_schema(forged),
             f'{base}/schema/{forged.id}',
         ),
-        _bad(
+        refused(
             'misplaced schema',
             'a schema under another id',
             encode_schema(honest),
             f'{base}/schema/{"0" * 16}',
         ),
-        _bad(
+        refused(
             'endless schema',
             'a type that contains itself',
             encode_schema(loop),
             f'{base}/schema/{loop.id}',
         ),
-        _bad('no object', 'a document that is no JSON object', b'[1]', f'{base}/info'),
-        _bad('no JSON', 'a document that is no JSON', b'{"boot_id":', f'{base}/state'),
-        _bad(
+        refused('no object', 'a document that is no JSON object', b'[1]', f'{base}/info'),
+        refused('no JSON', 'a document that is no JSON', b'{"boot_id":', f'{base}/state'),
+        refused(
             'no boot',
             'a document without a boot id',
             json.dumps({'version': 1}).encode(),
             f'{base}/health',
         ),
-        _bad(
+        refused(
             'bad route',
             'a route in info without a topic',
             encode_json({'boot_id': BOOT.hex(), 'routes': [{'route': 1}]}),
             f'{base}/info',
         ),
-        _bad('long topic', 'an MQTT topic of more than 256 bytes', b'{}', f'{base}/{"x" * 300}'),
+        refused(
+            'long topic', 'an MQTT topic of more than 256 bytes', b'{}', f'{base}/{"x" * 300}'
+        ),
     ]
 
 
@@ -230,13 +243,13 @@ def _bad_accounts() -> list[Case]:
         return cbor.dumps([1, 3, BOOT, 1, routes])
 
     def bad(name: str, about: str, place: int, value: object) -> Case:
-        return _bad(name, about, made([[*good[:place], value, *good[place + 1 :]]]), BACKLOG)
+        return refused(name, about, made([[*good[:place], value, *good[place + 1 :]]]), BACKLOG)
 
     return [
-        _bad('account without routes', 'an account without routes', made([]), BACKLOG),
-        _bad('account of six fields', 'a field too many', made([[*good, 0]]), BACKLOG),
-        _bad('route twice', 'an account with a route twice', made([good, good]), BACKLOG),
-        _bad('live account', 'an account on another topic than b/backlog', made([good])),
+        refused('account without routes', 'an account without routes', made([]), BACKLOG),
+        refused('account of six fields', 'a field too many', made([[*good, 0]]), BACKLOG),
+        refused('route twice', 'an account with a route twice', made([good, good]), BACKLOG),
+        refused('live account', 'an account on another topic than b/backlog', made([good])),
         bad('closed by number', 'a flag that is no boolean', 3, 1),
         bad('committed too large', 'a committed number of 2**63', 2, 1 << 63),
         bad('gap from 0', 'numbers begin with 1', 4, [[24, 0, 3]]),
@@ -250,7 +263,7 @@ def _bad_accounts() -> list[Case]:
 
 def _bad_confirmations() -> list[Case]:
     def bad(name: str, about: str, fields: object) -> Case:
-        return _bad(name, about, cbor.dumps(fields), f'rcb/v1/{ROBOT}/confirm/archive')
+        return refused(name, about, cbor.dumps(fields), f'rcb/v1/{ROBOT}/confirm/archive')
 
     def of(numbers: object) -> list[object]:
         return [1, BOOT, [[BOOT, 1, numbers]]]

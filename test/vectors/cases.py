@@ -54,6 +54,8 @@ class Case:
     losses: list[dict[str, Any]] = field(default_factory=list)
     fields: list[Any] = field(default_factory=list)
     confirmation: dict[str, Any] | None = None
+    ask: dict[str, Any] | None = None
+    restored: list[str | None] = field(default_factory=list)
     error: bool = False
 
     def document(self) -> dict[str, Any]:
@@ -73,10 +75,14 @@ class Case:
             return {**written, 'expect': 'error'}
         if self.confirmation is not None:
             return {**written, 'confirmation': self.confirmation}
+        if self.ask is not None:
+            return {**written, 'ask': self.ask}
         written['samples'] = self.samples
         written['losses'] = self.losses
         if self.fields:
             written['fields'] = self.fields
+        if self.restored:
+            written['restored'] = self.restored
         return written
 
 
@@ -179,6 +185,7 @@ def expected(
             'latched': latched,
             'historical': historical,
             'cdr': sample.cdr.hex(),
+            **({'form': known.form} if known.form else {}),
         }
         for sequence, sample in zip(part.sequences, part.samples, strict=True)
     ]

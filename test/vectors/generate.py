@@ -27,10 +27,12 @@ from typing import Any, Protocol
 
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys.store import Typestore
+from vectors.ask_cases import asks, bad_asks
 from vectors.bad_cases import invalid
 from vectors.cases import Case, OWN, OWN_TEXT, valid
 from vectors.command_cases import commands
 from vectors.durable_cases import durable
+from vectors.form_cases import forms, routed
 from vectors.layout_cases import bad_layouts, layouts
 
 FOLDER = Path(__file__).parent
@@ -62,8 +64,8 @@ def build() -> dict[str, list[Case]]:
     """
     own = own_hash()
     return {
-        'valid.json': [*valid(own), *durable(), *layouts()],
-        'invalid.json': [*invalid(own), *bad_layouts()],
+        'valid.json': [*valid(own), *durable(), *layouts(), *routed(), *asks()],
+        'invalid.json': [*invalid(own), *bad_layouts(), *bad_asks()],
     }
 
 
@@ -80,7 +82,11 @@ def load(name: str) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Write the files, or those that are named."""
-    files: dict[str, Sequence[Written]] = {**build(), 'commands.json': commands()}
+    files: dict[str, Sequence[Written]] = {
+        **build(),
+        'commands.json': commands(),
+        'forms.json': forms(),
+    }
     for name in sys.argv[1:] or files:
         cases = files[name]
         document = {'protocol': 1, 'cases': [case.document() for case in cases]}

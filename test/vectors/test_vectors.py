@@ -19,9 +19,12 @@ from typing import Any
 import pytest
 
 from ros_cloud_bridge.cloud import Decoder, ProtocolError, Sample
+from ros_cloud_bridge.errors import UnknownForm
+from ros_cloud_bridge.wire.announce import decode_ask
 from ros_cloud_bridge.wire.confirm import decode_confirmation
 
 pytest.importorskip('rosbags')
+from vectors.ask_cases import written_ask  # noqa: E402
 from vectors.cases import Case  # noqa: E402
 from vectors.generate import build, load  # noqa: E402
 
@@ -52,6 +55,7 @@ def written(sample: Sample) -> dict[str, Any]:
         'latched': sample.latched,
         'historical': sample.historical,
         'cdr': sample.cdr.hex(),
+        **({'form': sample.form} if sample.form else {}),
     }
 
 
@@ -70,7 +74,18 @@ def written_confirmation(payload: bytes) -> dict[str, Any]:
     }
 
 
+def restored(sample: Sample) -> str | None:
+    try:
+        return sample.plain().hex()
+    except UnknownForm:
+        return None
+
+
 def check(case: dict[str, Any], messages: list[dict[str, str]]) -> None:
+    if 'ask' in case:
+        (message,) = messages
+        assert written_ask(decode_ask(bytes.fromhex(message['payload']))) == case['ask']
+        return
     if 'confirmation' in case:
         (message,) = messages
         assert written_confirmation(bytes.fromhex(message['payload'])) == case['confirmation']
@@ -97,6 +112,8 @@ def check(case: dict[str, Any], messages: list[dict[str, str]]) -> None:
     ] == case['losses']
     for sample, fields in zip(samples, case.get('fields', []), strict=False):
         assert plain(sample.message()) == fields
+    if 'restored' in case:
+        assert [restored(sample) for sample in samples] == case['restored']
 
 
 def plain(value: Any) -> Any:
@@ -113,10 +130,11 @@ def test_committed_vectors_decode(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize('case', INVALID, ids=lambda case: str(case['name']))
 def test_committed_invalid_vectors_are_refused(case: dict[str, Any]) -> None:
-    if '/confirm/' in case['messages'][-1]['topic']:
-        with pytest.raises(ProtocolError):
-            decode_confirmation(bytes.fromhex(case['messages'][-1]['payload']))
-        return
+    for kind, read in (('/confirm/', decode_confirmation), ('/ask/', decode_ask)):
+        if kind in case['messages'][-1]['topic']:
+            with pytest.raises(ProtocolError):
+                read(bytes.fromhex(case['messages'][-1]['payload']))
+            return
     decoder = Decoder()
     assert feed(decoder, case['messages'][:-1]) == []
     with pytest.raises(ProtocolError):
