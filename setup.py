@@ -43,7 +43,11 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={NAME: ['py.typed']},
+    # The page that `ros-cloud-bridge web` serves, as web/ builds it.
+    package_data={
+        NAME: ['py.typed'],
+        f'{NAME}.cloud.web': ['assets/*', 'assets/immutable/*'],
+    },
     zip_safe=True,
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
