@@ -220,6 +220,7 @@ class DiscoveryConfig:
     period_s: float = 1.0
     deny: tuple[str, ...] = ()
     include_hidden: bool = False
+    include_mirrored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

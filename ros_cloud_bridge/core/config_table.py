@@ -165,6 +165,13 @@ FIELDS = (
         help="Let patterns match hidden topics (a part begins with '_').",
     ),
     Field(
+        key='discovery.include_mirrored',
+        kind=Kind.FLAG,
+        default=_DISCOVERY.include_mirrored,
+        help='Bridge what a mirror publishes in this graph as well. With a mirror of this robot '
+        'at the other end that makes a loop.',
+    ),
+    Field(
         key='demand.allow',
         kind=Kind.LIST,
         default=_DEMAND.allow,

@@ -21,7 +21,7 @@ subscription per distinct offered (reliability, durability); what arrives twice 
 them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 
@@ -48,6 +48,42 @@ class Publisher:
     type_hash: str
     offer: Offer
     latched: bool = False
+    lifespan_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedQos:
+    """
+    What a topic's publishers offer together, for who publishes in their place.
+
+    ``depth`` is how many values a late joiner gets of a latched topic, 0 where that is not known:
+    publishers do not tell the depth of their history. ``lifespan_s`` is 0 without an end.
+    """
+
+    reliable: bool
+    transient_local: bool
+    depth: int = 0
+    lifespan_s: float = 0.0
+
+
+def offered_by(publishers: Collection[Publisher]) -> OfferedQos | None:
+    """
+    Join the offers of a topic's publishers: the strongest of each.
+
+    :param publishers: its publishers, all of one type
+    :returns: what somebody offers who stands for all of them; None without any
+    """
+    if not publishers:
+        return None
+    lasting = [publisher for publisher in publishers if publisher.offer.transient_local]
+    latched = sum(publisher.latched for publisher in publishers)
+    endless = bool(latched) or not lasting
+    return OfferedQos(
+        reliable=any(publisher.offer.reliable for publisher in publishers),
+        transient_local=bool(lasting),
+        depth=latched,
+        lifespan_s=0.0 if endless else max(publisher.lifespan_s for publisher in lasting),
+    )
 
 
 def subscriptions_for(publishers: Iterable[Publisher]) -> tuple[Offer, ...]:

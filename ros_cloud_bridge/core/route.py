@@ -21,6 +21,7 @@ from itertools import repeat
 from ros_cloud_bridge.core.keys import key_of
 from ros_cloud_bridge.core.ladder_steps import LEVELS
 from ros_cloud_bridge.core.latched import LatchedValues
+from ros_cloud_bridge.core.offers import OfferedQos
 from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.rate import RateLimiter
 from ros_cloud_bridge.core.unreduced import Unreduced
@@ -87,6 +88,8 @@ class Route:
         self.on_accept: Callable[[Route, int, Sequence[Received]], None] | None = None
         self.publishers: frozenset[bytes] = frozenset()
         self.publisher_count = 0
+        # What they offer, once there were any.
+        self.offered: OfferedQos | None = None
         self.queued_bytes = 0
         self._next_sequence = 1
         self._phase = 0

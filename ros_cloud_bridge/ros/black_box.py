@@ -273,6 +273,7 @@ class _Box:
                 TopicSelector(kept, namespace=namespace, own=own),
                 log,
                 latched=False,
+                include_mirrored=config.discovery.include_mirrored,
             )
         ]
         triggers = [parse_trigger(text) for text in box.triggers]

@@ -22,6 +22,7 @@ from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from ros_cloud_bridge.core.offers import Offer, Publisher
 from ros_cloud_bridge.core.selection import TopicSelector
 from ros_cloud_bridge.ros.interfaces import published_hash
+from ros_cloud_bridge.ros.mirrored import MirroredPublishers
 
 _INFINITE_NS = 2**63 - 1
 
@@ -29,13 +30,14 @@ TopicAndType = tuple[str, str]
 
 
 def matching_publishers(
-    node: Node, selector: TopicSelector
+    node: Node, selector: TopicSelector, mirrored: MirroredPublishers
 ) -> Mapping[TopicAndType, Sequence[Publisher]]:
     """
     List the publishers of every topic that some stream takes.
 
     :param node: any node
     :param selector: the streams' claims
+    :param mirrored: knows the publishers of mirrors, which are left out
     :returns: publishers by topic and type; several types of one topic stand apart
     """
     found: dict[TopicAndType, list[Publisher]] = {}
@@ -43,6 +45,8 @@ def matching_publishers(
         if selector.stream_for(topic) is None:
             continue
         for endpoint in node.get_publishers_info_by_topic(topic):
+            if mirrored.leaves_out(topic, endpoint):
+                continue
             publisher = _publisher(endpoint)
             found.setdefault((topic, publisher.type_name), []).append(publisher)
     return found
@@ -53,6 +57,8 @@ def _publisher(endpoint: object) -> Publisher:
     namespace = endpoint.node_namespace  # type: ignore[attr-defined]
     name = endpoint.node_name  # type: ignore[attr-defined]
     transient_local = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    lifespan_ns = profile.lifespan.nanoseconds
+    endless = lifespan_ns in (0, _INFINITE_NS)
     return Publisher(
         gid=bytes(endpoint.endpoint_gid),  # type: ignore[attr-defined]
         node=f'{namespace.rstrip("/")}/{name}',
@@ -62,5 +68,6 @@ def _publisher(endpoint: object) -> Publisher:
             reliable=profile.reliability != ReliabilityPolicy.BEST_EFFORT,
             transient_local=transient_local,
         ),
-        latched=transient_local and profile.lifespan.nanoseconds in (0, _INFINITE_NS),
+        latched=transient_local and endless,
+        lifespan_s=0.0 if endless else lifespan_ns / 1e9,
     )

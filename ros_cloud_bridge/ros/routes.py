@@ -27,6 +27,7 @@ from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.link import Log
 from ros_cloud_bridge.ros.discovery import matching_publishers, TopicAndType
 from ros_cloud_bridge.ros.interfaces import check_hash, load_message, schema_of
+from ros_cloud_bridge.ros.mirrored import MirroredPublishers
 from ros_cloud_bridge.ros.subscriptions import may_gate, RouteSubscriptions
 from ros_cloud_bridge.values import Drop, Received, StreamConfig
 from ros_cloud_bridge.wire.schema import Schema
@@ -68,6 +69,7 @@ class RouteManager:
     :param selector: the streams' claims
     :param log: takes (level, text)
     :param latched: whether values of latched topics are kept
+    :param include_mirrored: whether what mirrors publish is taken as well
     """
 
     def __init__(
@@ -78,8 +80,10 @@ class RouteManager:
         log: Log,
         *,
         latched: bool = True,
+        include_mirrored: bool = False,
     ) -> None:
         self._node = node
+        self._mirrored = MirroredPublishers(node, include=include_mirrored)
         self._bridge = bridge
         self._latched = latched
         self._selector = selector
@@ -92,13 +96,16 @@ class RouteManager:
 
     def refresh(self) -> None:
         """Look at the graph and follow it."""
-        found = matching_publishers(self._node, self._selector)
+        self._mirrored.begin()
+        found = matching_publishers(self._node, self._selector, self._mirrored)
         for key in set(self._subscribed) - set(found):
             # The route stays: its queue is still to be sent, and its numbers go on if it returns.
             self._subscribed.pop(key).close()
             self._demanded.pop(key, None)
             self._say('info', f'{key[0]}: no publisher any more', once=False)
-        problems = {}
+        problems = dict(self._mirrored.problems)
+        for topic, problem in problems.items():
+            self._say('warning', f'{topic}: {problem}')
         for key, publishers in found.items():
             try:
                 self._follow(key, publishers)
@@ -177,7 +184,9 @@ class RouteManager:
         latched = self._latched and any(publisher.latched for publisher in publishers)
         if latched and route.latched is None:
             route.latched = LatchedValues(merge_frames=type_name == TF_STATIC_TYPE)
-        return RouteSubscriptions(self._node, route, message_class, self._bridge.offer)
+        return RouteSubscriptions(
+            self._node, route, message_class, self._bridge.offer, self._mirrored
+        )
 
     def _explain(
         self,

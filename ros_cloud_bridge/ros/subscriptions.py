@@ -24,9 +24,10 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
-from ros_cloud_bridge.core.offers import Offer, Publisher, subscriptions_for
+from ros_cloud_bridge.core.offers import Offer, offered_by, Publisher, subscriptions_for
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.core.sequences import DuplicateFilter, PublisherSequences
+from ros_cloud_bridge.ros.mirrored import GID_BYTES, MirroredPublishers
 from ros_cloud_bridge.ros.taking import drain, received, STEADY_CLOCK
 from ros_cloud_bridge.values import Drop, Keep, Key, Received, StreamConfig
 
@@ -36,7 +37,6 @@ Sink = Callable[[Route, Sequence[Received], Drops], None]
 GATED_MAX_HZ = 5.0
 _DEPTH_FIFO = 5000
 _DEPTH_LATEST = 100
-_GID_BYTES = 16
 
 
 class Gate(CallbackGroup):
@@ -84,13 +84,22 @@ class RouteSubscriptions:
     :param route: the route
     :param message_class: its message class
     :param sink: takes samples and what was lost or left out before them; must not block
+    :param mirrored: knows the publishers of mirrors, whose samples are left out
     """
 
-    def __init__(self, node: Node, route: Route, message_class: type[Any], sink: Sink) -> None:
+    def __init__(
+        self,
+        node: Node,
+        route: Route,
+        message_class: type[Any],
+        sink: Sink,
+        mirrored: MirroredPublishers,
+    ) -> None:
         self._node = node
         self._route = route
         self._message_class = message_class
         self._sink = sink
+        self._mirrored = mirrored
         self._subscriptions: dict[Offer, Subscription] = {}
         self._sequences = PublisherSequences()
         self._duplicates = DuplicateFilter()
@@ -110,9 +119,10 @@ class RouteSubscriptions:
         :param publishers: those of the route's type; none closes the subscriptions
         :param demanded: whether anybody wants samples; else the subscriptions are closed, too
         """
-        gids = frozenset(publisher.gid[:_GID_BYTES] for publisher in publishers)
+        gids = frozenset(publisher.gid[:GID_BYTES] for publisher in publishers)
         self._route.publishers = gids
         self._route.publisher_count = len(publishers)
+        self._route.offered = offered_by(publishers) or self._route.offered
         if not demanded:
             self.close()
             # What is published while nobody wants it is not lost.
@@ -214,11 +224,11 @@ class RouteSubscriptions:
         if new:
             there = self._node.get_publishers_info_by_topic(route.topic)
             route.publishers = frozenset(
-                new.union(bytes(endpoint.endpoint_gid)[:_GID_BYTES] for endpoint in there)
+                new.union(bytes(endpoint.endpoint_gid)[:GID_BYTES] for endpoint in there)
             )
 
     def _take(self, subscription: Subscription, first: Received) -> None:
-        samples = drain(subscription, first)
+        samples = self._mirrored.without(self._route.topic, drain(subscription, first))
         drops = []
         if len(self._subscriptions) > 1:
             fresh = self._duplicates.fresh(samples)

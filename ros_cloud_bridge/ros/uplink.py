@@ -35,6 +35,7 @@ from ros_cloud_bridge.ros.black_box import BlackBoxes
 from ros_cloud_bridge.ros.diagnostics import DiagnosticsPublisher
 from ros_cloud_bridge.ros.interfaces import load_message, schema_of
 from ros_cloud_bridge.ros.managed import ManagedNode
+from ros_cloud_bridge.ros.mirrored import BridgeSign
 from ros_cloud_bridge.ros.parameters import read_parameters, try_change
 from ros_cloud_bridge.ros.routes import RouteManager
 from ros_cloud_bridge.ros.taking import STEADY_CLOCK
@@ -62,6 +63,7 @@ class UplinkNode(ManagedNode):
         self._bridge: Bridge | None = None
         self._routes: RouteManager | None = None
         self._boxes: BlackBoxes | None = None
+        self._sign: BridgeSign | None = None
         self._timer: Timer | None = None
         self._demand: GuardCondition | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
@@ -89,7 +91,14 @@ class UplinkNode(ManagedNode):
             namespace=self.get_namespace(),
             own=[f'{self.get_fully_qualified_name()}/'],
         )
-        self._routes = RouteManager(self, self._bridge, selector, self.log)
+        self._routes = RouteManager(
+            self,
+            self._bridge,
+            selector,
+            self.log,
+            include_mirrored=self._config.discovery.include_mirrored,
+        )
+        self._sign = BridgeSign(self, self._config.robot_id)
         self._boxes = BlackBoxes(self, self._bridge, self._config, self.log)
         # Leases come on the pump's thread, subscriptions are made on the executor's.
         self._demand = self.create_guard_condition(self._refresh)
@@ -143,6 +152,9 @@ class UplinkNode(ManagedNode):
         if self._routes is not None:
             self._routes.close()
             self._routes = None
+        if self._sign is not None:
+            self._sign.close()
+            self._sign = None
         if self._boxes is not None:
             # What they hand over is for the bridge to commit, so they end before it does.
             self._boxes.close()

@@ -73,11 +73,27 @@ def info_document(
                 'type': route.type_name,
                 'schema': route.schema_id,
                 'latched': route.latched is not None,
+                **_qos(route),
                 **_reduction(route),
             }
             for route in routes
         ],
     }
+
+
+def _qos(route: Route) -> dict[str, object]:
+    offered = route.offered
+    if offered is None:
+        return {}
+    qos: dict[str, object] = {
+        'reliability': 'reliable' if offered.reliable else 'best_effort',
+        'durability': 'transient_local' if offered.transient_local else 'volatile',
+    }
+    if offered.depth:
+        qos['depth'] = offered.depth
+    if offered.lifespan_s:
+        qos['lifespan_s'] = offered.lifespan_s
+    return {'qos': qos}
 
 
 def _reduction(route: Route) -> dict[str, object]:

@@ -14,7 +14,16 @@
 
 """Which subscriptions a topic needs."""
 
-from ros_cloud_bridge.core.offers import mixed_offers, Offer, Publisher, subscriptions_for
+from dataclasses import replace
+
+from ros_cloud_bridge.core.offers import (
+    mixed_offers,
+    Offer,
+    offered_by,
+    OfferedQos,
+    Publisher,
+    subscriptions_for,
+)
 
 RELIABLE = Offer(reliable=True, transient_local=False)
 BEST_EFFORT = Offer(reliable=False, transient_local=False)
@@ -44,3 +53,18 @@ def test_remark_names_topic_nodes_and_remedy() -> None:
         'local by /a, /b). All are bridged, duplicates are removed; give the publishers one QoS '
         'to spare the extra subscription'
     )
+
+
+def test_who_stands_for_all_offers_the_strongest_of_each() -> None:
+    latched = replace(publisher('/a', LATCHED), latched=True)
+    brief = replace(publisher('/b', LATCHED), lifespan_s=10.0)
+    assert offered_by([]) is None
+    assert offered_by([publisher('/c', BEST_EFFORT)]) == OfferedQos(
+        reliable=False, transient_local=False
+    )
+    assert offered_by([publisher('/c', BEST_EFFORT), latched, latched]) == OfferedQos(
+        reliable=True, transient_local=True, depth=2
+    )
+    # As /rosout has it.
+    assert offered_by([brief]) == OfferedQos(reliable=True, transient_local=True, lifespan_s=10.0)
+    assert offered_by([brief, latched]) == OfferedQos(reliable=True, transient_local=True, depth=1)

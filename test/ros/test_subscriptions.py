@@ -27,6 +27,7 @@ from ros_cloud_bridge.core.offers import Offer, Publisher  # noqa: E402
 from ros_cloud_bridge.core.route import Route  # noqa: E402
 from ros_cloud_bridge.core.selection import TopicSelector  # noqa: E402
 from ros_cloud_bridge.ros.discovery import matching_publishers  # noqa: E402
+from ros_cloud_bridge.ros.mirrored import MirroredPublishers  # noqa: E402
 from ros_cloud_bridge.ros.subscriptions import may_gate, RouteSubscriptions  # noqa: E402
 from ros_cloud_bridge.ros.taking import drain, TURN_MESSAGES  # noqa: E402
 from ros_cloud_bridge.values import (  # noqa: E402
@@ -105,8 +106,9 @@ def publishers(graph: Graph, policy: StreamConfig) -> Sequence[Publisher]:
     """
     selector = TopicSelector(BridgeConfig(robot_id='r', streams=(policy,)))
     key = (policy.topics[0], TYPE)
-    wait_until(lambda: matching_publishers(graph.node, selector).get(key))
-    return matching_publishers(graph.node, selector)[key]
+    mirrored = MirroredPublishers(graph.node)
+    wait_until(lambda: matching_publishers(graph.node, selector, mirrored).get(key))
+    return matching_publishers(graph.node, selector, mirrored)[key]
 
 
 def publisher_of(offer: Offer, gid: bytes = b'g' * 16) -> Publisher:
@@ -127,8 +129,10 @@ def test_discovery_tells_what_publishers_offer(graph: Graph) -> None:
         for profile in (qos(), qos(reliable=False), qos(latched=True))
     ]
     selector = TopicSelector(BridgeConfig(robot_id='r', streams=(policy,)))
+    mirrored = MirroredPublishers(graph.node)
+    offers = ('/offers', TYPE)
     wait_until(
-        lambda: len(matching_publishers(graph.node, selector).get(('/offers', TYPE), ())) == 3
+        lambda: len(matching_publishers(graph.node, selector, mirrored).get(offers, ())) == 3
     )
     found = publishers(graph, policy)
     assert sorted(publisher.offer for publisher in found) == [
@@ -193,7 +197,9 @@ def test_the_gate_goes_when_a_latched_publisher_joins(graph: Graph) -> None:
     policy = stream('/joined', max_hz=0.001)
     first = graph.publisher(Int32, '/joined', qos(), subscribers=0)
     route, sink = Route(1, policy, '/joined', TYPE, gated=True), Sink()
-    subscriptions = RouteSubscriptions(graph.node, route, Int32, sink)
+    subscriptions = RouteSubscriptions(
+        graph.node, route, Int32, sink, MirroredPublishers(graph.node)
+    )
     subscriptions.update(publishers(graph, policy))
     graph.wait_for_subscribers(first, 1)
     for number in range(10):
@@ -220,7 +226,9 @@ def test_two_offers_of_one_topic_deliver_each_sample_once(graph: Graph) -> None:
     reliable = graph.publisher(Int32, '/twice', qos(), subscribers=0)
     effort = graph.publisher(Int32, '/twice', qos(reliable=False), subscribers=0)
     route, sink = Route(1, policy, '/twice', TYPE), Sink()
-    subscriptions = RouteSubscriptions(graph.node, route, Int32, sink)
+    subscriptions = RouteSubscriptions(
+        graph.node, route, Int32, sink, MirroredPublishers(graph.node)
+    )
     wait_until(lambda: len(publishers(graph, policy)) == 2)
     subscriptions.update(publishers(graph, policy))
     graph.wait_for_subscribers(reliable, 2)
@@ -245,7 +253,9 @@ def test_what_nobody_wants_has_no_subscription(graph: Graph) -> None:
     policy = stream('/unwanted', keep=Keep.FIFO)
     publisher = graph.publisher(Int32, '/unwanted', qos(depth=1), subscribers=0)
     route, sink = Route(1, policy, '/unwanted', TYPE), Sink()
-    subscriptions = RouteSubscriptions(graph.node, route, Int32, sink)
+    subscriptions = RouteSubscriptions(
+        graph.node, route, Int32, sink, MirroredPublishers(graph.node)
+    )
     subscriptions.update(publishers(graph, policy), demanded=True)
     graph.wait_for_subscribers(publisher, 1)
     publisher.publish(Int32(data=1))
@@ -269,7 +279,9 @@ def test_the_gate_follows_the_rate_that_holds(graph: Graph) -> None:
     publisher = graph.publisher(Int32, '/followed', qos(), subscribers=0)
     route, sink = Route(1, policy, '/followed', TYPE, gated=True), Sink()
     route.limit(0.001, None)
-    subscriptions = RouteSubscriptions(graph.node, route, Int32, sink)
+    subscriptions = RouteSubscriptions(
+        graph.node, route, Int32, sink, MirroredPublishers(graph.node)
+    )
     subscriptions.update(publishers(graph, policy))
     graph.wait_for_subscribers(publisher, 1)
     publisher.publish(Int32(data=1))
@@ -294,7 +306,9 @@ def test_a_latched_publisher_unknown_to_the_last_look_counts_as_living(graph: Gr
     def offer(route: Route, samples: Sequence[Received], drops: object) -> None:
         route.offer(samples, 0.0)
 
-    subscriptions = RouteSubscriptions(graph.node, route, Int32, offer)
+    subscriptions = RouteSubscriptions(
+        graph.node, route, Int32, offer, MirroredPublishers(graph.node)
+    )
     subscriptions.update(publishers(graph, policy))
     graph.wait_for_subscribers(publisher, 1)
     publisher.publish(Int32(data=1))
