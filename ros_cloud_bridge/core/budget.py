@@ -111,7 +111,8 @@ class MonthlyBudget:
         missing = min(size, self._capacity()) - self._tokens
         if missing <= _ROUNDING_BYTES:
             return 0.0
-        return max(_SHORTEST_WAIT_S, missing / self._rate)
+        # The next month forgives what this one cannot pay back.
+        return max(_SHORTEST_WAIT_S, min(missing / self._rate, self._book.seconds_left(now)))
 
     def rate_bytes_per_s(self, now: float) -> float:
         """

@@ -109,6 +109,13 @@ def test_message_beyond_a_day_s_share_goes_and_is_paid_for() -> None:
     assert wait > 2 * DAY_S
 
 
+def test_debt_beyond_the_month_s_end_is_waited_for_until_then() -> None:
+    tested = budget(100_000)
+    tested.spent(99_999, 0.0)
+    assert tested.wait_s(1, 0.0) == 30 * DAY_S
+    assert tested.wait_s(1, 30 * DAY_S) == pytest.approx(1 / (100_000 / (31 * DAY_S)))
+
+
 def test_exhausted_until_the_month_resets() -> None:
     tested = budget()
     tested.spent(LIMIT + 5000, 10.0)
