@@ -347,6 +347,16 @@ class Keeper:
             self._fail(fault_of(error))
             return
         self._writable = True
+        self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Write back what a process that was killed left: after many kills it would not fit."""
+        if not self._log_file.waiting_bytes:
+            return
+        try:
+            self._checkpoint(truncate=True)
+        except (sqlite3.Error, OSError):
+            pass  # it is durable in the log; the next write sees what is wrong
 
     def _look_at_log(self) -> None:
         """Say what SQLite would pass over without a word, and keep a copy."""

@@ -292,6 +292,19 @@ def test_what_stands_in_the_log_only_is_there(tmp_path: Path) -> None:
     assert spooled_numbers(again, lane) == set(range(1, 11))
 
 
+def test_what_killed_processes_left_in_the_log_is_written_back(tmp_path: Path) -> None:
+    path = tmp_path / 's'
+    boots = 30
+    for boot in range(1, boots + 1):
+        spool = open_spool(path, boot.to_bytes(8, 'big'))
+        spool.commit([(open_lane(spool), samples(1, 1, 5, 1000))])
+        # As SIGKILL leaves it.
+        path = copied(path, tmp_path / str(boot))
+        spool.close()
+        assert path.with_name(f'{path.name}-wal').stat().st_size < 200_000
+    assert totals(path) == {'committed': 5 * boots, 'spooled': 5 * boots}
+
+
 class TestClock:
     """Time to live, over jumps of the wall clock and restarts."""
 
