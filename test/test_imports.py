@@ -47,6 +47,7 @@ ROOMS = {
     'host_lock': LEAVES,
     'journal': LEAVES | {'core'},
     'reducers': LEAVES | {'core', 'wire'},
+    'dashboard': LEAVES | {'wire', 'reducers'},
     'uplink': LEAVES | {'core', 'wire'},
     'reducing': LEAVES | {'core', 'reducers'},
     'simulation': LEAVES | {'core', 'wire', 'uplink', 'reducers', 'reducing'},
@@ -59,7 +60,7 @@ ROOMS = {
     'black_box': LEAVES | {'core', 'wire', 'store'},
     'ros': LEAVES
     | {'core', 'wire', 'uplink', 'bridge', 'link', 'journal', 'host_lock', 'black_box', 'command'},
-    'cloud': LEAVES | {'wire', 'mqtt', 'signing', 'reducers'},
+    'cloud': LEAVES | {'wire', 'mqtt', 'signing', 'reducers', 'dashboard'},
     '__main__': {'cli'},
 }
 ROOMS['cli'] = {*ROOMS, 'cli'} - {'__main__'}
@@ -80,9 +81,9 @@ OWNERS = {
     'zstandard': {'wire'},
 }
 
-# core/, wire/, uplink/ and simulation/ are told the time and never wait; values and errors do
-# nothing at all.
-PURE = {'core', 'wire', 'uplink', 'simulation', 'errors', 'values'}
+# core/, wire/, dashboard/, uplink/ and simulation/ are told the time and never wait; values and
+# errors do nothing at all.
+PURE = {'core', 'wire', 'dashboard', 'uplink', 'simulation', 'errors', 'values'}
 IMPURE = {
     'asyncio',
     'concurrent',

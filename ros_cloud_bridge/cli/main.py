@@ -31,6 +31,10 @@ SUBCOMMANDS = {
     'tail': ('ros_cloud_bridge.cli.tail', "print robots' live samples"),
     'record': ('ros_cloud_bridge.cli.record', "write robots' samples to an MCAP file"),
     'top': ('ros_cloud_bridge.cli.top', "show robots' links, streams, ages and drops, live"),
+    'dashboard': (
+        'ros_cloud_bridge.cli.dashboard',
+        "republish robots' samples as flat JSON for dashboards",
+    ),
     'spool': ('ros_cloud_bridge.cli.spool', "account for a robot's durable samples"),
     'plan': ('ros_cloud_bridge.cli.plan', 'predict what a link makes of a recording'),
     'keys': ('ros_cloud_bridge.cli.keys', "make, grant and revoke keys; trust robots' keys"),

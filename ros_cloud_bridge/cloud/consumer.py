@@ -118,6 +118,7 @@ class Consumer:
         self._noted: set[str] = set()
         self._overflow_said = 0.0
         self._overflow_seen = 0
+        self._retained = False
         client_id = config.client_id or f'rcb-{secrets.token_hex(6)}'
         self.name = name or client_id
         self._requests = Requests(root, self.name, self._exact, self._decoder, self._presence)
@@ -253,6 +254,15 @@ class Consumer:
         return self._session.connected
 
     @property
+    def retained(self) -> bool:
+        """
+        Whether what is being handed on came out of the broker's memory, of whatever age.
+
+        Only within ``on_sample``.
+        """
+        return self._retained
+
+    @property
     def decoder(self) -> Decoder:
         """The decoder; use it from the callbacks, or after :meth:`stop`."""
         return self._decoder
@@ -295,6 +305,7 @@ class Consumer:
                     self._look_after(now)
             except Exception as error:  # whatever comes in, the consumer goes on
                 self._note(f'{type(error).__name__}', error, trace=True)
+        self._retained = False
         for sample in self._decoder.flush():
             self._hand_on(sample)
 
@@ -325,6 +336,7 @@ class Consumer:
         elif name is not None and name.kind == 'info' and event.payload and self._confirmer:
             info = self._decoder.robots[name.robot_id].documents['info']
             self._confirmer.confirmations.informed(name.robot_id, info)
+        self._retained = event.retain
         for sample in samples:
             self._hand_on(sample)
 

@@ -100,6 +100,25 @@ def durable_streams(document: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def dashboard_streams(document: Mapping[str, Any]) -> frozenset[str]:
+    """
+    Find the streams of ``info`` that the robot itself makes dashboards of.
+
+    :param document: the document
+    :returns: their names
+    """
+    streams = document.get('streams')
+    return frozenset(
+        stream['name']
+        for stream in (streams[:_MAX_STREAMS] if isinstance(streams, list) else ())
+        if isinstance(stream, dict) and stream.get('dashboard') and _is_name(stream.get('name'))
+    )
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and len(name) <= MAX_TEXT
+
+
 def _route_entry(entry: object) -> tuple[int, Descriptor]:
     if isinstance(entry, dict):
         number = entry.get('route')

@@ -80,11 +80,13 @@ class Leaf:
     :param dtype: numpy's of its numbers, ``text``, ``wide text``, or ``loop`` for an array or a
         sequence of anything else
     :param stamp: whether it is a part of a point in time
+    :param truth: whether its numbers are true or false
     """
 
     path: str
     dtype: str
     stamp: bool = False
+    truth: bool = False
 
     @property
     def size(self) -> int:
@@ -285,8 +287,8 @@ class Layout:
                 return walk
         raise ProtocolError('a message with wide text that does not fit its type')
 
-    def _leaf(self, path: str, dtype: str, stamp: bool = False) -> int:
-        self.leaves.append(Leaf(path, dtype, stamp))
+    def _leaf(self, path: str, dtype: str, stamp: bool = False, truth: bool = False) -> int:
+        self.leaves.append(Leaf(path, dtype, stamp, truth))
         if len(self.leaves) > _MAX_MEMBERS:
             raise ValueError(f'has more than {_MAX_MEMBERS} members')
         return len(self.leaves) - 1
@@ -310,7 +312,7 @@ class Layout:
     ) -> list[_Node]:
         dtype = _NUMBERS.get(kind)
         if dtype is not None:
-            leaf = self._leaf(path, dtype, stamp)
+            leaf = self._leaf(path, dtype, stamp, kind == 'bool')
             size = int(dtype[1])
             if array == 0:
                 return [_Node(Kind.COUNT, leaf, size, size)]

@@ -21,12 +21,15 @@ that this is reversible and stays readable.
 
 from dataclasses import dataclass
 import hashlib
+import re
 
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.values import Priority
 from ros_cloud_bridge.wire.limits import TOPIC_MAX_BYTES, TOPIC_MAX_LEVELS
 
 DEFAULT_ROOT = 'rcb/v1'
+_MAX_LEVEL = 64
+_NO_LEVEL = re.compile('[^A-Za-z0-9_-]+')
 KINDS = (
     'state',
     'info',
@@ -106,8 +109,21 @@ class RobotTopics:
         if len(name.encode()) <= TOPIC_MAX_BYTES:
             return name
         # What stands there names its own topic; the level just has to be its own.
-        digest = hashlib.blake2b(ros_topic.encode(), digest_size=16).hexdigest()
-        return self._name('latched', digest, str(index))
+        return self._name('latched', _digest(ros_topic), str(index))
+
+    def dashboard(self, stream: str, ros_topic: str, part: str = '') -> str:
+        """
+        Name where dashboards find a ROS topic, or a part of it; never retained.
+
+        Whatever the names hold, each is one level out of ``A-Z a-z 0-9 _ -``.
+        """
+        topic = one_level(mangle(ros_topic))
+        digests = [_digest(ros_topic), _digest(part)[:16] if part else '']
+        for levels in ((topic, part), (digests[0], part), digests):
+            name = self._name('d', one_level(stream), *filter(None, levels))
+            if len(name.encode()) <= TOPIC_MAX_BYTES:
+                break
+        return name
 
     def ask(self, consumer: str) -> str:
         """Name where one consumer puts its requests."""
@@ -139,6 +155,24 @@ def mangle(ros_topic: str) -> str:
     :returns: as in ``camera-image_raw``
     """
     return ros_topic.lstrip('/').replace('/', '-')
+
+
+def one_level(name: str) -> str:
+    """
+    Write any name as one MQTT level.
+
+    :param name: as in ``motor: left``
+    :returns: as in ``motor_left``; with a hash behind it where that does not tell it from others,
+        for it is cut, or not in ASCII
+    """
+    level = _NO_LEVEL.sub('_', name).strip('_')
+    if level and len(level) <= _MAX_LEVEL and name.isascii():
+        return level
+    return f'{level[: _MAX_LEVEL - 9]}_{_digest(name)[:8]}'.lstrip('_')
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(errors='replace'), digest_size=16).hexdigest()
 
 
 def parse_topic(topic: str, root: str = DEFAULT_ROOT) -> TopicName | None:

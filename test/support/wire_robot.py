@@ -229,6 +229,7 @@ class WireRobot:
         totals: dict[int, int] | None = None,
         skip: int = 0,
         source_time_ns: int | None = None,
+        waited_ns: int = 0,
         latched: bool = False,
     ) -> list[int]:
         """
@@ -240,6 +241,7 @@ class WireRobot:
         :param totals: drops that it reports
         :param skip: sequence numbers to leave out before the first
         :param source_time_ns: of the first sample; the next come a microsecond apart
+        :param waited_ns: how long they have waited for the batch
         :param latched: publish as the topic's latched value, retained
         :returns: the sequence numbers
         """
@@ -259,7 +261,8 @@ class WireRobot:
             totals=totals,
         )
         self._number += 1
-        batch = Batch(boot=self.boot, number=self._number, sent_time_ns=now, sections=(section,))
+        sent = now + waited_ns
+        batch = Batch(boot=self.boot, number=self._number, sent_time_ns=sent, sections=(section,))
         payload = encode_batch(batch, {route: entry.encoder})
         topic = self.topics.batches(Priority.NORMAL)
         if latched:

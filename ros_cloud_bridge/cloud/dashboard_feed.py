@@ -1,0 +1,135 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Dashboards with a thread and a session: publishes what :class:`Dashboards` makes."""
+
+from collections import deque
+from collections.abc import Callable
+import logging
+import secrets
+import threading
+import time
+
+from ros_cloud_bridge.cloud.dashboard import Dashboards, Target
+from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.mqtt.events import Outgoing, SessionEvent, SessionFull
+from ros_cloud_bridge.mqtt.session import Session
+from ros_cloud_bridge.values import MqttConfig
+
+_FAILED_S = 0.1
+# What comes while a picture is made.
+_MAX_CAME = 8192
+
+_log = logging.getLogger(__name__)
+
+
+class DashboardFeed:
+    """
+    Publishes dashboards on a thread of its own, so that no picture holds up the consumer.
+
+    ``published`` and ``dropped`` count messages; what cannot go at once is dropped, for the next
+    one says what holds then.
+
+    :param config: how to reach the broker of the dashboards
+    :param target: where they go, and what is shown
+    :param makes: says whether a robot makes those of a stream itself; None while it is not known
+    :param problem: takes topic and reason where something cannot be shown
+    :param on_link: takes the broker connection's ups and downs
+    :raises ConfigError: names the key that cannot be used, before any connection
+    """
+
+    def __init__(
+        self,
+        config: MqttConfig,
+        target: Target,
+        *,
+        makes: Callable[[str, str], bool | None],
+        problem: Callable[[str, str], None],
+        on_link: Callable[[SessionEvent], None] | None = None,
+    ) -> None:
+        self.published = 0
+        self.dropped = 0
+        self._dashboards = Dashboards(target, makes, problem)
+        self._work_came = threading.Condition()
+        self._came: deque[tuple[Sample, bool]] = deque(maxlen=_MAX_CAME)
+        self._ending = False
+        self._failure = ''
+        self._session = Session(
+            config,
+            client_id=config.client_id or f'rcb-d-{secrets.token_hex(6)}',
+            on_event=on_link or (lambda event: None),
+        )
+        self._thread = threading.Thread(target=self._run, name='dashboards', daemon=True)
+
+    def start(self) -> None:
+        """
+        Connect and publish in the background.
+
+        :raises LocalFault: when it was started before
+        """
+        self._session.start()
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """
+        End.
+
+        :param timeout_s: for each of the two steps
+        """
+        with self._work_came:
+            self._ending = True
+            self._work_came.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        self._session.stop(timeout_s)
+
+    def sample(self, sample: Sample, *, retained: bool) -> None:
+        """
+        Take a sample in.
+
+        :param sample: from the decoder
+        :param retained: whether it came out of the broker's memory
+        """
+        with self._work_came:
+            self._came.append((sample, retained))
+            self._work_came.notify_all()
+
+    def _run(self) -> None:
+        while not self._ending:
+            try:
+                self._turn()
+            except Exception as error:  # a fault of ours: what is left goes on
+                if repr(error) != self._failure:
+                    self._failure = repr(error)
+                    _log.exception('dashboards: %r (said once)', error)
+                time.sleep(_FAILED_S)
+
+    def _turn(self) -> None:
+        step = self._dashboards.next(time.monotonic())
+        if isinstance(step, Outgoing):
+            self._publish(step)
+        with self._work_came:
+            if not isinstance(step, Outgoing) and not self._came and not self._ending:
+                self._work_came.wait(step)
+            came, self._came = self._came, deque(maxlen=_MAX_CAME)
+        for sample, retained in came:
+            self._dashboards.take(sample, time.monotonic(), retained=retained)
+
+    def _publish(self, outgoing: Outgoing) -> None:
+        try:
+            self._session.publish(outgoing)
+        except (SessionFull, ValueError):
+            self.dropped += 1
+        else:
+            self.published += 1
