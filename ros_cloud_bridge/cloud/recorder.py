@@ -16,11 +16,9 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-import itertools
+from dataclasses import asdict, dataclass
 import json
 import os
-import re
 import threading
 from typing import BinaryIO, NamedTuple
 
@@ -29,6 +27,7 @@ from mcap.writer import CompressionType, Writer
 from ros_cloud_bridge.cloud.identity import SampleId
 from ros_cloud_bridge.cloud.losses import RouteLosses
 from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.cloud.topic_names import TopicNames
 from ros_cloud_bridge.errors import ProtocolError, UnknownForm, UnknownSchema
 
 _LIBRARY = 'ros_cloud_bridge'
@@ -92,28 +91,6 @@ class _Channel:
     totals: TopicTotals
 
 
-@dataclass(slots=True)
-class _Names:
-    """Which topic name a robot's samples get."""
-
-    prefix: bool
-    tokens: dict[str, str] = field(default_factory=dict)
-
-    def name(self, robot_id: str, topic: str) -> str:
-        if not self.prefix:
-            return topic
-        if robot_id not in self.tokens:
-            self.tokens[robot_id] = self._free_token(robot_id)
-        return f'/{self.tokens[robot_id]}/{topic.lstrip("/")}'
-
-    def _free_token(self, robot_id: str) -> str:
-        """Keep robots apart whose ids are alike but for what a ROS name cannot hold."""
-        token = _token(robot_id)
-        taken = set(self.tokens.values())
-        numbered = (f'{token}_{number}' for number in itertools.count(2))
-        return token if token not in taken else next(n for n in numbered if n not in taken)
-
-
 class Recorder:
     """
     Records samples; usable from several threads.
@@ -141,7 +118,7 @@ class Recorder:
         confirms: bool = False,
     ) -> None:
         self._lock = threading.Lock()
-        self._names = _Names(prefix)
+        self._names = TopicNames(prefix=prefix)
         self._is_latched = is_latched
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting: deque[Sample] = deque()
@@ -359,9 +336,3 @@ def _key(sample: Sample) -> tuple[str, str, str, str]:
 
 def _time(nanoseconds: int) -> int:
     return min(max(nanoseconds, 0), _MAX_TIME)
-
-
-def _token(robot_id: str) -> str:
-    """Write a robot id as a token of a ROS name."""
-    token = re.sub('[^A-Za-z0-9_]', '_', robot_id)
-    return f'_{token}' if token[:1].isdigit() else token
