@@ -27,6 +27,7 @@ import time
 from types import FrameType
 
 from ros_cloud_bridge.cli.demo_commands import channel_parameters, how_to, operators_directory
+from ros_cloud_bridge.cli.demo_parameters import bridge_parameters, REDUCED, usable
 from ros_cloud_bridge.cli.demo_processes import (
     command_line,
     free_domain,
@@ -45,19 +46,6 @@ ROBOT_ID = 'demo'
 _START_S = 40.0
 _SETTLE_S = 30.0
 _DEFAULT_HEADLESS_S = 20.0
-# Every topic, nothing thinned: whatever is published is promised.
-_PARAMETERS = """\
-/**:
-  ros__parameters:
-    robot_id: {robot}
-    mqtt: {{host: 127.0.0.1, port: {port}}}
-    discovery: {{period_s: 0.2}}
-    health_period_s: 1.0
-    diagnostics_period_s: 0.0
-    streams: [all]
-    stream:
-      all: {{topics: ["re:/.*"], deny: [/parameter_events], keep: fifo, max_samples: 20000}}
-"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,8 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--port', type=int, metavar='N', help="the broker's; a free one when left out"
     )
-    parser.add_argument(
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument(
         '--params-file', type=Path, metavar='FILE', help='bridge with this YAML instead'
+    )
+    how.add_argument(
+        '--raw', action='store_true', help='without reducers: all is sent as it is published'
     )
 
 
@@ -168,10 +160,11 @@ class _Demo:
         ended = time.time_ns()
         robot_status = robot.stop()
         settled = self._settle(consumer, bridge, ended)
-        health = consumer.decoder.robots[ROBOT_ID].documents.get('health', {'routes': []})
+        documents = consumer.decoder.robots[ROBOT_ID].documents
         bridge_status = bridge.stop()
         consumer.stop()
-        self._arrivals.add_health(health)
+        self._arrivals.add_health(documents.get('health', {'routes': []}))
+        self._arrivals.add_info(documents.get('info', {'routes': []}))
         self._arrivals.add_published(self._published())
         self._arrivals.compare(read_journal(self._journal))
         return self._report(consumer, robot, robot_status, bridge, bridge_status, settled)
@@ -183,7 +176,9 @@ class _Demo:
         parameters = self._args.params_file
         if parameters is None:
             parameters = self._folder / 'bridge.yaml'
-            text = _PARAMETERS.format(robot=ROBOT_ID, port=self._port)
+            # What a recording holds is not known here.
+            reducers = {} if self._args.raw or self._args.recording else usable(REDUCED)
+            text = bridge_parameters(ROBOT_ID, self._port, reducers)
             if self._args.commands is not None:
                 operators_directory(self._args.commands).mkdir(parents=True, exist_ok=True)
                 text += channel_parameters(self._args.commands)

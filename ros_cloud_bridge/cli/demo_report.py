@@ -38,9 +38,15 @@ class TopicFigures:
     wire_bytes: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     ages_s: list[float] = field(default_factory=list)
-    # What reducers took in and made of it, bytes, before it was accepted.
+    # Where there is a reducer: the bytes that it took in, how it is configured, what may differ.
     reduced_from: int = 0
-    reduced_to: int = 0
+    reducer: str = ''
+    error: str = ''
+
+    @property
+    def published_bytes(self) -> int:
+        """What the bridge took from ROS for this, bytes."""
+        return self.reduced_from or self.raw_bytes
 
     @property
     def complete(self) -> bool:
@@ -93,9 +99,18 @@ class Arrivals:
             figures = self.by_topic.setdefault(route['topic'], TopicFigures())
             figures.wire_bytes += route['wire_bytes']
             figures.dropped.update(route['dropped'])
-            reducer = route.get('reducer', {})
-            figures.reduced_from += reducer.get('bytes_in', 0)
-            figures.reduced_to += reducer.get('bytes_out', 0)
+            figures.reduced_from += route.get('reducer', {}).get('bytes_in', 0)
+
+    def add_info(self, info: Mapping[str, Any]) -> None:
+        """
+        Take in what the bridge says of its reducers.
+
+        :param info: its last ``info`` document
+        """
+        for route in info['routes']:
+            if route.get('reducer') and route['topic'] in self.by_topic:
+                figures = self.by_topic[route['topic']]
+                figures.reducer, figures.error = route['reducer'], route['error']
 
     def add_published(self, counts: Mapping[str, int]) -> None:
         """
@@ -115,8 +130,8 @@ def table(figures: Mapping[str, TopicFigures]) -> str:
     :returns: a table, a line per topic and one for the sums
     """
     head = (
-        'topic', 'published', 'accepted', 'delivered', 'identical', 'raw kB', 'wire kB', 'ratio',
-        'age p50', 'p95 ms', 'dropped',
+        'topic', 'published', 'accepted', 'delivered', 'identical', 'raw kB', 'reduced', 'wire kB',
+        'ratio', 'age p50', 'p95 ms', 'dropped',
     )  # fmt: skip
     rows: list[Sequence[str]] = [head]
     shown: list[TopicFigures] = []
@@ -133,6 +148,8 @@ def table(figures: Mapping[str, TopicFigures]) -> str:
         total.wire_bytes += entry.wire_bytes
         total.ages_s += entry.ages_s
         total.dropped.update(entry.dropped)
+    if any(entry.reduced_from for entry in shown):
+        total.reduced_from = sum(entry.published_bytes for entry in shown)
     published = [entry.published for entry in shown if entry.published is not None]
     # A sum that leaves topics out would look like a loss, or hide one.
     total.published = sum(published) if len(published) == len(shown) else None
@@ -156,14 +173,15 @@ def notes(figures: Mapping[str, TopicFigures]) -> str:
     :returns: lines, each with its end; maybe none
     """
     said = ''
-    for topic, entry in sorted(figures.items()):
-        if entry.reduced_from:
-            said += (
-                f'{topic}: reduced from {entry.reduced_from / 1000:.1f} to '
-                f'{entry.reduced_to / 1000:.1f} kB before it was accepted; raw and identical '
-                'speak of what was accepted.\n'
-            )
-    if any(entry.raw_bytes < entry.wire_bytes for entry in figures.values()):
+    reduced = {topic: entry for topic, entry in sorted(figures.items()) if entry.reducer}
+    if reduced:
+        said += (
+            'Reduced before acceptance; accepted, delivered and identical speak of what came out '
+            'of the reducers:\n'
+        )
+    for topic, entry in reduced.items():
+        said += f'  {topic}: {entry.reducer}\n    {entry.error}\n'
+    if any(entry.published_bytes < entry.wire_bytes for entry in figures.values()):
         said += (
             'A ratio below 1: every batch has an envelope, and small samples at a low rate travel '
             'almost alone.\n'
@@ -180,9 +198,10 @@ def _row(topic: str, entry: TopicFigures) -> Sequence[str]:
         str(entry.accepted),
         str(entry.delivered),
         str(entry.identical),
-        f'{entry.raw_bytes / 1000:.1f}',
+        f'{entry.published_bytes / 1000:.1f}',
+        f'{entry.raw_bytes / 1000:.1f}' if entry.reduced_from else '-',
         f'{entry.wire_bytes / 1000:.1f}',
-        f'{entry.raw_bytes / entry.wire_bytes:.1f}' if entry.wire_bytes else '-',
+        f'{entry.published_bytes / entry.wire_bytes:.1f}' if entry.wire_bytes else '-',
         _milliseconds(ages, 0.5),
         _milliseconds(ages, 0.95),
         dropped or '-',

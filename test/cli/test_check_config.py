@@ -29,8 +29,10 @@ from ros_cloud_bridge.core.config_command_table import COMMAND_FIELDS
 from ros_cloud_bridge.core.config_docs import key_tables
 from ros_cloud_bridge.core.config_stream_table import STREAM_FIELDS
 from ros_cloud_bridge.core.config_table import FIELDS
+from ros_cloud_bridge.core.reducer_chain import parse_chain
 from ros_cloud_bridge.core.selection import TopicSelector
 from ros_cloud_bridge.errors import ConfigError
+from ros_cloud_bridge.reducers.registry import BUILT_IN
 
 PROJECT = Path(__file__).parents[2]
 CONFIGS = sorted((PROJECT / 'config').glob('*.yaml'))
@@ -48,7 +50,8 @@ TOPICS = {
     'a4_car_camera': '/camera/image_raw/compressed',
     'a5_kitti_lidar': '/velodyne_points /velodyne_points_full',
     'rover': '/odom /imu/data /scan /camera/image_raw /camera/camera_info /battery_state /fix '
-    '/diagnostics /rosout /map /robot_description /tf /tf_static /odom_transform /map_transform',
+    '/diagnostics /rosout /map /robot_description /tf /tf_static /odom_transform /map_transform '
+    '/explored /camera/image_mono /camera/depth/image_raw /camera/depth/points',
 }
 
 
@@ -105,6 +108,16 @@ def test_each_topic_of_a_robot_has_its_stream(robot: str) -> None:
 
 def test_there_is_a_file_for_each_robot_and_the_reference() -> None:
     assert [path.stem for path in CONFIGS] == sorted([*TOPICS, 'reference'])
+
+
+def test_the_files_show_every_reducer() -> None:
+    chains = [
+        stream.reducer
+        for path in CONFIGS
+        for stream in read_config(load_file(path)).streams
+        if stream.reducer
+    ]
+    assert {step.name for chain in chains for step in parse_chain(chain)} == set(BUILT_IN)
 
 
 def test_the_reference_shows_every_key_and_its_default() -> None:

@@ -22,6 +22,7 @@ picture.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from ros_cloud_bridge.ros.rover.world import FREE, Hits, OCCUPIED, World
 # The camera's place on the rover; the URDF says the same.
 CAMERA_X_M = 0.17
 CAMERA_Z_M = 0.42
+FIELD_OF_VIEW_RAD = math.radians(78.0)
 
 _DOORWAY = (120, 96, 72)
 _SHELF = (86, 98, 118)
@@ -61,19 +63,14 @@ class Camera:
     :param height: of the picture in pixels
     """
 
-    FIELD_OF_VIEW_RAD = math.radians(78.0)
-
     def __init__(self, world: World, width: int = 320, height: int = 240) -> None:
         if not set(world.heights.tolist()) <= set(_PANEL_M):
             raise ValueError('the camera knows no look for boxes of this height')
         self.width, self.height = width, height
-        self.focal_px = width / 2.0 / math.tan(self.FIELD_OF_VIEW_RAD / 2.0)
+        self.focal_px = width / 2.0 / math.tan(FIELD_OF_VIEW_RAD / 2.0)
         self.centre_px = ((width - 1) / 2.0, (height - 1) / 2.0)
         self._world = world
-        self._levels = [
-            (float(top), np.flatnonzero(world.heights == top))
-            for top in sorted(set(world.heights.tolist()), reverse=True)
-        ]
+        self._levels = levels(world)
         # Of each column to the right, of each row downwards, per metre of depth.
         self._right = (np.arange(width) - self.centre_px[0]) / self.focal_px
         self._down = ((np.arange(height) - self.centre_px[1]) / self.focal_px).astype(np.float32)
@@ -94,11 +91,7 @@ class Camera:
         :param pose: of base_link
         :returns: shape (height, width, 3), red, green, blue
         """
-        ahead = np.array((math.cos(pose.yaw), math.sin(pose.yaw)))
-        right = np.array((ahead[1], -ahead[0]))
-        eye = np.array((pose.x, pose.y)) + CAMERA_X_M * ahead
-        # The forward part of every ray is 1: distances are depths.
-        rays = ahead + self._right[:, None] * right
+        eye, rays = look(pose, self._right)
         packed = self._background(eye, rays)
         depth = np.full((self.height, self.width), np.inf, dtype=np.float32)
         for top, boxes in self._levels:
@@ -204,6 +197,47 @@ class Camera:
         dot(pose.x, pose.y, 1, (220, 30, 40))
         corner = image[self.height - rows - 4 : self.height - 4, self.width - columns - 4 : -4]
         corner[:] = (corner.astype(np.uint16) + 3 * small.astype(np.uint16)) // 4
+
+
+def brightness(picture: _Image) -> _Image:
+    """
+    Make a grey picture of a coloured one.
+
+    :param picture: shape (height, width, 3), red, green, blue
+    :returns: shape (height, width)
+    """
+    # ITU-R BT.601, in 256th.
+    grey = picture.astype(np.uint16) @ np.array((77, 150, 29), np.uint16)
+    return (grey >> 8).astype(np.uint8)
+
+
+def levels(world: World) -> list[tuple[float, NDArray[np.intp]]]:
+    """
+    Sort boxes by their height.
+
+    :param world: of boxes
+    :returns: heights in metres, the highest first, and the indices of their boxes
+    """
+    return [
+        (float(top), np.flatnonzero(world.heights == top))
+        for top in sorted(set(world.heights.tolist()), reverse=True)
+    ]
+
+
+def look(pose: Pose, right: NDArray[np.floating[Any]]) -> tuple[_Floats, _Floats]:
+    """
+    Cast a ray over the floor for each column of a picture.
+
+    :param pose: of base_link
+    :param right: of each column to the right, per metre of depth
+    :returns: where the camera is, shape (2,), and its rays, shape (columns, 2); the forward part
+        of every ray is 1, so distances along them are depths
+    """
+    ahead = np.array((math.cos(pose.yaw), math.sin(pose.yaw)))
+    sideways = np.array((ahead[1], -ahead[0]))
+    eye: _Floats = np.array((pose.x, pose.y)) + CAMERA_X_M * ahead
+    rays: _Floats = ahead + right[:, None] * sideways
+    return eye, rays
 
 
 def _band_table(top: float) -> NDArray[np.intp]:

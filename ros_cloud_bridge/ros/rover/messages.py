@@ -31,12 +31,15 @@ from sensor_msgs.msg import (
     LaserScan,
     NavSatFix,
     NavSatStatus,
+    PointCloud2,
+    PointField,
 )
 from sensor_msgs.msg import (
     Imu as ImuMessage,
 )
 
 from ros_cloud_bridge.ros.rover.camera import Camera
+from ros_cloud_bridge.ros.rover.depth_camera import Points
 from ros_cloud_bridge.ros.rover.description import (
     BASE,
     GNSS,
@@ -195,16 +198,57 @@ def image(stamp: Time, picture: NDArray[np.uint8]) -> Image:
     Report a picture.
 
     :param stamp: when
-    :param picture: shape (height, width, 3)
-    :returns: the message, rgb8
+    :param picture: shape (height, width, 3), or (height, width)
+    :returns: the message, rgb8 or mono8
     """
     message = Image()
     message.header.stamp = stamp
     message.header.frame_id = OPTICAL
     message.height, message.width = picture.shape[:2]
-    message.encoding = 'rgb8'
-    message.step = 3 * message.width
+    message.encoding = 'rgb8' if picture.ndim == 3 else 'mono8'
+    message.step = picture.size // message.height
     message.data = array('B', picture.tobytes())
+    return message
+
+
+def depth_image(stamp: Time, picture: NDArray[np.uint16]) -> Image:
+    """
+    Report a depth picture (REP-118).
+
+    :param stamp: when
+    :param picture: millimetres, shape (height, width)
+    :returns: the message, 16UC1
+    """
+    message = Image()
+    message.header.stamp = stamp
+    message.header.frame_id = OPTICAL
+    message.height, message.width = picture.shape
+    message.encoding = '16UC1'
+    message.step = 2 * message.width
+    message.data = array('B', picture.astype('<u2', copy=False).tobytes())
+    return message
+
+
+def point_cloud(stamp: Time, points: Points) -> PointCloud2:
+    """
+    Report what a depth camera sees as an organised cloud.
+
+    :param stamp: when
+    :param points: places and intensities
+    :returns: the message
+    """
+    message = PointCloud2()
+    message.header.stamp = stamp
+    message.header.frame_id = OPTICAL
+    message.height, message.width = points.intensities.shape
+    message.fields = [
+        PointField(name=name, offset=4 * place, datatype=PointField.FLOAT32, count=1)
+        for place, name in enumerate(('x', 'y', 'z', 'intensity'))
+    ]
+    message.point_step = 16
+    message.row_step = message.point_step * message.width
+    table = np.concatenate((points.places, points.intensities[..., None]), axis=2)
+    message.data = array('B', table.astype('<f4', copy=False).tobytes())
     return message
 
 
@@ -279,7 +323,7 @@ def fix(stamp: Time, reading: Fix) -> NavSatFix:
 
 def occupancy_grid(stamp: Time, grid: Grid) -> OccupancyGrid:
     """
-    Report the map.
+    Report a map.
 
     :param stamp: when it was made
     :param grid: its cells

@@ -34,12 +34,20 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from rclpy.validate_namespace import validate_namespace
-from sensor_msgs.msg import BatteryState, CameraInfo, Image, Imu, LaserScan, NavSatFix
+from sensor_msgs.msg import (
+    BatteryState,
+    CameraInfo,
+    Image,
+    Imu,
+    LaserScan,
+    NavSatFix,
+    PointCloud2,
+)
 from std_msgs.msg import String
 
 from ros_cloud_bridge.errors import BridgeError, ConfigError, LocalFault
 from ros_cloud_bridge.ros.rover import messages
-from ros_cloud_bridge.ros.rover.camera import Camera
+from ros_cloud_bridge.ros.rover.camera import brightness, Camera
 from ros_cloud_bridge.ros.rover.description import BASE, MAP, MOUNTS, ODOM, urdf
 from ros_cloud_bridge.ros.rover.outlets import (
     check_counts_file,
@@ -149,9 +157,13 @@ class RoverNode(Node):
         self._battery = add(BatteryState, 'battery_state')
         self._fix = add(NavSatFix, 'fix')
         self._diagnostics = add(DiagnosticArray, 'diagnostics')
+        self._explored = add(OccupancyGrid, 'explored')
         if self._camera:
             self._image = add(Image, 'camera/image_raw', PICTURES)
             self._camera_info = add(CameraInfo, 'camera/camera_info', PICTURES)
+            self._mono = add(Image, 'camera/image_mono', PICTURES)
+            self._depth = add(Image, 'camera/depth/image_raw', PICTURES)
+            self._points = add(PointCloud2, 'camera/depth/points', PICTURES)
 
     def _make_duties(self) -> list[_Duty]:
         # The order within a step: what is small and fast first, the picture last. The starts are
@@ -164,7 +176,10 @@ class RoverNode(Node):
             ('battery', self._publish_battery, 0.9),
             ('diagnostics', self._publish_diagnostics, 0.85),
             ('fix', self._publish_fix, 0.8),
+            ('explored', self._publish_explored, 0.6),
             ('camera', self._publish_picture, 0.75),
+            ('depth', self._publish_depth, 0.4),
+            ('points', self._publish_points, 0.3),
         )
         return [
             _Duty(act=act, share=self.settings.rate_hz(name) * self._step_s, credit=credit)
@@ -225,7 +240,20 @@ class RoverNode(Node):
         if self._camera:
             picture = self._camera.picture(self.rover.pose)
             self._image.publish(messages.image(stamp, picture))
+            self._mono.publish(messages.image(stamp, brightness(picture)))
             self._camera_info.publish(messages.camera_info(stamp, self._camera))
+
+    def _publish_depth(self, stamp: Time) -> None:
+        picture = self.rover.depth_camera.picture(self.rover.pose)
+        self._depth.publish(messages.depth_image(stamp, picture))
+
+    def _publish_points(self, stamp: Time) -> None:
+        camera = self.rover.depth_camera
+        points = camera.points(camera.picture(self.rover.pose))
+        self._points.publish(messages.point_cloud(stamp, points))
+
+    def _publish_explored(self, stamp: Time) -> None:
+        self._explored.publish(messages.occupancy_grid(stamp, self.rover.explored()))
 
     def _as_tf(self, message: TransformStamped) -> Any:
         return self._tf_message(transforms=[message]) if self._tf_message else message

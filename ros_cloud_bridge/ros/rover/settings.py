@@ -25,6 +25,7 @@ from rclpy.node import Node
 from ros_cloud_bridge.errors import ConfigError
 
 _FASTEST_HZ = 1000.0
+_PICTURES = ('camera', 'depth', 'points')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,9 @@ class Settings:
     scan_hz: float = 10.0
     localization_hz: float = 10.0
     camera_hz: float = 5.0
+    depth_hz: float = 2.0
+    points_hz: float = 1.0
+    explored_hz: float = 1.0
     battery_hz: float = 1.0
     diagnostics_hz: float = 1.0
     fix_hz: float = 1.0
@@ -52,7 +56,7 @@ class Settings:
         :param name: the field, without its ``_hz``
         :returns: times per second, the factor applied; 0 for never
         """
-        if name == 'camera' and not self.camera:
+        if name in _PICTURES and not self.camera:
             return 0.0
         rate: float = getattr(self, f'{name}_hz')
         return rate * self.rate_factor

@@ -19,6 +19,7 @@ import math
 import numpy as np
 
 from ros_cloud_bridge.ros.rover.building import default_world, PLACES, START, WAYPOINTS, WAYS
+from ros_cloud_bridge.ros.rover.depth_camera import DepthCamera
 from ros_cloud_bridge.ros.rover.drive import (
     Drive,
     Pose,
@@ -40,6 +41,8 @@ from ros_cloud_bridge.ros.rover.sensors import (
     Scan,
 )
 from ros_cloud_bridge.ros.rover.steering import PATROL_SPEED_M_S, Steering
+from ros_cloud_bridge.ros.rover.survey import Survey
+from ros_cloud_bridge.ros.rover.world import Grid
 
 # The first is wanted beside a straight way back to the patrol, the second must be.
 _WIDE_M = RADIUS_M + 0.15
@@ -58,7 +61,7 @@ class Simulation:
     """
 
     def __init__(self, seed: int = 1) -> None:
-        streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(7)]
+        streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(8)]
         self.world = default_world()
         self.time_s = 0.0
         self.drive = Drive(self.world, Pose(*PLACES[START], 0.0))
@@ -72,6 +75,9 @@ class Simulation:
         self._lidar = Lidar(self.world, streams[4])
         self._gnss = Gnss(streams[5])
         self._localization = streams[6]
+        self.depth_camera = DepthCamera(self.world, streams[7])
+        self._survey = Survey(self.world, self._lidar.angles)
+        self._scanned: tuple[Pose, Scan] | None = None
         self._fixed_at_s = 0.0
         self.inertial = self._imu.step(self.drive.velocity, 0.0, 0.01)
 
@@ -127,7 +133,18 @@ class Simulation:
 
         :returns: ranges and intensities
         """
-        return self._lidar.scan(self.pose)
+        scan = self._lidar.scan(self.pose)
+        self._scanned = self.pose, scan
+        return scan
+
+    def explored(self) -> Grid:
+        """
+        Draw the last scan into the map of what was seen so far.
+
+        :returns: the map; the same one every time
+        """
+        pose, scan = self._scanned or (self.pose, self.scan())
+        return self._survey.add(pose, scan)
 
     def charge(self) -> Charge:
         """

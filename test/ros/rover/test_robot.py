@@ -38,7 +38,15 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import BatteryState, CameraInfo, Image, Imu, LaserScan, NavSatFix
+from sensor_msgs.msg import (
+    BatteryState,
+    CameraInfo,
+    Image,
+    Imu,
+    LaserScan,
+    NavSatFix,
+    PointCloud2,
+)
 from std_msgs.msg import String
 
 try:
@@ -57,8 +65,15 @@ STREAMS = {
     'battery_state': BatteryState,
     'diagnostics': DiagnosticArray,
     'fix': NavSatFix,
+    'explored': OccupancyGrid,
 }
-PICTURES = {'camera/image_raw': Image, 'camera/camera_info': CameraInfo}
+PICTURES = {
+    'camera/image_raw': Image,
+    'camera/image_mono': Image,
+    'camera/camera_info': CameraInfo,
+    'camera/depth/image_raw': Image,
+    'camera/depth/points': PointCloud2,
+}
 if TFMessage:
     LATCHED['tf_static'] = TFMessage
     STREAMS['tf'] = TFMessage
@@ -192,6 +207,13 @@ def check_contents(heard: dict[str, list[Any]]) -> None:
     assert len(set(picture.data[::97])) > 20
     assert seconds(picture) == seconds(info)
     assert info.k[0] == info.p[0] > 100.0
+    mono = heard['camera/image_mono'][-1]
+    assert (mono.encoding, mono.width, mono.height, mono.step) == ('mono8', 320, 240, 320)
+    assert seconds(mono) == seconds(picture)
+    check_depths(heard['camera/depth/image_raw'][-1], heard['camera/depth/points'][-1])
+    explored = heard['explored']
+    assert set(explored[-1].data) == set(array('b', (-1, 0, 100)))
+    assert explored[-1].data.count(-1) < explored[0].data.count(-1)
     battery = heard['battery_state']
     assert 0.0 < battery[-1].percentage < battery[0].percentage <= 1.0
     assert battery[-1].current < 0.0
@@ -207,6 +229,19 @@ def check_contents(heard: dict[str, list[Any]]) -> None:
         assert last.transform.translation.x == pytest.approx(odom.pose.pose.position.x, abs=0.2)
         assert heard['map_transform'][-1].child_frame_id == 'odom'
     check_latched(heard)
+
+
+def check_depths(image: Image, cloud: PointCloud2) -> None:
+    assert (image.encoding, image.width, image.height, image.step) == ('16UC1', 160, 120, 320)
+    millimetres = array('H', bytes(image.data))
+    assert len(millimetres) == 160 * 120
+    assert all(mm == 0 or 300 <= mm <= 8000 for mm in millimetres)
+    assert (cloud.width, cloud.height, cloud.point_step) == (160, 120, 16)
+    assert [field.name for field in cloud.fields] == ['x', 'y', 'z', 'intensity']
+    numbers = array('f', bytes(cloud.data))
+    deep = [z for z in numbers[2::4] if not math.isnan(z)]
+    assert len(deep) > 160 * 60
+    assert 0.3 <= min(deep) < max(deep) <= 8.0
 
 
 def check_latched(heard: dict[str, list[Any]]) -> None:
