@@ -101,6 +101,7 @@ setup(
             'laser_quantize = ros_cloud_bridge.reducers.laser:LaserKind',
             'precision = ros_cloud_bridge.reducers.precision:PrecisionKind',
             'select = ros_cloud_bridge.reducers.select_fields:SelectKind',
+            'stamps = ros_cloud_bridge.reducers.stamps:StampsKind',
             'tf_motion = ros_cloud_bridge.reducers.tf_motion:TfMotionKind',
             'webp = ros_cloud_bridge.reducers.images:WebpKind',
         ],

@@ -109,6 +109,7 @@ def reduce_samples(
     :returns: what became of them
     """
     done = _Done()
+    step_ns = chain.output.times_step_ns
     how_much = Level(LEVELS.index(level))
     for index, entry in enumerate(entries):
         sample = entry.sample
@@ -125,11 +126,24 @@ def reduce_samples(
             if data is None:
                 done.unchanged += 1
             else:
-                done.accepted.append(Offered(sample._replace(cdr=data), entry.at))
+                made = sample._replace(
+                    cdr=data,
+                    source_time_ns=_rounded(sample.source_time_ns, step_ns),
+                    receive_time_ns=_rounded(sample.receive_time_ns, step_ns),
+                )
+                done.accepted.append(Offered(made, entry.at))
         if not goes_on():
             done.left = list(entries[index + 1 :])
             break
     return done
+
+
+def _rounded(time_ns: int, step_ns: int) -> int:
+    if not step_ns:
+        return time_ns
+    rounded = (time_ns + step_ns // 2) // step_ns * step_ns
+    # A publisher may stamp anything; what has no room on the wire is not made here.
+    return rounded if rounded < 1 << 63 else time_ns
 
 
 class Reducing:

@@ -22,7 +22,7 @@ from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.core.unreduced import Offered, Reduction, Unreduced
 from ros_cloud_bridge.reducers.chain import Chain
 from ros_cloud_bridge.reducers.interface import Level, Output
-from ros_cloud_bridge.reducing import Reducing
+from ros_cloud_bridge.reducing import reduce_samples, Reducing
 from ros_cloud_bridge.values import Drop, Keep, Priority, Received, StreamConfig
 from support.waiting import wait_until
 
@@ -121,6 +121,25 @@ def test_samples_come_out_in_their_order_and_what_says_nothing_new_does_not() ->
     assert route.unreduced is not None
     assert (route.unreduced.bytes_in, route.unreduced.bytes_out) == (2000, 100)
     rig.reducing.stop()
+
+
+def test_times_beside_a_message_are_rounded_as_the_chain_says() -> None:
+    def come(*steps_ns: int) -> list[tuple[int, int]]:
+        chain = Chain(
+            [
+                Reducer(lambda cdr, level: cdr, Output(type_name=TYPE, times_step_ns=step_ns))
+                for step_ns in steps_ns
+            ]
+        )
+        samples = [Received(b'a', 1_500_000, 2_499_999), Received(b'b', (1 << 63) - 1, 7)]
+        done = reduce_samples(
+            chain, [Offered(one, 0.0) for one in samples], 'full', keeps_form=True
+        )
+        return [(one.sample.source_time_ns, one.sample.receive_time_ns) for one in done.accepted]
+
+    end = (1 << 63) - 1
+    assert come(0) == [(1_500_000, 2_499_999), (end, 7)]
+    assert come(0, 1_000_000, 10) == [(2_000_000, 2_000_000), (end, 0)]
 
 
 def test_a_slow_reducer_holds_the_lock_up_for_nobody() -> None:

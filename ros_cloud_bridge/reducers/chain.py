@@ -41,6 +41,7 @@ class Chain:
             type_name=outputs[-1].type_name,
             form=outputs[-1].form,
             error='; '.join(output.error for output in outputs if output.error),
+            times_step_ns=max(output.times_step_ns for output in outputs),
         )
 
     @property

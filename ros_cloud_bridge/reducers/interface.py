@@ -43,12 +43,14 @@ class Output:
 
     ``type_name`` is the ROS type that consumers see, ``form`` names a compact form ('' for plain
     CDR of that type), and ``error`` says in one line what may differ, as in
-    ``ranges within 0.005 m``; it stands in ``info``.
+    ``ranges within 0.005 m``; it stands in ``info``. To multiples of ``times_step_ns`` the times of
+    publication and of reception are rounded, which are no part of a message; 0 leaves them.
     """
 
     type_name: str
     form: str = ''
     error: str = ''
+    times_step_ns: int = 0
 
 
 class Reducer(Protocol):

@@ -52,6 +52,7 @@ BUILT_IN = {
     'laser_quantize': f'{_PACKAGE}.laser:LaserKind',
     'precision': f'{_PACKAGE}.precision:PrecisionKind',
     'select': f'{_PACKAGE}.select_fields:SelectKind',
+    'stamps': f'{_PACKAGE}.stamps:StampsKind',
     'tf_motion': f'{_PACKAGE}.tf_motion:TfMotionKind',
     'webp': f'{_PACKAGE}.images:WebpKind',
 }

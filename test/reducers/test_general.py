@@ -32,6 +32,7 @@ from ros_cloud_bridge.reducers.interface import Level, Reducer
 from ros_cloud_bridge.reducers.layout import Layout
 from ros_cloud_bridge.reducers.precision import Decimals, PrecisionKind, round_bits, round_to
 from ros_cloud_bridge.reducers.select_fields import SelectKind
+from ros_cloud_bridge.reducers.stamps import StampsKind
 
 messages = pytest.importorskip('support.random_messages')
 support = pytest.importorskip('support.message_fields')
@@ -415,13 +416,66 @@ def test_integers_of_eight_bytes_are_compared_exactly() -> None:
     assert said == [True, False, True, True, True]
 
 
-KINDS = (PrecisionKind(), DeadbandKind(), AggregateKind(), SelectKind())
+def stamp_places(cdr: bytes, type_name: str) -> list[int]:
+    layout = Layout(type_name, messages.definition(type_name))
+    seconds = [n for n, leaf in enumerate(layout.leaves) if leaf.stamp and leaf.dtype == 'i4']
+    walk = layout.walk(cdr)
+    return [4 + place for leaf in seconds for place in walk.positions(leaf, 4).tolist()]
+
+
+def stamps(cdr: bytes, places: list[int]) -> list[tuple[int, int]]:
+    words = struct.Struct('<iI' if cdr[1] else '>iI')
+    return [words.unpack_from(cdr, place) for place in places]
+
+
+@pytest.mark.parametrize('type_name', messages.TYPES)
+@pytest.mark.parametrize(('tolerance', 'step_ns'), [('0.0005', 10**6), ('3e-6', 1000)])
+def test_stamps_are_rounded_and_nothing_else(
+    type_name: str, tolerance: str, step_ns: int
+) -> None:
+    definition = messages.definition(type_name)
+    reducer = StampsKind().make(type_name, definition, {'tolerance': tolerance}, MAX)
+    assert reducer.output.times_step_ns == step_ns
+    for seed in range(8):
+        for cdr in some(type_name, seed):
+            places = stamp_places(cdr, type_name)
+            made = one(reducer, cdr)
+            for before, after in zip(stamps(cdr, places), stamps(made, places), strict=True):
+                if before[1] >= 10**9:
+                    assert after == before
+                    continue
+                assert after[1] % step_ns == 0
+                assert after[1] < 10**9
+                apart = (after[0] - before[0]) * 10**9 + after[1] - before[1]
+                assert abs(apart) <= step_ns // 2
+            kept = set(range(len(cdr))) - {p + i for p in places for i in range(8)}
+            assert len(made) == len(cdr)
+            assert all(made[place] == cdr[place] for place in kept)
+
+
+def test_a_stamp_is_carried_into_its_seconds_and_never_out_of_range() -> None:
+    name = 'builtin_interfaces/msg/Time'
+    reducer = StampsKind().make(name, messages.definition(name), {}, MAX)
+
+    def rounded(seconds: int, rest: int) -> tuple[int, ...]:
+        made = one(reducer, struct.pack('<4siI', b'\0\1\0\0', seconds, rest))
+        return struct.unpack('<4xiI', made)
+
+    assert rounded(-7, 1_499_999) == (-7, 1_000_000)
+    assert rounded(-7, 999_500_000) == (-6, 0)
+    last = (1 << 31) - 1
+    assert rounded(last, 999_600_000) == (last, 999_600_000)
+    assert rounded(1, 10**9) == (1, 10**9)
+
+
+KIND_TYPES = (PrecisionKind, DeadbandKind, AggregateKind, SelectKind, StampsKind)
+KINDS = (PrecisionKind(), DeadbandKind(), AggregateKind(), SelectKind(), StampsKind())
 
 
 @pytest.mark.parametrize('kind', KINDS)
 @given(st.binary(max_size=64), st.booleans())
 def test_no_bytes_do_more_than_be_refused(kind: object, data: bytes, plain: bool) -> None:
-    assert isinstance(kind, (PrecisionKind, DeadbandKind, AggregateKind, SelectKind))
+    assert isinstance(kind, KIND_TYPES)
     name = 'tf2_msgs/msg/TFMessage'
     options = {'drop': '*'} if isinstance(kind, SelectKind) else {}
     reducer = kind.make(name, messages.definition(name), options, MAX)
@@ -446,6 +500,8 @@ def test_no_bytes_do_more_than_be_refused(kind: object, data: bytes, plain: bool
         (AggregateKind(), {'n': '1'}, 'allowed is 2 to 10000'),
         (AggregateKind(), {'of': 'median'}, 'allowed is mean, min, max, last'),
         (AggregateKind(), {'fields': 'x:1'}, 'patterns have no value here'),
+        (StampsKind(), {'tolerance': '1'}, 'tolerance=1: '),
+        (StampsKind(), {'tolerance': '0'}, 'tolerance=0: '),
         (SelectKind(), {}, 'needs keep or drop'),
         (SelectKind(), {'keep': 'a', 'drop': 'b'}, 'takes one of them'),
     ],
