@@ -121,8 +121,10 @@ class Outbox:
         Take a batch for the route whose turn it is, and what of its class may ride along.
 
         Routes that are not due yet ride along once half of their delay is over: their bytes cost
-        the same later, and come fresher now. But none rides in a batch that needs more than one
-        fragment: it would arrive with the last.
+        the same later, and come fresher now. Those whose delay is no longer than that of a lead
+        that is due ride at once, so that all of one delay keep in step and make one batch instead
+        of several. But none rides in a batch that needs more than one fragment: it would arrive
+        with the last.
 
         :param lead: the route; it has something waiting
         :param now: monotonic seconds
@@ -131,11 +133,13 @@ class Outbox:
         :param busy: numbers of routes that have a batch underway
         :returns: samples by route, the lead's first
         """
+        due = lead.due_at()
+        in_step_s = lead.stream.max_delay_s if due is not None and due <= now else 0.0
         taken = [self._take(lead, most, BATCH_SAMPLES)]
         wire = _raw_bytes(taken[0]) * lead.wire_ratio
         samples_left = BATCH_SAMPLES - len(taken[0].samples)
         small = min(small, most)
-        for route in self._riders(lead, now, busy):
+        for route in self._riders(lead, now, busy, in_step_s):
             left = small - wire
             if samples_left <= 0 or len(taken) >= BATCH_ROUTES or left <= 0:
                 break
@@ -170,7 +174,9 @@ class Outbox:
         raw = min(BATCH_BYTES, int(wire_bytes / route.wire_ratio))
         return Taken(route=route, samples=route.take(raw, samples))
 
-    def _riders(self, lead: Route, now: float, busy: Collection[int]) -> list[Route]:
+    def _riders(
+        self, lead: Route, now: float, busy: Collection[int], in_step_s: float
+    ) -> list[Route]:
         riders = []
         for route in self._routes.values():
             if route is lead or route.stream.priority is not lead.stream.priority:
@@ -181,7 +187,8 @@ class Outbox:
             due = route.due_at()
             if due is None or route.number in busy:
                 continue
-            if due - route.stream.max_delay_s / 2 <= now:
+            delay_s = route.stream.max_delay_s
+            if delay_s <= in_step_s or due - delay_s / 2 <= now:
                 riders.append((due, route.number, route))
         return [route for _, _, route in sorted(riders, key=lambda entry: entry[:2])]
 

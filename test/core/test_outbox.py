@@ -78,6 +78,17 @@ def test_riders_are_of_the_same_class_waiting_half_due_and_not_busy() -> None:
     assert counts(outbox.take(lead, 0.1, busy={7})) == {1: 1, 6: 1}
 
 
+def test_what_waits_no_longer_than_the_lead_keeps_in_step_with_it() -> None:
+    for now, expected in ((0.2, {1: 1, 2: 1, 3: 1}), (0.19, {1: 1, 3: 1})):
+        outbox = Outbox()
+        lead = fill(add(outbox, 1, max_delay_s=0.2), 10, 1)
+        fill(add(outbox, 2, max_delay_s=0.2), 10, 1, now=0.15)
+        fill(add(outbox, 3, max_delay_s=0.1), 10, 1, now=0.1)
+        fill(add(outbox, 4, max_delay_s=0.3), 10, 1, now=0.15)
+        # A lead that goes early, because it is large, cuts nobody else's samples apart.
+        assert counts(outbox.take(lead, now)) == expected
+
+
 def test_riders_fit_what_is_small_in_bytes_on_the_wire() -> None:
     outbox = Outbox()
     lead = fill(add(outbox, 1), 400, 1)
