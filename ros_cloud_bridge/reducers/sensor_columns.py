@@ -84,6 +84,14 @@ class ColumnWriter:
         """
         self._heads += raw
 
+    def body(self, raw: bytes) -> None:
+        """
+        Write a stream of the form's own.
+
+        :param raw: its bytes
+        """
+        self._bodies.append(raw)
+
     def words(self, words: Column, width: int = 0) -> None:
         """
         Write whole numbers, or anything else, bit for bit.
@@ -296,6 +304,15 @@ class ColumnReader:
             raise ProtocolError('the heads of a form are cut off')
         self._position += length
         return part
+
+    def body(self) -> bytes:
+        """
+        Read a stream of the form's own.
+
+        :returns: its bytes
+        :raises ProtocolError: when there is none
+        """
+        return self._streams.take()
 
     def words(self, count: int, size: int, width: int = 0) -> Column:
         """
