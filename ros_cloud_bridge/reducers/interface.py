@@ -43,8 +43,8 @@ class Output:
 
     ``type_name`` is the ROS type that consumers see, ``form`` names a compact form ('' for plain
     CDR of that type), and ``error`` says in one line what may differ, as in
-    ``ranges within 0.005 m``; it stands in ``info``. To multiples of ``times_step_ns`` the times of
-    publication and of reception are rounded, which are no part of a message; 0 leaves them.
+    ``ranges within 0.005 m``; it stands in ``info``. The times of publication and of reception,
+    which are no part of a message, are rounded to multiples of ``times_step_ns``; 0 leaves them.
     """
 
     type_name: str

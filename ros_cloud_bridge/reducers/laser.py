@@ -18,12 +18,13 @@ Laser scans at a resolution, as a compact form.
 ``laser_quantize/2`` is a form of columns (sensor_columns): its heads hold the CDR of the scan up
 to ``range_max``, whose length is four bytes before it, and the numbers of ranges and of
 intensities behind it, four bytes each; the ranges follow (laser_ranges), and a column of floats,
-the intensities. Each scan stands alone.
+the intensities. Each scan stands alone. In ``laser_quantize/1``, which is read and no longer
+written, the ranges are a column of floats as well.
 Ranges outside of ``range_min`` to ``range_max``, infinities and NaN say something else than a
 distance, and are kept bit for bit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import struct
 from typing import Any
@@ -41,6 +42,7 @@ from ros_cloud_bridge.wire.limits import MAX_BATCH_RAW
 
 TYPE = 'sensor_msgs/msg/LaserScan'
 FORM = 'laser_quantize/2'
+EARLIER_FORM = 'laser_quantize/1'
 _COARSER = {Level.FULL: 1.0, Level.REDUCED: 2.0, Level.MINIMAL: 4.0}
 # Small forms are left to the batch, which compresses many of them at once.
 _LEAST = 1 << 15
@@ -164,11 +166,12 @@ def _rounded(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
     return np.where(np.isfinite(values) & np.isfinite(back), back, values)
 
 
-def read_form(form: bytes) -> bytes:
+def read_form(form: bytes, read: Callable[[ColumnReader, int], NDArray[Any]]) -> bytes:
     """
     Restore a scan.
 
     :param form: what :meth:`LaserQuantizer.reduce` made
+    :param read: the ranges, so many
     :returns: CDR, little endian
     :raises ProtocolError: when the form is malformed
     """
@@ -185,9 +188,12 @@ def read_form(form: bytes) -> bytes:
     writer = CdrWriter()
     header.write(writer)
     writer.numbers('fffffff', *numbers)
-    for column in read_ranges(reader, counts[0]), reader.floats(counts[1], 4):
+    for column in read(reader, counts[0]), reader.floats(counts[1], 4):
         writer.sequence(column.astype('<f4', copy=False).tobytes(), 4, 4)
     return reader.end(writer.done())
+
+
+_READS = {FORM: read_ranges, EARLIER_FORM: lambda reader, count: reader.floats(count, 4)}
 
 
 class LaserKind:
@@ -220,14 +226,15 @@ class LaserKind:
         """
         Restore a scan.
 
-        :param form: ``laser_quantize/2``
+        :param form: ``laser_quantize/2``, or the one before it
         :param data: the form
         :returns: CDR with its encapsulation header
         :raises ProtocolError: when it is malformed
         """
-        if form != FORM:
+        read = _READS.get(form)
+        if read is None:
             raise ProtocolError(f'unknown form {form}')
-        return read_form(data)
+        return read_form(data, read)
 
 
 KINDS = (LaserKind(),)

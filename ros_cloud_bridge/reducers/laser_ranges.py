@@ -18,8 +18,8 @@ Ranges of a scan at a resolution, as bytes that zstd's Huffman codes suit.
 Neighbouring ranges differ by a few steps, mostly, and beams without an echo stand in runs. So a
 column is: f64, one over the resolution; a byte, the width w of what is large; then one stream of
 
-- lengths of runs, beginning with ranges that fit, then exceptions, and so on in turns: a byte each,
-  behind a 255 for every 255 of it,
+- lengths of runs, beginning with ranges that fit, then exceptions, and so on in turns: a byte
+  each, behind a 255 for every 255 of it,
 - per range that fits a byte, its difference in steps from the one before that fits (0 at first),
   zigzag, at most 255,
 - of those bytes that are 255 what the difference has beyond that, in w planes of bytes, the least
@@ -59,7 +59,8 @@ def write_ranges(
     scaled, fits = fitting(ranges, divisor, False)
     if apart is not None:
         fits &= ~apart
-    steps = fold(np.diff(scaled[fits].astype(np.int64), prepend=0))
+    whole: NDArray[np.int64] = np.concatenate([[0], scaled[fits]]).astype(np.int64)
+    steps = fold(whole[1:] - whole[:-1])
     large = steps[steps >= _LARGE] - np.uint64(_LARGE)
     width = (int(large.max()).bit_length() + 7) // 8 if len(large) else 0
     planes = large.astype('<u8').view(np.uint8).reshape(-1, 8)[:, :width]
@@ -116,5 +117,6 @@ def _read_runs(body: bytes, count: int) -> tuple[Column, int]:
     parts = parts[:position]
     if len(parts) < position or int(parts.sum(dtype=np.int64)) != count:
         raise ProtocolError('the runs of a scan are not as long as it')
-    before = np.cumsum(parts < _LARGE) - (parts < _LARGE)
+    ends = parts < _LARGE
+    before: NDArray[np.int64] = np.cumsum(ends) - ends
     return np.repeat(before % 2 == 0, parts), position

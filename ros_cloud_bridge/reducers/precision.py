@@ -74,14 +74,16 @@ class Bound:
 
 
 _USUAL = Bound(tolerance=0.005)
-# Without options: what positions on Earth (5 cm), covariances, orientations (0.03 degrees) and
-# everything else (half a centimetre, and so on) can do without.
+# Without options: what positions on Earth (5 cm), covariances, orientations (0.06 degrees),
+# accelerations (5 mg: what the zero of a good MEMS sensor is off by) and everything else (half a
+# centimetre, and so on) can do without.
 DEFAULT_RULES = (
     Rule(pattern='*latitude', text='5e-7'),
     Rule(pattern='*longitude', text='5e-7'),
     Rule(pattern='*covariance*', text='5b'),
     Rule(pattern='*orientation*', text='0.0005'),
     Rule(pattern='*rotation*', text='0.0005'),
+    Rule(pattern='*linear_acceleration*', text='0.05'),
     Rule(pattern='*', text='0.005'),
 )
 

@@ -430,9 +430,7 @@ def stamps(cdr: bytes, places: list[int]) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize('type_name', messages.TYPES)
 @pytest.mark.parametrize(('tolerance', 'step_ns'), [('0.0005', 10**6), ('3e-6', 1000)])
-def test_stamps_are_rounded_and_nothing_else(
-    type_name: str, tolerance: str, step_ns: int
-) -> None:
+def test_stamps_are_rounded_and_nothing_else(type_name: str, tolerance: str, step_ns: int) -> None:
     definition = messages.definition(type_name)
     reducer = StampsKind().make(type_name, definition, {'tolerance': tolerance}, MAX)
     assert reducer.output.times_step_ns == step_ns

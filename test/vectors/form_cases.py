@@ -20,6 +20,7 @@ import math
 from random import Random
 import struct
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from vectors.cases import batch, Case, expected, LIVE, lost, received, section
@@ -97,6 +98,16 @@ def forms() -> list[FormCase]:
     return [*_clouds(), *_scans(), *_depths(), *_grids(), *_refused()]
 
 
+def _earlier_scan(cdr: bytes, options: dict[str, str] | None = None) -> bytes:
+    """Write a scan as it was written before its ranges stood in steps."""
+
+    def floats(writer: Any, ranges: Any, resolution_m: float, apart: Any) -> None:
+        writer.floats(ranges, 0, 1.0 / resolution_m, apart)
+
+    with mock.patch.object(laser, 'write_ranges', floats):
+        return _reduced('laser_quantize', cdr, {'resolution': '0.005', **(options or {})})
+
+
 def routed() -> list[Case]:
     """
     Make the vectors of routes whose samples are in a form.
@@ -104,7 +115,7 @@ def routed() -> list[Case]:
     :returns: cases
     """
     scans = [
-        _reduced('laser_quantize', make.scan([1.0 + 0.01 * index * step for index in range(9)]))
+        _earlier_scan(make.scan([1.0 + 0.01 * index * step for index in range(9)]))
         for step in range(2)
     ]
     maps = [make.grid(_cells(8, 6, seen)) for seen in (4, 6)]
@@ -115,7 +126,7 @@ def routed() -> list[Case]:
         _routed(
             'route of a form',
             'samples are what the reducer wrote; each restores by itself',
-            ('/scan', make.SCAN, laser.FORM),
+            ('/scan', make.SCAN, laser.EARLIER_FORM),
             scans,
         ),
         _routed(
@@ -267,10 +278,20 @@ def _scans() -> list[FormCase]:
     rough = [random.gauss(100.0, 20.0) for _ in ranges]
 
     def case(name: str, about: str, *data: bytes) -> FormCase:
+        return FormCase(name=name, about=about, form=laser.EARLIER_FORM, data=data)
+
+    def stepped(name: str, about: str, *data: bytes) -> FormCase:
         return FormCase(name=name, about=about, form=laser.FORM, data=data)
 
     def written(cdr: bytes, options: dict[str, str] | None = None) -> bytes:
+        return _earlier_scan(cdr, options)
+
+    def in_steps(cdr: bytes, options: dict[str, str] | None = None) -> bytes:
         return _reduced('laser_quantize', cdr, options)
+
+    steep = [0.0] * 255 + [1.0] * 256 + [25.0, 3.0] * 4 + [math.inf, 3.001, 29.0]
+    one = in_steps(make.scan([1.0, 1.0, 9.0, 0.0]))
+    runs = one.index(b'\3\1')
 
     return [
         case('scan', 'ranges that are none stay as they are', written(make.scan(ranges))),
@@ -291,6 +312,41 @@ def _scans() -> list[FormCase]:
             'without ranges, and without one that is a distance',
             written(make.scan([])),
             written(make.scan([math.inf] * 9, [1.0] * 9)),
+        ),
+        stepped(
+            'scan in steps', 'ranges that are none stay as they are', in_steps(make.scan(ranges))
+        ),
+        stepped(
+            'scan in steps with intensities',
+            'intensities bit for bit, rounded, and none at all',
+            in_steps(make.scan(ranges, whole)),
+            in_steps(make.scan(ranges, rough), {'intensity_bits': '8'}),
+            in_steps(make.scan(ranges, rough), {'intensity_bits': '0'}),
+        ),
+        stepped(
+            'steep scan in steps',
+            'runs of 255 and more, and steps that take one byte more, and two',
+            in_steps(make.scan(steep)),
+            in_steps(make.scan(steep), {'resolution': '0.001'}),
+        ),
+        stepped(
+            'empty scans in steps',
+            'without ranges, and without one that is a distance',
+            in_steps(make.scan([])),
+            in_steps(make.scan([math.inf] * 9, [1.0] * 9)),
+        ),
+        stepped(
+            'runs too long',
+            'five ranges where there are four',
+            one[:runs] + b'\5\1' + one[runs + 2 :],
+        ),
+        stepped(
+            'runs too short', 'a range that no run has', one[:runs] + b'\2\1' + one[runs + 2 :]
+        ),
+        stepped(
+            'a step cut off',
+            'fewer large steps than bytes of 255',
+            one[:runs] + b'\2\2\xff\xff' + one[runs + 4 :],
         ),
     ]
 
@@ -416,7 +472,7 @@ def _refused() -> list[FormCase]:
     heads = head + four + scaled + none
     good = _form(length, heads, *planes)
 
-    def bad(name: str, about_: str, data: bytes, form: str = laser.FORM) -> FormCase:
+    def bad(name: str, about_: str, data: bytes, form: str = laser.EARLIER_FORM) -> FormCase:
         return FormCase(name=name, about=about_, form=form, data=[data])
 
     def column(name: str, about_: str, raw: bytes, *streams: bytes) -> FormCase:
@@ -434,8 +490,8 @@ def _refused() -> list[FormCase]:
     one_cell = _reduced('grid_diff', make.grid([[1]]))
     kind = one_cell.index(about[:4]) - 5
     return [
-        FormCase(name='four ranges', about='what the refused ones are made from', form=laser.FORM,
-                 data=[good, framed]),
+        FormCase(name='four ranges', about='what the refused ones are made from',
+                 form=laser.EARLIER_FORM, data=[good, framed]),
         bad('nothing', 'a form of no bytes', b''),
         bad('half a form', 'cut off', good[: len(good) // 2]),
         bad('form and more', 'a byte behind it', good + b'\0'),
