@@ -16,8 +16,9 @@
 What general reducers make of telemetry: bytes on the wire, CPU and error, recording by recording.
 
 Samples of a recording go out in batches of a second, all topics together, as the bridge encodes
-them; once as they are and once behind each topic's reducer at its default error. CPU time is that
-of this process, the mean of all messages: of an aggregate most cost nothing.
+them; once as they are and once behind each topic's reducer at its default error. Dictionaries are
+announced as the bridge does it, and counted. CPU time is that of this process, the mean of all
+messages: of an aggregate most cost nothing.
 """
 
 import argparse
@@ -25,50 +26,56 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 import json
 from pathlib import Path
+import random
 import statistics
 import time
 
 from codecs_rig import recordings
 from mcap.reader import make_reader
 
+from ros_cloud_bridge.core.unreduced import Offered
 from ros_cloud_bridge.reducers.interface import Level
 from ros_cloud_bridge.reducers.registry import make
+from ros_cloud_bridge.reducing import reduce_samples
+from ros_cloud_bridge.uplink.context import Context
 from ros_cloud_bridge.values import Received
-from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
+from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_with_context, Section
 from ros_cloud_bridge.wire.blocks import BlockEncoder
 from ros_cloud_bridge.wire.codecs import Effort
 from ros_cloud_bridge.wire.schema import Schema
 
+# Until a sample reaches the bridge; in a recording both times are often one.
+_LATENCY_NS = (100_000, 400_000)
 RECORDINGS = ('a1_husky_outdoor', 'a2_px4_multirotor_rtk', 'a3_tilt_laser_xsens')
 # What each type goes through; the rest goes out as it is.
 CHAINS = {
-    'nav_msgs/msg/Odometry': 'precision',
-    'sensor_msgs/msg/Imu': 'precision',
-    'sensor_msgs/msg/NavSatFix': 'precision',
-    'sensor_msgs/msg/LaserScan': 'laser_quantize',
-    'sensor_msgs/msg/BatteryState': 'precision',
-    'sensor_msgs/msg/FluidPressure': 'precision',
-    'sensor_msgs/msg/MagneticField': 'precision fields=*covariance:5b,*:1e-7',
-    'sensor_msgs/msg/Range': 'precision',
-    'geometry_msgs/msg/TwistStamped': 'precision',
-    'geometry_msgs/msg/Vector3Stamped': 'precision',
-    'diagnostic_msgs/msg/DiagnosticArray': 'deadband',
-    'tf2_msgs/msg/TFMessage': 'tf_motion',
+    'nav_msgs/msg/Odometry': 'precision | stamps',
+    'sensor_msgs/msg/Imu': 'precision | stamps',
+    'sensor_msgs/msg/NavSatFix': 'precision | stamps',
+    'sensor_msgs/msg/LaserScan': 'stamps | laser_quantize',
+    'sensor_msgs/msg/BatteryState': 'precision | stamps',
+    'sensor_msgs/msg/FluidPressure': 'precision | stamps',
+    'sensor_msgs/msg/MagneticField': 'precision fields=*covariance:5b,*:1e-7 | stamps',
+    'sensor_msgs/msg/Range': 'precision | stamps',
+    'geometry_msgs/msg/TwistStamped': 'precision | stamps',
+    'geometry_msgs/msg/Vector3Stamped': 'precision | stamps',
+    'diagnostic_msgs/msg/DiagnosticArray': 'deadband | stamps',
+    'tf2_msgs/msg/TFMessage': 'tf_motion | precision | stamps',
 }
 # For a link on which bytes are money: fewer messages as well, each the mean of several.
 THRIFTY = {
-    'nav_msgs/msg/Odometry': 'aggregate n=2 of=last | select drop=*covariance | precision',
-    'sensor_msgs/msg/Imu': 'aggregate n=6 | select drop=*covariance | precision',
-    'sensor_msgs/msg/NavSatFix': 'aggregate n=4 of=last | precision',
-    'sensor_msgs/msg/LaserScan': 'aggregate n=2 of=last | laser_quantize resolution=0.02',
-    'sensor_msgs/msg/BatteryState': 'aggregate n=4 | precision',
-    'sensor_msgs/msg/FluidPressure': 'aggregate n=4 | precision',
-    'sensor_msgs/msg/MagneticField': 'aggregate n=4 | precision fields=*covariance:5b,*:1e-7',
-    'sensor_msgs/msg/Range': 'aggregate n=4 | precision',
-    'geometry_msgs/msg/TwistStamped': 'aggregate n=6 | precision',
-    'geometry_msgs/msg/Vector3Stamped': 'aggregate n=6 | precision',
-    'diagnostic_msgs/msg/DiagnosticArray': 'deadband fields=status.level,status.message',
-    'tf2_msgs/msg/TFMessage': 'tf_motion metres=0.02 radians=0.02',
+    'nav_msgs/msg/Odometry': 'aggregate n=2 of=last | select drop=*covariance | precision | stamps',
+    'sensor_msgs/msg/Imu': 'aggregate n=6 | select drop=*covariance | precision | stamps',
+    'sensor_msgs/msg/NavSatFix': 'aggregate n=4 of=last | precision | stamps',
+    'sensor_msgs/msg/LaserScan': 'aggregate n=2 of=last | stamps | laser_quantize',
+    'sensor_msgs/msg/BatteryState': 'aggregate n=4 | precision | stamps',
+    'sensor_msgs/msg/FluidPressure': 'aggregate n=4 | precision | stamps',
+    'sensor_msgs/msg/MagneticField': 'aggregate n=4 | precision fields=*covariance:5b,*:1e-7 | stamps',
+    'sensor_msgs/msg/Range': 'aggregate n=4 | precision | stamps',
+    'geometry_msgs/msg/TwistStamped': 'aggregate n=6 | precision | stamps',
+    'geometry_msgs/msg/Vector3Stamped': 'aggregate n=6 | precision | stamps',
+    'diagnostic_msgs/msg/DiagnosticArray': 'deadband fields=status.level,status.message | stamps',
+    'tf2_msgs/msg/TFMessage': 'tf_motion metres=0.02 radians=0.02 | precision | stamps',
 }
 
 
@@ -83,7 +90,16 @@ class Topic:
     error: str = ''
     form: str = ''
     cpu_us: float = 0.0
-    sent: list[tuple[int, bytes]] = field(default_factory=list)
+    sent: list[Received] = field(default_factory=list)
+
+    @property
+    def offered(self) -> list[Offered]:
+        """Its messages as they come to a reducer: some hundred microseconds after publication."""
+        latency = random.Random(self.name)
+        return [
+            Offered(Received(cdr, at, at + latency.randint(*_LATENCY_NS)), at / 1e9)
+            for at, cdr in self.messages
+        ]
 
     @property
     def raw(self) -> int:
@@ -125,7 +141,7 @@ def reduce(topic: Topic, chains: Mapping[str, str], level: Level) -> None:
     :param level: how much is given up
     """
     topic.chain = chains.get(topic.schema.type_name, '')
-    topic.sent = list(topic.messages)
+    topic.sent = [one.sample for one in topic.offered]
     if not topic.chain:
         return
     kind = topic.schema.type_name
@@ -133,12 +149,13 @@ def reduce(topic: Topic, chains: Mapping[str, str], level: Level) -> None:
     topic.error, topic.form = chain.output.error, chain.output.form
     topic.sent = []
     taken = []
-    for at, cdr in topic.messages:
+    for one in topic.offered:
         before = time.process_time_ns()
-        made = chain.reduce(cdr, level, at / 1e9)
+        done = reduce_samples(chain, [one], level.name.lower(), keeps_form=False)
         taken.append(time.process_time_ns() - before)
-        if made is not None:
-            topic.sent.append((at, made))
+        if done.failed:
+            raise SystemExit(f'{topic.name}: {done.reason}')
+        topic.sent += [made.sample for made in done.accepted]
     topic.cpu_us = statistics.fmean(taken) / 1000
 
 
@@ -148,26 +165,27 @@ def wire_bytes(topics: Sequence[Topic], effort: Effort) -> int:
 
     :param topics: all of a recording
     :param effort: how hard
-    :returns: payload bytes
+    :returns: payload bytes, those of dictionaries included
     """
     begin = min(at for topic in topics for at, _ in topic.messages)
     encoders: dict[int, BlockEncoder] = {}
-    seconds: dict[int, dict[int, list[tuple[int, int, bytes]]]] = {}
+    context = Context('')
+    seconds: dict[int, dict[int, list[tuple[int, Received]]]] = {}
     for number, topic in enumerate(topics):
         encoders[number] = (
             BlockEncoder(None, columns=False) if topic.form else BlockEncoder(topic.schema)
         )
-        for sequence, (at, cdr) in enumerate(topic.sent, 1):
-            second = seconds.setdefault((at - begin) // 10**9, {})
-            second.setdefault(number, []).append((sequence, at, cdr))
+        for sequence, sample in enumerate(topic.sent, 1):
+            second = seconds.setdefault((sample.source_time_ns - begin) // 10**9, {})
+            second.setdefault(number, []).append((sequence, sample))
     total = 0
     for at_second, parts in sorted(seconds.items()):
         sections = [
             Section(
                 route=number,
                 descriptor=_descriptor(topics[number]) if at_second % 30 == 0 else None,
-                sequences=[sequence for sequence, _, _ in samples],
-                samples=[Received(cdr, at, at + 300_000) for _, at, cdr in samples],
+                sequences=[sequence for sequence, _ in samples],
+                samples=[sample for _, sample in samples],
                 totals=None,
             )
             for number, samples in parts.items()
@@ -178,7 +196,12 @@ def wire_bytes(topics: Sequence[Topic], effort: Effort) -> int:
             sent_time_ns=begin + (at_second + 1) * 10**9,
             sections=tuple(sections),
         )
-        total += len(encode_batch(batch, encoders, effort))
+        encoded = encode_with_context(batch, encoders, effort, context.dictionary)
+        total += len(encoded.payload)
+        context.encoded(list(parts), encoded.sections, float(at_second))
+        if (fresh := context.take_fresh()) is not None:
+            total += len(fresh[1])
+            context.settled(fresh[1], arrived=True)
     return total
 
 
@@ -206,7 +229,7 @@ def measure(names: Iterable[str], chains: Mapping[str, str], level: Level) -> di
     for name in names:
         topics = topics_of(name)
         for topic in topics:
-            topic.sent = list(topic.messages)
+            topic.sent = [one.sample for one in topic.offered]
         raw = sum(topic.raw for topic in topics)
         lossless = wire_bytes(topics, Effort.STRONG)
         rows = []
