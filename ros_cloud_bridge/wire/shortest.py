@@ -139,6 +139,7 @@ def shortest(ready: Sequence[Rows], lag: int) -> list[Form]:
         lowest = least[column]
         spread = most[column] - lowest
         step_size = spread.bit_length()
+        lowest = round_down(lowest, spread, step_size)
         cost = step_size * rest + 4.0 + zigzag(lowest).bit_length()
         if cost < best and spread < 1 << 63:
             best, predictor = cost, forms.STEP
@@ -202,12 +203,26 @@ def _raw(
     return raw - low[:, None], low.tolist(), shift
 
 
+def round_down(low: int, spread: int, size: int) -> int:
+    """
+    Take a number below the least one that has more zeros at its end, or is that of other blocks.
+
+    :param low: the least number
+    :param spread: the greatest less the least
+    :param size: bits of the distances to it, which stay as many
+    :returns: a number that is compressed better
+    """
+    room = (1 << size) - 1 - spread
+    zeros = size
+    while low - (low >> zeros << zeros) > room:
+        zeros -= 1
+    return low >> zeros << zeros
+
+
 def _raw_form(raw: Wide, low: int, size: int, shift: int, largest: int) -> Form:
-    # A reference that ends in zeros is compressed better.
-    cut = size + shift - _REFERENCE_BITS
-    if cut > 8 and not shift:
-        rounded = low >> cut << cut
-        if (largest + low - rounded).bit_length() <= size:
+    if not shift:
+        rounded = round_down(low, largest, size)
+        if rounded != low:
             raw = raw + np.uint64(low - rounded)
             low = rounded
     return Form(forms.RAW, low, raw, size, float(size * len(raw)), shift)

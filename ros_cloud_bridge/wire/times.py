@@ -24,6 +24,7 @@ from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire import forms
 from ros_cloud_bridge.wire.column_form import Form
 from ros_cloud_bridge.wire.forms import Reader, Wide
+from ros_cloud_bridge.wire.shortest import round_down
 from ros_cloud_bridge.wire.tables import Head
 from ros_cloud_bridge.wire.varint import unzigzag, write_varint, zigzag
 
@@ -60,7 +61,13 @@ def time_forms(times: Times) -> tuple[bytes, list[Form]]:
         unit = math.gcd(*distances) or 1
         if unit > 1:
             distances = [distance // unit for distance in distances]
-        size = max(distances).bit_length()
+        spread = max(distances)
+        size = spread.bit_length()
+        if size:
+            least = low // unit
+            first = round_down(least, spread, size)
+            low -= (least-first)*unit
+            distances=[d+least-first for d in distances]
         heads.append(size)
         heads += write_varint(zigzag(low))
         if size:
