@@ -64,13 +64,17 @@ CHAINS = {
 }
 # For a link on which bytes are money: fewer messages as well, each the mean of several.
 THRIFTY = {
-    'nav_msgs/msg/Odometry': 'aggregate n=2 of=last | select drop=*covariance | precision | stamps',
+    'nav_msgs/msg/Odometry': (
+        'aggregate n=2 of=last | select drop=*covariance | precision | stamps'
+    ),
     'sensor_msgs/msg/Imu': 'aggregate n=6 | select drop=*covariance | precision | stamps',
     'sensor_msgs/msg/NavSatFix': 'aggregate n=4 of=last | precision | stamps',
     'sensor_msgs/msg/LaserScan': 'aggregate n=2 of=last | stamps | laser_quantize',
     'sensor_msgs/msg/BatteryState': 'aggregate n=4 | precision | stamps',
     'sensor_msgs/msg/FluidPressure': 'aggregate n=4 | precision | stamps',
-    'sensor_msgs/msg/MagneticField': 'aggregate n=4 | precision fields=*covariance:5b,*:1e-7 | stamps',
+    'sensor_msgs/msg/MagneticField': (
+        'aggregate n=4 | precision fields=*covariance:5b,*:1e-7 | stamps'
+    ),
     'sensor_msgs/msg/Range': 'aggregate n=4 | precision | stamps',
     'geometry_msgs/msg/TwistStamped': 'aggregate n=6 | precision | stamps',
     'geometry_msgs/msg/Vector3Stamped': 'aggregate n=6 | precision | stamps',

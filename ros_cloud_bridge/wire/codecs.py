@@ -71,12 +71,13 @@ class Measured(Protocol):
 _INCOMPRESSIBLE = 0.97
 # zstd's level by the size of the block, largest size first: (more bytes than, level). Small blocks
 # come a few per second and gain most from a thorough search, at some 0.1 ms each; large ones are
-# what a fast stream is made of.
+# what a fast stream is made of. Of small ones level 12 leaves 1 % more than 19 in a fifth of its
+# time, 16 one in a thousand more in half of it.
 LARGE = 128 * 1024
 _LEVELS = {
     Effort.CHEAP: ((0, 1),),
-    Effort.NORMAL: ((LARGE, 1), (32 * 1024, 6), (8 * 1024, 9), (0, 15)),
-    Effort.STRONG: ((LARGE, 3), (32 * 1024, 12), (0, 19)),
+    Effort.NORMAL: ((LARGE, 1), (32 * 1024, 6), (8 * 1024, 9), (0, 12)),
+    Effort.STRONG: ((LARGE, 3), (32 * 1024, 12), (0, 16)),
 }
 # The level that a large block is worth where it leaves clearly less than the fastest.
 THOROUGH = 3

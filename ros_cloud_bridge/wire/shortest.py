@@ -35,8 +35,6 @@ _ROWS_FOR_PLANES = 48
 _PLANE_COST = 12.0
 # A column that changes less often than this may have those rows alone.
 _SPARSE_GAIN = 0.8
-# Bits that the least number of a column keeps; what is below is stored with each number.
-_REFERENCE_BITS = 6
 _PACKED = -1
 
 

@@ -64,10 +64,9 @@ def time_forms(times: Times) -> tuple[bytes, list[Form]]:
         spread = max(distances)
         size = spread.bit_length()
         if size:
-            least = low // unit
-            first = round_down(least, spread, size)
-            low -= (least-first)*unit
-            distances=[d+least-first for d in distances]
+            below = low // unit - round_down(low // unit, spread, size)
+            low -= below * unit
+            distances = [distance + below for distance in distances]
         heads.append(size)
         heads += write_varint(zigzag(low))
         if size:
