@@ -5,4 +5,5 @@
 
 export { Decoder, type DecoderOptions } from './decoder';
 export { ProtocolError, UnknownSchema } from './errors';
+export { UnknownForm } from './forms';
 export type * from './values';

@@ -66,7 +66,7 @@ export interface Sample {
   readonly historical: boolean;
   /** What came over the wire: CDR, or bytes of `form`. */
   readonly data: Uint8Array;
-  /** Why the form could not be restored, or empty; `cdr` and `message()` then throw it. */
+  /** Why the form cannot be restored (as yet), or empty; `cdr` and `message()` then throw. */
   readonly error: string;
   /**
    * The serialized message with its encapsulation header, restored from `form` where there is one.
@@ -259,6 +259,8 @@ export interface Health {
   readonly leases: readonly LeaseHealth[];
   /** Reasons by `consumer/stream`. */
   readonly refusedLeases: Readonly<Record<string, string>>;
+  /** Whether its bridge knows of leases at all. */
+  readonly grantsLeases: boolean;
   /** Those whose turn it is in this document; {@link Robot.routes} has them merged. */
   readonly routes: readonly RouteHealth[];
   readonly routesTotal: number;
@@ -281,6 +283,8 @@ export interface Robot {
   readonly routes: readonly RouteHealth[];
   /** When something of it last came, by the `nowMs` given to `feed`. */
   readonly heardMs: number;
-  /** Samples given up because their route, dictionary or rest did not come in time or in bounds. */
+  /** Samples given up because their route was not described while there was room for them. */
   readonly givenUpSamples: number;
+  /** Batches given up because their dictionary, or their rest, did not come in time or in bounds. */
+  readonly givenUpBatches: number;
 }
