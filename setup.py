@@ -85,6 +85,7 @@ setup(
     entry_points={
         'console_scripts': [
             'bridge = ros_cloud_bridge.ros.main:main',
+            'mirror = ros_cloud_bridge.ros.mirror.main:main',
             'rover = ros_cloud_bridge.ros.rover.node:main',
             'ros-cloud-bridge = ros_cloud_bridge.cli.main:main',
         ],

@@ -26,7 +26,9 @@ from ros_cloud_bridge.cli.check_commands import (
 )
 from ros_cloud_bridge.cli.parameter_file import ParameterFile, read_file
 from ros_cloud_bridge.core.config import find_problems, read_config
-from ros_cloud_bridge.core.config_docs import key_tables
+from ros_cloud_bridge.core.config_docs import key_table, key_tables
+from ros_cloud_bridge.core.mirror_config import find_mirror_problems, read_mirror_config
+from ros_cloud_bridge.core.mirror_table import MIRROR_FIELDS
 from ros_cloud_bridge.core.selection import compile_pattern, resolve, TopicSelector
 from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.reducers.config_check import reducer_problems
@@ -49,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='do not look for certificates and password files, which only the robot has',
     )
     parser.add_argument(
+        '--mirror', action='store_true', help='the files are for the mirror, not for a bridge'
+    )
+    parser.add_argument(
         '--keys', action='store_true', help='print every key with its type, default and range'
     )
 
@@ -61,13 +66,16 @@ def run(args: argparse.Namespace) -> int:
     :returns: 0 when all files are right, 2 otherwise
     """
     if args.keys:
-        print(key_tables())
+        print(key_table(MIRROR_FIELDS) if args.mirror else key_tables())
     elif not args.files:
         print('check-config: name at least one FILE, or --keys')
         return 2
     wrong = False
     for name in args.files:
-        lines, ok = check_file(Path(name), args.node, look_for_files=not args.no_files)
+        if args.mirror:
+            lines, ok = check_mirror_file(Path(name), args.node or '/mirror')
+        else:
+            lines, ok = check_file(Path(name), args.node, look_for_files=not args.no_files)
         wrong |= not ok
         for line in lines:
             print(f'{name}: {line}')
@@ -99,6 +107,27 @@ def check_file(
         lines += [f'{title}{line}' for line in found if ok or not good]
         ok &= good
     return tuple(lines), ok
+
+
+def check_mirror_file(path: Path, node: str) -> tuple[tuple[str, ...], bool]:
+    """
+    Check a file for the mirror.
+
+    :param path: parameter file
+    :param node: absolute name of the node to check for
+    :returns: what to say, one line each, and whether the file is right
+    """
+    try:
+        file = read_file(path)
+        flat = file.flat(node)
+    except ConfigError as error:
+        return (str(error),), False
+    problems = (*file.problems, *find_mirror_problems(flat))
+    if problems:
+        return tuple(map(str, problems)), False
+    config = read_mirror_config(flat)
+    broker = f'{config.mqtt.host}:{config.mqtt.effective_port}'
+    return (f"ok: mirror of '{config.robots}' below {config.namespace or '/'}, {broker}",), True
 
 
 def _check_node(

@@ -26,18 +26,10 @@ import threading
 import time
 
 from ros_cloud_bridge.cloud.consumer import Consumer, printable
+from ros_cloud_bridge.cloud.link_story import LinkStory
 from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.core.selection import compile_pattern
 from ros_cloud_bridge.errors import ConfigError
-from ros_cloud_bridge.mqtt.events import (
-    Connected,
-    Disconnected,
-    Refused,
-    SessionEvent,
-    SubscriptionRefused,
-    TakenOver,
-    Unreachable,
-)
 from ros_cloud_bridge.values import MqttConfig
 
 _POLL_S = 0.5
@@ -146,7 +138,7 @@ def state_text(state: RobotState) -> str:
     return printable(f'{state.robot_id} is {word} ({state.reason})')
 
 
-class LinkReporter:
+class LinkReporter(LinkStory):
     """
     Says what becomes of the broker connection, once per change.
 
@@ -154,9 +146,7 @@ class LinkReporter:
     """
 
     def __init__(self, config: MqttConfig) -> None:
-        self._place = f'{config.host}:{config.effective_port}'
-        self._down: str | None = None
-        self._was_connected = False
+        super().__init__(config, say)
 
     def exit_status(self) -> int:
         """
@@ -164,41 +154,10 @@ class LinkReporter:
 
         :returns: 0 if the broker has accepted us at least once, else 1
         """
-        if self._was_connected:
+        if self.was_connected:
             return 0
         say(f'was never connected to {self._place}')
         return 1
-
-    def __call__(self, event: SessionEvent) -> None:
-        """
-        Take an event.
-
-        :param event: from the consumer
-        """
-        if isinstance(event, Connected):
-            self._was_connected = True
-            if self._down is not None:
-                say(f'connected to {self._place}')
-            self._down = None
-        elif isinstance(event, Unreachable):
-            self._failed('unreachable', f'broker not reachable: {event.reason}; keeps trying')
-        elif isinstance(event, Refused):
-            self._failed(
-                f'refused {event.code}', f'{self._place} refuses: {event.reason}; keeps trying'
-            )
-        elif isinstance(event, (Disconnected, TakenOver)):
-            if event.retry_in_s > 0:
-                reason = getattr(event, 'reason', 'another client has our client id')
-                self._failed('lost', f'connection to {self._place} lost: {reason}; keeps trying')
-        elif isinstance(event, SubscriptionRefused):
-            say(f'{self._place} refuses the subscription to {event.topic_filter}')
-
-    def _failed(self, kind: str, text: str) -> None:
-        # A lost connection is followed by failed attempts: that is one story, told once.
-        told = self._down is not None and (kind == self._down or kind == 'unreachable')
-        self._down = kind
-        if not told:
-            say(printable(text))
 
 
 def report_losses(

@@ -25,6 +25,7 @@ from ros_cloud_bridge.errors import BridgeError
 # name -> (module with add_arguments(parser) and run(args) -> exit status, one line of help)
 SUBCOMMANDS = {
     'run': ('ros_cloud_bridge.cli.run', 'run the bridge on a robot (needs ROS 2)'),
+    'mirror': ('ros_cloud_bridge.cli.mirror', "robots' streams into a ROS graph (needs ROS 2)"),
     'play': ('ros_cloud_bridge.cli.play', 'publish an MCAP recording into ROS (needs ROS 2)'),
     'robot': ('ros_cloud_bridge.cli.robot', 'a simulated rover to try things on (needs ROS 2)'),
     'demo': ('ros_cloud_bridge.cli.demo', 'robot, bridge, broker and decoder on this machine'),

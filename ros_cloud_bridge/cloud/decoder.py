@@ -118,6 +118,17 @@ class Decoder:
         """Robots by id, with their newest ``state``, ``info`` and ``health`` documents."""
         return dict(self._robots)
 
+    def document(self, robot_id: str, kind: str) -> dict[str, Any] | None:
+        """
+        Give a robot's newest document of a kind.
+
+        :param robot_id: the robot
+        :param kind: ``state``, ``info`` or ``health``
+        :returns: the document, which is never changed but replaced; None while there is none
+        """
+        robot = self._robots.get(robot_id)
+        return None if robot is None else robot.documents.get(kind)
+
     def feed(self, topic: str, payload: bytes) -> list[Sample]:
         """
         Take in one MQTT message.

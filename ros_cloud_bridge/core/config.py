@@ -32,9 +32,11 @@ from ros_cloud_bridge.core.config_command_table import NO_SCALE
 from ros_cloud_bridge.core.config_fields import MAX_ROOT_AND_ROBOT_BYTES
 from ros_cloud_bridge.core.config_promises import broken_promises
 from ros_cloud_bridge.core.config_reader import (
+    broken_mqtt,
     check_value,
     nearest,
     one_line,
+    refused_secret,
     show,
     unknown_key,
 )
@@ -62,7 +64,6 @@ from ros_cloud_bridge.values import (
     Trust,
 )
 
-_SECRET_WORDS = ('password', 'passwd', 'passphrase', 'secret', 'token')
 _TLS = 'mqtt.tls.'
 
 
@@ -240,13 +241,8 @@ class _Reading:
         self.values[key] = check_value(key, entry, value)
 
     def _unknown(self, key: str, value: object) -> ConfigError:
-        leaf = key.rpartition('.')[2].lower()
-        if leaf in _SECRET_WORDS or (key.startswith('mqtt.') and leaf.endswith(_SECRET_WORDS)):
-            use = 'mqtt.password_file or mqtt.password_env'
-            if key.startswith(_TLS):
-                use = 'mqtt.tls.key_password_env'
-            problem = f'secrets never stand in the configuration; use {use}'
-            return ConfigError(one_line(key), problem)
+        if secret := refused_secret(key):
+            return secret
         parts = key.split('.')
         if parts[0] == COMMANDS.section and parts[2:3] == ['stop']:
             problem = "is text that holds YAML; write it in quotes: '{linear: {x: 0.0}}'"
@@ -306,8 +302,6 @@ class _Reading:
                 f'{show(root)} and robot_id take {size} bytes of each MQTT topic; '
                 f'allowed: {MAX_ROOT_AND_ROBOT_BYTES}',
             )
-        if self.values.get('mqtt.password_file') and self.values.get('mqtt.password_env'):
-            self._add('mqtt.password_env', 'is given beside mqtt.password_file; give only one')
         wrong = {problem.key for problem in self.problems}
         for key, problem in broken_promises(self.values, self.names, wrong):
             self._add(key, problem)
@@ -316,9 +310,9 @@ class _Reading:
             self._add(key, problem)
         if self.values.get('confirm_trust') == Trust.SIGNATURES.value:
             self._needs('confirm_trust', 'operator_keys')
-        self._needs(f'{_TLS}cert_file', f'{_TLS}key_file')
-        self._needs(f'{_TLS}key_file', f'{_TLS}cert_file')
-        self._needs(f'{_TLS}key_password_env', f'{_TLS}key_file')
+        for key, problem, needed in broken_mqtt(self.values):
+            if not self._has_problem(needed):
+                self._add(key, problem)
 
     def _needs(self, key: str, other: str) -> None:
         if self.values.get(key) and not self.values.get(other) and not self._has_problem(other):

@@ -67,10 +67,9 @@ def build(values: Mapping[str, object], names: Mapping[str, Sequence[str]]) -> B
     :param names: of streams, black boxes and channels, in order, by the name of their section
     :returns: the configuration
     """
-    mqtt = _below(values, 'mqtt.', skip=_TLS)
     return BridgeConfig(
         **_top(values),  # type: ignore[arg-type]
-        mqtt=MqttConfig(**mqtt, tls=_tls(values)),  # type: ignore[arg-type]
+        mqtt=build_mqtt(values),
         link=LinkConfig(**_below(values, 'link.')),  # type: ignore[arg-type]
         demand=DemandConfig(**_below(values, 'demand.')),  # type: ignore[arg-type]
         discovery=DiscoveryConfig(**_below(values, 'discovery.')),  # type: ignore[arg-type]
@@ -80,6 +79,17 @@ def build(values: Mapping[str, object], names: Mapping[str, Sequence[str]]) -> B
         black_boxes=tuple(_black_box(values, name) for name in names[BLACK_BOXES.section]),
         channels=tuple(_channel(values, name) for name in names[COMMANDS.section]),
     )
+
+
+def build_mqtt(values: Mapping[str, object]) -> MqttConfig:
+    """
+    Build the configuration of the MQTT connection.
+
+    :param values: checked values by full key
+    :returns: how to reach the broker
+    """
+    mqtt = _below(values, 'mqtt.', skip=_TLS)
+    return MqttConfig(**mqtt, tls=_tls(values))  # type: ignore[arg-type]
 
 
 def _top(values: Mapping[str, object]) -> dict[str, object]:

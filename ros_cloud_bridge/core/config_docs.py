@@ -14,6 +14,8 @@
 
 """The table of keys as Markdown, for docs/configuration.md and ``check-config --keys``."""
 
+from collections.abc import Iterable
+
 from ros_cloud_bridge.core.config_fields import Field, Kind
 from ros_cloud_bridge.core.config_table import FIELDS, GROUPS
 
@@ -29,11 +31,21 @@ def key_tables() -> str:
 
     :returns: Markdown: a table of the bridge's keys, one of a stream's, and so on
     """
-    lines = [*_HEAD, *map(_row, FIELDS)]
+    lines = [key_table(FIELDS)]
     for group in GROUPS:
         below = f'Below `{group.section}.NAME.`, for each NAME in `{group.names_key}`:'
         lines += ['', below, '', *_HEAD, *map(_row, group.by_key.values())]
     return '\n'.join(lines)
+
+
+def key_table(fields: Iterable[Field]) -> str:
+    """
+    Write keys as one table.
+
+    :param fields: the keys
+    :returns: Markdown
+    """
+    return '\n'.join((*_HEAD, *map(_row, fields)))
 
 
 def _row(field: Field) -> str:

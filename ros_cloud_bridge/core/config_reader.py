@@ -14,16 +14,23 @@
 
 """Checks of single configuration values, and hints for misspelt keys."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 import difflib
 import math
 
 from ros_cloud_bridge.core.config_fields import Field, Kind
-from ros_cloud_bridge.core.config_table import BY_KEY, group_of, GROUPS
+from ros_cloud_bridge.core.config_table import BY_KEY, Group, GROUPS
 from ros_cloud_bridge.errors import ConfigError
 
 MAX_TEXT = 1024
 _SHOWN = 60
+_SECRET_WORDS = ('password', 'passwd', 'passphrase', 'secret', 'token')
+_TLS = 'mqtt.tls.'
+_TLS_NEEDS = (
+    ('cert_file', 'key_file'),
+    ('key_file', 'cert_file'),
+    ('key_password_env', 'key_file'),
+)
 
 
 def check_value(key: str, field: Field, value: object) -> object:
@@ -89,35 +96,73 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     return f'; did you mean {found[0]}?' if found else ''
 
 
-def unknown_key(key: str) -> ConfigError:
+def unknown_key(
+    key: str, by_key: Mapping[str, Field] = BY_KEY, groups: tuple[Group, ...] = GROUPS
+) -> ConfigError:
     """
     Refuse a key that is in no table; its value is not printed, it may be a secret.
 
     :param key: full key
+    :param by_key: the table; the bridge's when left out
+    :param groups: its groups
     :returns: the error
     """
-    group = group_of(key)
     section = key.rpartition('.')[0]
+    group = next((group for group in groups if group.section == key.partition('.')[0]), None)
     if group is not None:
         section = '.'.join(key.split('.')[:2])
         siblings = tuple(group.by_key)
     else:
         prefix = f'{section}.' if section else ''
-        siblings = tuple(k.removeprefix(prefix) for k in BY_KEY if k.startswith(prefix))
-    hint = nearest(key.removeprefix(f'{section}.'), siblings) or _elsewhere(key)
+        siblings = tuple(k.removeprefix(prefix) for k in by_key if k.startswith(prefix))
+    hint = nearest(key.removeprefix(f'{section}.'), siblings) or _elsewhere(key, by_key, groups)
     return ConfigError(one_line(key), f'unknown key{hint}')
 
 
-def _elsewhere(key: str) -> str:
+def refused_secret(key: str) -> ConfigError | None:
+    """
+    Refuse a key under which somebody writes a secret.
+
+    :param key: full key that is in no table
+    :returns: the error that says where secrets belong, or None for other keys
+    """
+    leaf = key.rpartition('.')[2].lower()
+    named = key.startswith('mqtt.') and leaf.endswith(_SECRET_WORDS)
+    if leaf not in _SECRET_WORDS and not named:
+        return None
+    use = 'mqtt.password_file or mqtt.password_env'
+    if key.startswith(_TLS):
+        use = 'mqtt.tls.key_password_env'
+    return ConfigError(
+        one_line(key), f'secrets never stand in the configuration; use {use}'
+    )
+
+
+def broken_mqtt(values: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
+    """
+    Find keys of the MQTT connection that do not go together.
+
+    :param values: checked values by full key
+    :returns: the key, what is wrong with it, and the key that it needs if it needs one
+    """
+    if values.get('mqtt.password_file') and values.get('mqtt.password_env'):
+        yield 'mqtt.password_env', 'is given beside mqtt.password_file; give only one', ''
+    for leaf, other in _TLS_NEEDS:
+        key, needed = f'{_TLS}{leaf}', f'{_TLS}{other}'
+        if values.get(key) and not values.get(needed):
+            yield key, f'is given without {needed}; both are needed', needed
+
+
+def _elsewhere(key: str, by_key: Mapping[str, Field], groups: tuple[Group, ...]) -> str:
     """Suggest the same last word in another section."""
     leaf = key.rpartition('.')[2]
-    for known in BY_KEY:
+    for known in by_key:
         if known.rpartition('.')[2] == leaf:
             return f'; did you mean {known}?'
-    for group in GROUPS:
+    for group in groups:
         if leaf in group.by_key:
             return f'; did you mean {group.section}.NAME.{leaf}?'
-    return nearest(key, BY_KEY)
+    return nearest(key, by_key)
 
 
 def _wrong_type(key: str, field: Field, value: object) -> ConfigError:

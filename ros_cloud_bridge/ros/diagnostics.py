@@ -12,10 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Tells link, spool and streams on ``/diagnostics``."""
+"""Tells how a node of ours does on ``/diagnostics``."""
 
-from collections.abc import Callable
-import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rclpy.node import Node
@@ -23,7 +22,7 @@ from rclpy.publisher import Publisher
 from rclpy.timer import Timer
 
 from ros_cloud_bridge.ros.taking import STEADY_CLOCK
-from ros_cloud_bridge.uplink.diagnosis import Diagnosis, Status
+from ros_cloud_bridge.uplink.diagnosis import Status
 
 TOPIC = '/diagnostics'
 # Whoever comes late, or reads slowly, wants the newest; as diagnostic_updater has it.
@@ -38,7 +37,7 @@ class DiagnosticsPublisher:
 
     :param node: who publishes
     :param period_s: how often; 0 for never
-    :param report: gives the document ``health`` with all routes
+    :param statuses: gives what is to be told
     :param log: takes a level and a text
     """
 
@@ -46,13 +45,12 @@ class DiagnosticsPublisher:
         self,
         node: Node,
         period_s: float,
-        report: Callable[[], dict[str, object]],
+        statuses: Callable[[], Sequence[Status]],
         log: Callable[[str, str], None],
     ) -> None:
         self._node = node
-        self._report = report
+        self._statuses = statuses
         self._log = log
-        self._diagnosis = Diagnosis(node.get_name())
         self._failed = False
         self._publisher: Publisher | None = None
         self._timer: Timer | None = None
@@ -78,15 +76,14 @@ class DiagnosticsPublisher:
         if self._publisher is None:
             return
         try:
-            statuses = self._diagnosis.of(self._report(), time.monotonic())
-            self._publisher.publish(_message(self._node, statuses))
+            self._publisher.publish(_message(self._node, self._statuses()))
         except Exception as error:  # figures that cannot be told are no reason to die
             if not self._failed:
                 self._failed = True
                 self._log('error', f'{TOPIC}: {error!r} (said once)')
 
 
-def _message(node: Node, statuses: list[Status]) -> Any:
+def _message(node: Node, statuses: Sequence[Status]) -> Any:
     from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
     message = DiagnosticArray()

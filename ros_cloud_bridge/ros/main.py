@@ -15,27 +15,14 @@
 """The executable ``bridge``: hosts the bridge's nodes until SIGINT or SIGTERM."""
 
 from collections.abc import Sequence
-import gc
 from pathlib import Path
-import signal
 import sys
-import time
-from types import FrameType
 
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
+from rclpy.lifecycle import LifecycleNode
 
 from ros_cloud_bridge.journal import Journal
-from ros_cloud_bridge.ros.tidying import Tidying
+from ros_cloud_bridge.ros.hosting import run_nodes
 from ros_cloud_bridge.ros.uplink import UplinkNode
-
-# How long a signal may wait to be noticed: rclpy's wait is not interrupted by one.
-_SPIN_S = 0.2
-# How long a thread may keep the interpreter while another wants it. By default 5 ms: as much as an
-# answer of the broker would wait behind a busy subscription, and look like a queue in the link.
-_SWITCH_S = 0.001
 
 
 def main(argv: Sequence[str] | None = None, journal_file: Path | None = None) -> int:
@@ -46,29 +33,15 @@ def main(argv: Sequence[str] | None = None, journal_file: Path | None = None) ->
     :param journal_file: where to note every accepted sample, if not None
     :returns: 0 after SIGINT or SIGTERM, 2 when the configuration cannot be used
     """
-    stopping: list[int] = []
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        stopping.append(number)
-
-    arguments = list(sys.argv if argv is None else ['bridge', *argv])
-    try:
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    except Exception as error:  # rclpy has no common root for what rcl and it refuse
-        print(f'bridge: {" ".join(str(error).split())}', file=sys.stderr)
-        return 2
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
     journal = None if journal_file is None else Journal(journal_file)
     try:
-        return _host(stopping, journal)
+        return run_nodes('bridge', argv, lambda: _nodes(journal))
     finally:
-        rclpy.try_shutdown()
         if journal is not None:
             journal.close()
 
 
-def _host(stopping: list[int], journal: Journal | None) -> int:
+def _nodes(journal: Journal | None) -> list[LifecycleNode]:
     uplink = UplinkNode(journal)
     nodes: list[LifecycleNode] = [uplink]
     if uplink.get_parameter_or('commands').value:
@@ -76,40 +49,7 @@ def _host(stopping: list[int], journal: Journal | None) -> int:
         from ros_cloud_bridge.ros.commands.node import CommandNode
 
         nodes.append(CommandNode(uplink))
-    executor = SingleThreadedExecutor()
-    for node in nodes:
-        executor.add_node(node)
-    try:
-        if uplink.get_parameter_or('auto_start').value is not False:
-            if not all(_start(node) for node in nodes):
-                return 2
-        _spare_the_collector()
-        sys.setswitchinterval(_SWITCH_S)
-        tidying = Tidying(time.monotonic())
-        while not stopping and rclpy.ok():
-            executor.spin_once(timeout_sec=_SPIN_S)
-            tidying.look(time.monotonic())
-        return 0
-    finally:
-        for node in reversed(nodes):
-            # What moves stops before anything else is taken down.
-            node.trigger_shutdown()
-            executor.remove_node(node)
-            node.destroy_node()
-        executor.shutdown()
-
-
-def _spare_the_collector() -> None:
-    # Samples hold no cycles, but each is a tracked object: at 40,000 a second the default
-    # threshold of 700 has Python walk over them all the time. What does hold cycles (subscriptions
-    # that were closed, connections that were lost) goes in Tidying.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
-
-
-def _start(node: LifecycleNode) -> bool:
-    success = TransitionCallbackReturn.SUCCESS
-    return bool(node.trigger_configure() == success and node.trigger_activate() == success)
+    return nodes
 
 
 if __name__ == '__main__':

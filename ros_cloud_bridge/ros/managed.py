@@ -18,8 +18,9 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 
+from ros_cloud_bridge.core.config_table import field_of
 from ros_cloud_bridge.errors import BridgeError
-from ros_cloud_bridge.ros.parameters import adopt_overrides
+from ros_cloud_bridge.ros.parameters import adopt_overrides, FindField
 from ros_cloud_bridge.ros.saying import say
 
 
@@ -28,13 +29,14 @@ class ManagedNode(LifecycleNode):
     What the bridge's nodes share.
 
     :param name: of the node
+    :param find: finds the field of a parameter
     :param options: further arguments of the rclpy node
     """
 
-    def __init__(self, name: str, **options: Any) -> None:
+    def __init__(self, name: str, *, find: FindField = field_of, **options: Any) -> None:
         super().__init__(name, allow_undeclared_parameters=True, **options)
         self.problem: BridgeError | None = None
-        adopt_overrides(self)
+        adopt_overrides(self, find)
 
     def configure_parts(self) -> None:
         """

@@ -21,7 +21,6 @@ its robot id in the name, and a mirror passes over the robots whose signs it see
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
 import re
 import secrets
 import time
@@ -168,7 +167,7 @@ class BridgeSign:
 
     def __init__(self, node: Node, robot_id: str) -> None:
         self._node = node
-        self._publisher: Publisher | None = node.create_publisher(Empty, _sign_of(robot_id), 1)
+        self._publisher: Publisher | None = node.create_publisher(Empty, sign_of(robot_id), 1)
 
     def close(self) -> None:
         """Take it down."""
@@ -177,18 +176,23 @@ class BridgeSign:
             self._node.destroy_publisher(publisher)
 
 
-def bridged_here(node: Node, robot_ids: Iterable[str]) -> set[str]:
+def bridge_signs(node: Node) -> frozenset[str]:
     """
-    Find the robots whose bridge is in a node's own graph.
+    Look for the signs of bridges in a node's own graph.
 
     :param node: any node
-    :param robot_ids: robots
-    :returns: those of them with a bridge here
+    :returns: signs, as :func:`sign_of` makes them
     """
-    topics = {topic for topic, _ in node.get_topic_names_and_types()}
-    return {robot_id for robot_id in robot_ids if _sign_of(robot_id) in topics}
+    topics = (topic for topic, _ in node.get_topic_names_and_types())
+    return frozenset(topic for topic in topics if topic.startswith(_SIGNS))
 
 
-def _sign_of(robot_id: str) -> str:
+def sign_of(robot_id: str) -> str:
+    """
+    Name the sign of a robot's bridge.
+
+    :param robot_id: the robot
+    :returns: a hidden topic
+    """
     # Two ids must not share a sign, and a ROS name takes fewer characters than an id.
-    return f'{_SIGNS}x{robot_id.encode().hex()}'
+    return f'{_SIGNS}x{robot_id.encode(errors="replace").hex()}'

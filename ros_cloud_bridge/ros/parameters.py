@@ -20,29 +20,33 @@ The node is created with ``allow_undeclared_parameters=True`` and *without*
 an empty list (NOT_SET) fails in the node's constructor and ``max_hz: 10`` could never become 2.5.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.lifecycle import LifecycleNode
 from rclpy.parameter import Parameter
 
 from ros_cloud_bridge.core.config import flatten, is_foreign, read_config, refuse_read_only
+from ros_cloud_bridge.core.config_fields import Field
 from ros_cloud_bridge.core.config_table import field_of
 from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.values import BridgeConfig
 
+FindField = Callable[[str], Field | None]
 
-def adopt_overrides(node: LifecycleNode) -> None:
+
+def adopt_overrides(node: LifecycleNode, find: FindField = field_of) -> None:
     """
     Declare every parameter that a file or the command line gave.
 
     :param node: node that allows undeclared parameters; may be called again
+    :param find: finds the field of a key; the bridge's when left out
     """
     # rclpy offers no public way to see overrides whose names are not known beforehand.
     overrides: Mapping[str, Parameter] = node._parameter_overrides
     for name, parameter in overrides.items():
         if not node.has_parameter(name):
-            node.declare_parameter(name, parameter.value, _descriptor(name))
+            node.declare_parameter(name, parameter.value, _descriptor(find(name)))
 
 
 def flat_parameters(node: LifecycleNode) -> dict[str, object]:
@@ -72,7 +76,7 @@ def read_parameters(node: LifecycleNode) -> BridgeConfig:
     for name, value in flatten(config).items():
         entry = field_of(name)
         if entry is not None and entry.run_time and not node.has_parameter(name):
-            node.declare_parameter(name, value, _descriptor(name))
+            node.declare_parameter(name, value, _descriptor(entry))
     return config
 
 
@@ -100,9 +104,8 @@ def try_change(
     return SetParametersResult(successful=True), config
 
 
-def _descriptor(name: str) -> ParameterDescriptor:
+def _descriptor(entry: Field | None) -> ParameterDescriptor:
     """Describe a parameter for ``ros2 param describe``; its type may change, 10 is 10.0."""
-    entry = field_of(name)
     if entry is None:
         return ParameterDescriptor(dynamic_typing=True)
     note = '' if entry.run_time else ' Read-only while the bridge runs.'

@@ -15,6 +15,7 @@
 """The managed node ``uplink``: its lifecycle, and what each transition does."""
 
 from collections.abc import Callable, Mapping, Sequence
+import time
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -39,6 +40,7 @@ from ros_cloud_bridge.ros.mirrored import BridgeSign
 from ros_cloud_bridge.ros.parameters import read_parameters, try_change
 from ros_cloud_bridge.ros.routes import RouteManager
 from ros_cloud_bridge.ros.taking import STEADY_CLOCK
+from ros_cloud_bridge.uplink.diagnosis import Diagnosis
 from ros_cloud_bridge.values import BridgeConfig, Lease
 
 _INACTIVE = 'the uplink is not active'
@@ -110,8 +112,12 @@ class UplinkNode(ManagedNode):
         self._refresh()
         if self._diagnostics is None:
             # It goes on while the bridge is inactive: the connection does so too.
+            report, diagnosis = self._bridge.report, Diagnosis(self.get_name())
             self._diagnostics = DiagnosticsPublisher(
-                self, self._config.diagnostics_period_s, self._bridge.report, self.log
+                self,
+                self._config.diagnostics_period_s,
+                lambda: diagnosis.of(report(), time.monotonic()),
+                self.log,
             )
 
     def on_deactivate(self, state: State) -> TransitionCallbackReturn:

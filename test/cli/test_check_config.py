@@ -35,7 +35,8 @@ from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.reducers.registry import BUILT_IN
 
 PROJECT = Path(__file__).parents[2]
-CONFIGS = sorted((PROJECT / 'config').glob('*.yaml'))
+MIRROR_CONFIG = PROJECT / 'config' / 'mirror.yaml'
+CONFIGS = sorted(set((PROJECT / 'config').glob('*.yaml')) - {MIRROR_CONFIG})
 HEAD = '/**:\n  ros__parameters:\n'
 BASE = HEAD + '    robot_id: amr-07\n    streams: [pose]\n    stream: {pose: {topics: [/odom]}}\n'
 

@@ -26,10 +26,11 @@ from std_msgs.msg import Int32  # noqa: E402
 from ros_cloud_bridge.core.selection import TopicSelector  # noqa: E402
 from ros_cloud_bridge.ros.discovery import matching_publishers  # noqa: E402
 from ros_cloud_bridge.ros.mirrored import (  # noqa: E402
-    bridged_here,
+    bridge_signs,
     BridgeSign,
     make_mirror_node,
     MirroredPublishers,
+    sign_of,
 )
 from ros_cloud_bridge.ros.taking import received  # noqa: E402
 from ros_cloud_bridge.values import BridgeConfig, Received, StreamConfig  # noqa: E402
@@ -124,8 +125,8 @@ def test_a_topic_with_both_is_taken_from_the_others(bridge: Graph, mirror: Graph
 
 
 def test_the_sign_of_a_bridge_is_seen_as_long_as_it_is_up(bridge: Graph, mirror: Graph) -> None:
-    ids = ['amr-07', 'amr_07', 'other']
     sign = BridgeSign(bridge.node, 'amr-07')
-    wait_until(lambda: bridged_here(mirror.node, ids) == {'amr-07'})
+    wait_until(lambda: bridge_signs(mirror.node) == {sign_of('amr-07')})
+    assert sign_of('amr-07') != sign_of('amr_07')
     sign.close()
-    wait_until(lambda: bridged_here(mirror.node, ids) == set())
+    wait_until(lambda: bridge_signs(mirror.node) == set())

@@ -35,7 +35,11 @@ from ros_cloud_bridge.ros.parameters import (  # noqa: E402
 )
 from ros_cloud_bridge.values import Priority  # noqa: E402
 
-CONFIGS = sorted((Path(__file__).parents[2] / 'config').glob('*.yaml'))
+CONFIGS = sorted(
+    path
+    for path in (Path(__file__).parents[2] / 'config').glob('*.yaml')
+    if path.name != 'mirror.yaml'
+)
 MakeNode = Callable[..., LifecycleNode]
 YAML = """
 /**:

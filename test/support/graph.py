@@ -59,11 +59,16 @@ def qos(*, depth: int = 100, reliable: bool = True, latched: bool = False) -> Qo
 
 
 class Graph:
-    """A node that publishes and calls services."""
+    """
+    A node that publishes and calls services.
 
-    def __init__(self, name: str = 'tester') -> None:
+    :param name: of the node
+    :param domain_id: of another graph than the tests' own, if not None
+    """
+
+    def __init__(self, name: str = 'tester', domain_id: int | None = None) -> None:
         self._context = Context()
-        rclpy.init(context=self._context)
+        rclpy.init(context=self._context, domain_id=domain_id)
         self.node = Node(name, context=self._context)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
