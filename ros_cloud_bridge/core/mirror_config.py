@@ -118,7 +118,7 @@ def _whole(values: Mapping[str, object], wrong: set[str]) -> Iterator[ConfigErro
         if not values.get(f'{_OPERATOR}robot_keys'):
             yield ConfigError(
                 f'{_OPERATOR}robot_keys',
-                f"is missing; {_OPERATOR}name commands only robots whose keys it holds, see "
+                f'is missing; {_OPERATOR}name commands only robots whose keys it holds, see '
                 "'ros-cloud-bridge keys trust'",
             )
         if values.get('mqtt.protocol') == '3.1.1':

@@ -100,4 +100,3 @@ def _spare_the_collector() -> None:
 def _start(node: LifecycleNode) -> bool:
     success = TransitionCallbackReturn.SUCCESS
     return bool(node.trigger_configure() == success and node.trigger_activate() == success)
-
