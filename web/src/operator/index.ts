@@ -3,5 +3,8 @@
 
 /** Commands to robots (docs/protocol.md#commands), signed where the key is: in the browser. */
 
-export { Operator, type Drive, type Goal, type OperatorOptions, type Outcome } from './operator';
-export { OperatorKey, forgetKey, storedKey, storeKey } from './keys';
+export type { Outcome } from './dialogue';
+export { Drive } from './drive';
+export { fingerprint } from './ed25519';
+export { forgetKey, OperatorKey, storedKey, storeKey } from './keys';
+export { type Goal, Operator, type OperatorOptions } from './operator';
