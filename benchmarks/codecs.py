@@ -19,20 +19,25 @@ Each part is a module of its own, listed in ``PARTS``: it prints tables and retu
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
 import json
-import os
 from pathlib import Path
 import sys
 from typing import Any
 
-import codec_lossless
+from codecs_rig import recordings
 from tables import machine
 
-Part = Callable[[Sequence[Path], bool], tuple[str, dict[str, Any]]]
-
-# Takes the recordings and whether to be quick; gives text and JSON-able figures.
-PARTS: dict[str, Part] = {'lossless': codec_lossless.run}
+# Modules with run(recordings, whether to be quick), which gives text and JSON-able figures. What
+# they import, as Pillow, is needed only for those that are asked for.
+PARTS = {
+    'lossless': 'codecs_lossless',
+    'reducers': 'codecs_reducers',
+    'clouds': 'codecs_clouds',
+    'images': 'codecs_images',
+}
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -43,9 +48,10 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     :returns: them
     """
     parser = argparse.ArgumentParser(description=__doc__.strip().split('\n\n')[0])
-    parser.add_argument('--quick', action='store_true', help='small recordings, at 1 s alone')
+    parser.add_argument('--quick', action='store_true', help='less of each topic, at 1 s alone')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write every figure there')
     parser.add_argument('--part', nargs='+', choices=PARTS, help='default: all')
+    parser.add_argument('--pictures', type=Path, metavar='FOLDER', help='draw figures there')
     parser.add_argument(
         'files', type=Path, nargs='*', help='MCAP files; default: those in RCB_RECORDINGS'
     )
@@ -60,16 +66,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     :returns: exit status
     """
     args = parse(argv)
-    beside = Path(__file__).resolve().parents[2] / 'shared' / 'data'
-    folder = Path(os.environ.get('RCB_RECORDINGS', beside))
-    paths = args.files or sorted(folder.glob('*.mcap'))
+    paths = args.files or sorted(recordings().glob('*.mcap'))
+    for path in paths:
+        if not path.is_file():
+            print(f'{path}: no such file', file=sys.stderr)
+            return 2
     if not paths:
-        print(f'no recordings in {folder}: set RCB_RECORDINGS', file=sys.stderr)
+        print(f'no recordings in {recordings()}: set RCB_RECORDINGS', file=sys.stderr)
         return 2
     document: dict[str, Any] = {'quick': args.quick, 'machine': machine()}
     for name in args.part or PARTS:
-        text, document[name] = PARTS[name](paths, args.quick)
-        print(text)
+        text, document[name] = import_module(PARTS[name]).run(paths, args.quick)
+        print(text, flush=True)
+        if args.pictures and find_spec(f'{PARTS[name]}_plot'):
+            import_module(f'{PARTS[name]}_plot').draw(args.pictures, document[name], paths)
     if args.json:
         args.json.write_text(json.dumps(document, indent=1) + '\n')
     return 0

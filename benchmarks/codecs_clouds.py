@@ -21,17 +21,13 @@ sizes only, for in Python its speed says nothing). Errors are looked at in what 
 Speeds are of raw bytes by CPU time, medians.
 """
 
-import argparse
 from collections.abc import Callable, Sequence
-import json
 import math
 from pathlib import Path
-import sys
 from typing import Any
 
-from codecs_rig import messages, timed
+from codecs_rig import messages, recording, Row, timed, ways_table
 import numpy as np
-from tables import machine, number, table
 import zstandard
 
 from ros_cloud_bridge.reducers.cloud_forms import FORM, QuantizeKind
@@ -45,10 +41,24 @@ from ros_cloud_bridge.reducers.laser import FORM as LASER_FORM
 from ros_cloud_bridge.reducers.laser import LaserKind, read_scan
 from ros_cloud_bridge.reducers.laser import TYPE as SCAN
 
-Row = dict[str, Any]
 Encode = Callable[[bytes], bytes]
 TOPICS = (('/velodyne_points', 60), ('/velodyne_points_full', 6))
 RESOLUTION_M = 0.001
+CLOUD_HEADS = {
+    'bytes': ('bytes', 0),
+    'ratio': ('raw / bytes', 2),
+    'bits_per_point': ('bits an original point', 1),
+    'encode_mb_per_s': ('encode MB/s', 0),
+    'decode_mb_per_s': ('decode MB/s', 0),
+    'error_mm': ('error mm', 2),
+}
+SMALL_HEADS = {
+    'bytes': ('bytes', 0),
+    'ratio': ('raw / bytes', 1),
+    'encode_us': ('encode µs', 0),
+    'decode_us': ('decode µs', 0),
+    'error_mm': ('error mm', 2),
+}
 _BATCH = 10
 
 
@@ -168,15 +178,13 @@ def draco(ordered: bool, level: int) -> Encode | None:
     return encode
 
 
-def clouds_table(topic: str, count: int) -> list[Row]:
+def clouds_table(clouds: Sequence[bytes]) -> list[Row]:
     """
     Measure all ways on one topic.
 
-    :param topic: of the recording a5
-    :param count: how many clouds
+    :param clouds: its messages
     :returns: figures of each way
     """
-    clouds = messages('a5_kitti_lidar', topic, count)
     kind = QuantizeKind()
 
     def restore(form: bytes) -> bytes:
@@ -208,13 +216,13 @@ def clouds_table(topic: str, count: int) -> list[Row]:
     return rows
 
 
-def scans_table() -> list[Row]:
+def scans_table(scans: Sequence[bytes]) -> list[Row]:
     """
     Measure laser scans, in batches of ten as they are at 10 Hz and 1 s.
 
+    :param scans: the messages
     :returns: figures of each way
     """
-    scans = messages('a3_tilt_laser_xsens', '/scan')
     zstd = zstandard.ZstdCompressor(level=15)
     raw = sum(map(len, scans))
 
@@ -317,76 +325,26 @@ def maps_table() -> list[Row]:
     return rows
 
 
-def render(title: str, rows: Sequence[Row], heads: dict[str, tuple[str, int]]) -> str:
+def run(paths: Sequence[Path], quick: bool) -> tuple[str, dict[str, list[Row]]]:
     """
-    Write one table.
+    Measure clouds, scans and maps.
 
-    :param title: its first line
-    :param rows: figures
-    :param heads: heads and digits by figure
-    :returns: lines
+    :param paths: MCAP files; what is not among them is left out
+    :param quick: whether a few clouds do
+    :returns: tables, and every figure
     """
-    lines = [
-        [one['name'], *(number(one.get(name), digits) for name, (_, digits) in heads.items())]
-        for one in rows
-    ]
-    return f'{title}\n{table(["", *(head for head, _ in heads.values())], lines)}\n'
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """
-    Read the command line.
-
-    :param argv: arguments; those of the process when None
-    :returns: them
-    """
-    parser = argparse.ArgumentParser(description=__doc__.strip().split('\n\n')[0])
-    parser.add_argument('--quick', action='store_true', help='a few clouds')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write every figure there')
-    parser.add_argument('--pictures', type=Path, metavar='FOLDER', help='draw them there')
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """
-    Run the benchmark.
-
-    :param argv: arguments; those of the process when None
-    :returns: exit status
-    """
-    args = parse(argv)
     results: dict[str, list[Row]] = {}
-    for topic, count in TOPICS:
-        results[topic] = clouds_table(topic, min(count, 3) if args.quick else count)
-        heads = {
-            'bytes': ('bytes', 0),
-            'ratio': ('raw / bytes', 2),
-            'bits_per_point': ('bits an original point', 1),
-            'encode_mb_per_s': ('encode MB/s', 0),
-            'decode_mb_per_s': ('decode MB/s', 0),
-            'error_mm': ('error mm', 2),
-        }
-        print(render(f'{topic}: mean of a cloud', results[topic], heads))
-    heads = {
-        'bytes': ('bytes', 0),
-        'ratio': ('raw / bytes', 1),
-        'encode_us': ('encode µs', 0),
-        'decode_us': ('decode µs', 0),
-        'error_mm': ('error mm', 2),
-    }
-    results['/scan'] = scans_table()
-    print(render('/scan: all, in batches of 10, zstd -15', results['/scan'], heads))
+    text = []
+    lidar, laser = recording('a5_kitti_lidar', paths), recording('a3_tilt_laser_xsens', paths)
+    for topic, count in TOPICS if lidar else ():
+        assert lidar is not None
+        results[topic] = clouds_table(messages(lidar, topic, min(count, 3) if quick else count))
+        text.append(ways_table(f'{topic}: mean of a cloud', results[topic], CLOUD_HEADS))
+    if laser is not None:
+        results['/scan'] = scans_table(messages(laser, '/scan'))
+        title = '/scan: all, in batches of 10, zstd -15'
+        text.append(ways_table(title, results['/scan'], SMALL_HEADS))
     results['/map'] = maps_table()
-    print(render('/map: a map that the simulated rover drives along, 60 of them', results['/map'],
-                 heads))  # fmt: skip
-    if args.json:
-        args.json.write_text(json.dumps({'machine': machine(), 'rows': results}, indent=1) + '\n')
-    if args.pictures:
-        from codecs_clouds_plot import draw
-
-        draw(args.pictures, results)
-    return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    title = '/map: a map that the simulated rover drives along, 60 of them'
+    text.append(ways_table(title, results['/map'], SMALL_HEADS))
+    return '\n'.join(text), results

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from codecs_clouds import maps, reducer_of, xyz
-from codecs_rig import messages, timed
+from codecs_rig import messages, recording, timed
 import matplotlib
 import numpy as np
 
@@ -39,22 +39,25 @@ Row = Mapping[str, Any]
 _SIDE_M = 40.0
 
 
-def draw(folder: Path, results: Mapping[str, Sequence[Row]]) -> None:
+def draw(folder: Path, results: Mapping[str, Sequence[Row]], paths: Sequence[Path]) -> None:
     """
     Draw them all.
 
     :param folder: where to
     :param results: figures by topic
+    :param paths: MCAP files
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _clouds(folder / 'reducers_clouds.png', results['/velodyne_points_full'])
-    _sizes(folder / 'reducers_clouds_sizes.png', results['/velodyne_points_full'])
-    _scan(folder / 'reducers_laser.png')
+    if (lidar := recording('a5_kitti_lidar', paths)) is not None:
+        [cdr] = messages(lidar, '/velodyne_points_full', 1)
+        _clouds(folder / 'reducers_clouds.png', cdr, results['/velodyne_points_full'])
+        _sizes(folder / 'reducers_clouds_sizes.png', results['/velodyne_points_full'])
+    if (laser := recording('a3_tilt_laser_xsens', paths)) is not None:
+        _scan(folder / 'reducers_laser.png', messages(laser, '/scan', 60)[-1])
     _map(folder / 'reducers_grid.png')
 
 
-def _clouds(path: Path, rows: Sequence[Row]) -> None:
-    [cdr] = messages('a5_kitti_lidar', '/velodyne_points_full', 1)
+def _clouds(path: Path, cdr: bytes, rows: Sequence[Row]) -> None:
     quantize = QuantizeKind()
 
     crop = reducer_of(CropKind(), range='2,40')
@@ -122,8 +125,7 @@ def _sizes(path: Path, rows: Sequence[Row]) -> None:
     pyplot.close(figure)
 
 
-def _scan(path: Path) -> None:
-    [*_, cdr] = messages('a3_tilt_laser_xsens', '/scan', 60)
+def _scan(path: Path, cdr: bytes) -> None:
     before = read_scan(cdr)
     angles = before.numbers[0] + before.numbers[2] * np.arange(len(before.ranges))
     low, high = before.numbers[5:]

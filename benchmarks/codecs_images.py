@@ -23,19 +23,15 @@ smaller pictures after they are made as large as they were. Depth: range images 
 beams. CPU time by message, medians.
 """
 
-import argparse
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 import io
-import json
 from pathlib import Path
-import sys
 from typing import Any
 
-from codecs_rig import messages, timed
+from codecs_rig import messages, recording, Row, timed, ways_table
 import numpy as np
 from PIL import Image as Pillow
-from tables import machine, number, table
 import zstandard
 
 from ros_cloud_bridge.reducers.clouds_message import read_cloud
@@ -52,8 +48,22 @@ from ros_cloud_bridge.reducers.images_messages import (
 from ros_cloud_bridge.reducers.interface import Level
 from ros_cloud_bridge.reducers.sensor_cdr import Header
 
-Row = dict[str, Any]
 Pixels = np.ndarray[Any, np.dtype[Any]]
+PICTURE_HEADS = {
+    'bytes': ('bytes', 0),
+    'least': ('least', 0),
+    'most': ('most', 0),
+    'ratio': ('raw / bytes', 1),
+    'encode_ms': ('encode ms', 1),
+    'psnr_db': ('PSNR dB', 1),
+}
+DEPTH_HEADS = {
+    'bytes': ('bytes', 0),
+    'ratio': ('raw / bytes', 2),
+    'encode_ms': ('encode ms', 1),
+    'decode_ms': ('decode ms', 1),
+    'error_mm': ('error mm', 2),
+}
 _SIZE = (640, 360)
 _HEADER = Header(sec=0, nanosec=0, frame_id='camera')
 
@@ -78,14 +88,15 @@ def as_image(pixels: Pixels, encoding: str) -> bytes:
     ).write()
 
 
-def frames(count: int) -> list[bytes]:
+def frames(path: Path, count: int) -> list[bytes]:
     """
     Unpack the car's frames, and make them smaller, so that no traces of their JPEG are left.
 
+    :param path: of the recording a4
     :param count: how many
     :returns: Images of rgb8, 640 x 360
     """
-    found = messages('a4_car_camera', '/camera/image_raw/compressed', count)
+    found = messages(path, '/camera/image_raw/compressed', count)
     smaller = (Pillow.fromarray(unpacked(cdr)).resize(_SIZE, Pillow.LANCZOS) for cdr in found)
     return [as_image(np.asarray(picture), 'rgb8') for picture in smaller]
 
@@ -145,14 +156,13 @@ def transport() -> tuple[str, Callable[[bytes], bytes]]:
     return 'compressed_image_transport (Pillow), quality 80', by_pillow
 
 
-def pictures_table(count: int) -> list[Row]:
+def pictures_table(images: Sequence[bytes]) -> list[Row]:
     """
     Measure pictures.
 
-    :param count: how many
+    :param images: of rgb8
     :returns: figures of each way
     """
-    images = frames(count)
     raw = sum(map(len, images)) / len(images)
     name, encode = transport()
     made, seconds = timed(encode, images)
@@ -198,15 +208,16 @@ def _row(
     }
 
 
-def depth_images(count: int) -> list[Pixels]:
+def depth_images(path: Path, count: int) -> list[Pixels]:
     """
     Lay a lidar's points out as range images.
 
+    :param path: of the recording a5
     :param count: how many
     :returns: millimetres, shape (64, 2048), 0 where there is none
     """
     made = []
-    for cdr in messages('a5_kitti_lidar', '/velodyne_points_full', count):
+    for cdr in messages(path, '/velodyne_points_full', count):
         x, y, z = (column.astype(float) for column in read_cloud(cdr).points())
         distance = np.maximum(np.sqrt(x * x + y * y + z * z), 1e-9)
         rise = np.degrees(np.arcsin(z / distance))
@@ -218,14 +229,13 @@ def depth_images(count: int) -> list[Pixels]:
     return made
 
 
-def depth_table(count: int) -> list[Row]:
+def depth_table(pictures: Sequence[Pixels]) -> list[Row]:
     """
     Measure depth images.
 
-    :param count: how many
+    :param pictures: millimetres
     :returns: figures of each way
     """
-    pictures = depth_images(count)
     deep = [as_image(picture, '16UC1') for picture in pictures]
     metres = [np.where(p > 0, p / 1000.0, np.nan).astype(np.float32) for p in pictures]
     floats = [as_image(picture, '32FC1') for picture in metres]
@@ -290,71 +300,23 @@ def _off_mm(before: bytes, after: bytes) -> float:
     return unit * float(np.nanmax(np.abs(old - new)))
 
 
-def render(title: str, rows: Sequence[Row], heads: dict[str, tuple[str, int]]) -> str:
+def run(paths: Sequence[Path], quick: bool) -> tuple[str, dict[str, list[Row]]]:
     """
-    Write one table.
+    Measure pictures and depth images.
 
-    :param title: its first line
-    :param rows: figures
-    :param heads: heads and digits by figure
-    :returns: lines
+    :param paths: MCAP files; what is not among them is left out
+    :param quick: whether a few pictures do
+    :returns: tables, and every figure
     """
-    lines = [
-        [one['name'], *(number(one.get(name), digits) for name, (_, digits) in heads.items())]
-        for one in rows
-    ]
-    return f'{title}\n{table(["", *(head for head, _ in heads.values())], lines)}\n'
-
-
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    """
-    Read the command line.
-
-    :param argv: arguments; those of the process when None
-    :returns: them
-    """
-    parser = argparse.ArgumentParser(description=__doc__.strip().split('\n\n')[0])
-    parser.add_argument('--quick', action='store_true', help='a few pictures')
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write every figure there')
-    parser.add_argument('--pictures', type=Path, metavar='FOLDER', help='draw them there')
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """
-    Run the benchmark.
-
-    :param argv: arguments; those of the process when None
-    :returns: exit status
-    """
-    args = parse(argv)
-    results = {'images': pictures_table(5 if args.quick else 60)}
-    heads = {
-        'bytes': ('bytes', 0),
-        'least': ('least', 0),
-        'most': ('most', 0),
-        'ratio': ('raw / bytes', 1),
-        'encode_ms': ('encode ms', 1),
-        'psnr_db': ('PSNR dB', 1),
-    }
-    print(render('640 x 360 rgb8 (691 kB), mean of a frame', results['images'], heads))
-    results['depth'] = depth_table(2 if args.quick else 6)
-    heads = {
-        'bytes': ('bytes', 0),
-        'ratio': ('raw / bytes', 2),
-        'encode_ms': ('encode ms', 1),
-        'decode_ms': ('decode ms', 1),
-        'error_mm': ('error mm', 2),
-    }
-    print(render('2048 x 64 range image, mean of an image', results['depth'], heads))
-    if args.json:
-        args.json.write_text(json.dumps({'machine': machine(), 'rows': results}, indent=1) + '\n')
-    if args.pictures:
-        from codecs_images_plot import draw
-
-        draw(args.pictures, results)
-    return 0
-
-
-if __name__ == '__main__':
-    sys.exit(main())
+    results: dict[str, list[Row]] = {}
+    text = []
+    camera, lidar = recording('a4_car_camera', paths), recording('a5_kitti_lidar', paths)
+    if camera is not None:
+        results['images'] = pictures_table(frames(camera, 5 if quick else 60))
+        title = '640 x 360 rgb8 (691 kB), mean of a frame'
+        text.append(ways_table(title, results['images'], PICTURE_HEADS))
+    if lidar is not None:
+        results['depth'] = depth_table(depth_images(lidar, 2 if quick else 6))
+        title = '2048 x 64 range image, mean of an image'
+        text.append(ways_table(title, results['depth'], DEPTH_HEADS))
+    return '\n'.join(text), results

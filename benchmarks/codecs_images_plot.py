@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from codecs_images import as_image, depth_images, depth_of, frames, psnr, unpacked
-from codecs_rig import messages, timed
+from codecs_images import as_image, depth_images, depth_of, frames, Pixels, psnr, unpacked
+from codecs_rig import messages, recording, timed
 import matplotlib
 import numpy as np
 
@@ -37,21 +37,25 @@ _FRAME = 40
 _PART = (slice(190, 300), slice(250, 470))
 
 
-def draw(folder: Path, results: Mapping[str, Sequence[Row]]) -> None:
+def draw(folder: Path, results: Mapping[str, Sequence[Row]], paths: Sequence[Path]) -> None:
     """
     Draw them all.
 
     :param folder: where to
     :param results: figures by subject
+    :param paths: MCAP files
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _pictures(folder / 'reducers_images.png')
-    _curves(folder / 'reducers_images_bytes.png')
-    _depth(folder / 'reducers_depth.png')
+    if (camera := recording('a4_car_camera', paths)) is not None:
+        images = frames(camera, _FRAME)
+        _pictures(folder / 'reducers_images.png', images[-1])
+        packed = messages(camera, '/camera/image_raw/compressed')
+        _curves(folder / 'reducers_images_bytes.png', images, packed)
+    if (lidar := recording('a5_kitti_lidar', paths)) is not None:
+        _depth(folder / 'reducers_depth.png', depth_images(lidar, 1)[0])
 
 
-def _pictures(path: Path) -> None:
-    cdr = frames(_FRAME)[-1]
+def _pictures(path: Path, cdr: bytes) -> None:
     image = read_image(cdr)
     original = image.rows(3).reshape(image.height, image.width, 3)
     panels = [(f'as it was: rgb8, {len(cdr):,} bytes', original)]
@@ -88,8 +92,7 @@ def _pictures(path: Path) -> None:
     pyplot.close(figure)
 
 
-def _curves(path: Path) -> None:
-    images = frames(_FRAME)
+def _curves(path: Path, images: Sequence[bytes], packed: Sequence[bytes]) -> None:
     figure, (quality, budget) = pyplot.subplots(1, 2, figsize=(12, 4), layout='constrained')
     some = images[::10]
     for kind, colour in ((JpegKind(), '#D55E00'), (WebpKind(), '#0072B2')):
@@ -115,7 +118,6 @@ def _curves(path: Path) -> None:
     quality.set(xlabel='kB of a frame (640 x 360)', ylabel='PSNR (dB)', ylim=(30.5, None))
     quality.set_title('quality= (at the points)', fontsize=10)
     quality.legend()
-    packed = messages('a4_car_camera', '/camera/image_raw/compressed')
     for target, colour in ((30_000, '#009E73'), (15_000, '#CC79A7'), (6000, '#E69F00')):
         reducer = JpegKind().make(
             'sensor_msgs/msg/CompressedImage', '', {'bytes': str(target)}, 1 << 26
@@ -134,8 +136,7 @@ def _curves(path: Path) -> None:
     pyplot.close(figure)
 
 
-def _depth(path: Path) -> None:
-    [picture] = depth_images(1)
+def _depth(path: Path, picture: Pixels) -> None:
     cdr = as_image(picture, '16UC1')
     kind = DepthKind()
     panels = [(f'as it was: 16UC1, {len(cdr):,} bytes', picture)]

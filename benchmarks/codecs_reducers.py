@@ -294,6 +294,26 @@ def table(figures: Mapping[str, object]) -> str:
     return '\n'.join(lines)
 
 
+def run(paths: Sequence[Path], quick: bool) -> tuple[str, dict[str, object]]:
+    """
+    Measure recordings of telemetry, at default errors and for links on which bytes are money.
+
+    :param paths: MCAP files; what is not among them is left out
+    :param quick: whether the smallest recording does
+    :returns: tables, and every figure
+    """
+    names = [name for name in RECORDINGS if name in {path.stem for path in paths}]
+    names = names[1:2] if quick else names
+    figures: dict[str, object] = {}
+    text = []
+    for title, chains in (('default errors', CHAINS), ('fewer messages', {**CHAINS, **THRIFTY})):
+        if names:
+            found = measure(names, chains, Level.FULL)
+            figures[title] = found
+            text.append(f'{title}: {found["below_raw"]} below raw\n\n{table(found)}\n')
+    return '\n'.join(text), figures
+
+
 def main() -> None:
     """Measure, and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__)

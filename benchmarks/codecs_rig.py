@@ -12,18 +12,20 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What the benchmarks of reducers share: a topic of a recording, CPU time, medians."""
+"""What the parts of codecs.py share: a topic of a recording, CPU time, tables of ways."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import os
 from pathlib import Path
 import statistics
 import time
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mcap.reader import make_reader
+from tables import number, table
 
 Made = TypeVar('Made')
+Row = dict[str, Any]
 
 
 def recordings() -> Path:
@@ -36,18 +38,27 @@ def recordings() -> Path:
     return Path(os.environ.get('RCB_RECORDINGS', beside))
 
 
-def messages(name: str, topic: str, most: int | None = None) -> list[bytes]:
+def recording(name: str, paths: Sequence[Path] = ()) -> Path | None:
+    """
+    Find a recording.
+
+    :param name: of the file, without its ending
+    :param paths: where to look; the usual folder when empty
+    :returns: its file; None where it is not
+    """
+    places = paths or sorted(recordings().glob('*.mcap'))
+    return next((path for path in places if path.stem == name), None)
+
+
+def messages(path: Path, topic: str, most: int | None = None) -> list[bytes]:
     """
     Read a topic.
 
-    :param name: of the recording
+    :param path: of the recording
     :param topic: its messages
     :param most: how many; all when None
     :returns: serialized messages
     """
-    path = recordings() / f'{name}.mcap'
-    if not path.exists():
-        raise SystemExit(f'no recording {path}: set RCB_RECORDINGS')
     found: list[bytes] = []
     with path.open('rb') as file:
         for _, _, message in make_reader(file).iter_messages(topics=[topic]):
@@ -71,3 +82,19 @@ def timed(work: Callable[[bytes], Made], inputs: Sequence[bytes]) -> tuple[list[
         made.append(work(one))
         seconds.append(time.process_time() - before)
     return made, statistics.median(seconds)
+
+
+def ways_table(title: str, rows: Sequence[Row], heads: Mapping[str, tuple[str, int]]) -> str:
+    """
+    Lay out figures of several ways to do the same.
+
+    :param title: the first line
+    :param rows: figures by key, ``name`` among them
+    :param heads: by figure its head, and how many digits
+    :returns: lines
+    """
+    lines = [
+        [one['name'], *(number(one.get(name), digits) for name, (_, digits) in heads.items())]
+        for one in rows
+    ]
+    return f'{title}\n{table(["", *(head for head, _ in heads.values())], lines)}\n'

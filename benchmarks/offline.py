@@ -52,17 +52,24 @@ class Logged:
     definition: str = ''
 
 
-def read_recording(path: Path, limit: int | None = None) -> list[Logged]:
+def read_recording(
+    path: Path, limit: int | None = None, topic_bytes: int | None = None
+) -> list[Logged]:
     """
     Read a recording's messages.
 
     :param path: MCAP file
     :param limit: most messages
+    :param topic_bytes: of each topic the first ones, until they have so many bytes
     :returns: in the order in which they were logged
     """
     messages = []
+    sizes: Counter[str] = Counter()
     with path.open('rb') as stream:
         for schema, channel, message in make_reader(stream).iter_messages():
+            if topic_bytes is not None and sizes[channel.topic] >= topic_bytes:
+                continue
+            sizes[channel.topic] += len(message.data)
             messages.append(
                 Logged(
                     topic=channel.topic,

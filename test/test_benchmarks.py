@@ -37,6 +37,7 @@ needs_ros = pytest.mark.skipif(
 )
 needs_broker = pytest.mark.skipif(find_mosquitto() is None, reason='mosquitto is not installed')
 needs_mcap = pytest.mark.skipif(find_spec('mcap') is None, reason='mcap: install the extra cloud')
+needs_pillow = pytest.mark.skipif(find_spec('PIL') is None, reason='Pillow: install images')
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -133,13 +134,46 @@ def test_codecs(tmp_path: Path, recordings: Path) -> None:
     rows = document['lossless'][path.stem]
     for topic, row in rows.items():
         assert topic in text
-        found = row['delays']['1']
+        found = row['delays']['1']['normal']
         assert 0 < row['horizon'] < row['raw']
         assert 0 < found['context']['bytes'] <= 1.05 * found['alone']['bytes']
         assert all(value > 0 for key, value in found['alone'].items() if key.endswith('_us'))
+        assert all(row[f'{peer}_us'] > 0 for peer in ('single_zstd', 'mcap', 'horizon'))
     # Smaller than what an archiver makes of the whole file, live.
     together = rows['all']
-    assert together['delays']['1']['alone']['bytes'] < together['mcap'] < together['raw']
+    efforts = together['delays']['1']
+    assert efforts['normal']['alone']['bytes'] < together['mcap'] < together['raw']
+    sizes = [efforts[name]['context']['bytes'] for name in ('strong', 'normal', 'cheap')]
+    assert sizes == sorted(sizes)
+
+
+@needs_mcap
+@needs_pillow
+def test_codecs_of_reducers(tmp_path: Path, recordings: Path) -> None:
+    parts = ('reducers', 'clouds', 'images')
+    text, document = measured('codecs.py', tmp_path / 'figures.json', '--quick', '--part', *parts)
+    for found in document['reducers'].values():
+        for row in found['recordings'].values():
+            assert row['reduced'] < row['lossless'] < row['raw']
+            assert all(topic['topic'] in text for topic in row['topics'])
+    for name in ('/velodyne_points', '/velodyne_points_full'):
+        ways = {row['name']: row for row in document['clouds'][name]}
+        assert ways['cloud_quantize']['bytes'] < ways['Cloudini-like, 1 mm']['bytes']
+        assert ways['cloud_quantize']['error_mm'] <= 0.501
+        assert ways['cloud_quantize resolution=0.01']['error_mm'] <= 5.01
+    for name in ('/scan', '/map', 'images', 'depth'):
+        part = 'images' if name in ('images', 'depth') else 'clouds'
+        assert all(
+            row['bytes'] > 0 and row['name'].strip() in text for row in document[part][name]
+        )
+    assert document['images']['depth'][3]['error_mm'] == 0.0
+
+
+@needs_mcap
+def test_codecs_names_a_recording_that_is_not_there(tmp_path: Path) -> None:
+    done = run('codecs.py', str(tmp_path / 'none.mcap'))
+    assert done.returncode == 2
+    assert done.stderr == f'{tmp_path / "none.mcap"}: no such file\n'
 
 
 @needs_mcap
