@@ -22,7 +22,7 @@ from ros_cloud_bridge.reducers.registry import check
 
 # By topic; together they show every reducer at work. Levels and options: docs/reducers.md.
 REDUCED: Mapping[str, str] = {
-    '/imu/data': 'aggregate n=5 | precision',
+    '/imu/data': 'aggregate n=5 | precision | stamps',
     '/odom': 'select drop=*covariance | precision',
     '/tf': 'tf_motion',
     '/odom_transform': 'tf_motion',
@@ -30,7 +30,7 @@ REDUCED: Mapping[str, str] = {
     '/fix': 'precision',
     '/battery_state': 'deadband by=0.1 | precision',
     '/diagnostics': 'deadband fields=status.level,status.message',
-    '/scan': 'laser_quantize',
+    '/scan': 'stamps | laser_quantize',
     '/explored': 'grid_diff',
     '/camera/image_raw': 'jpeg bytes=6000',
     '/camera/image_mono': 'webp quality=60 every=5',
