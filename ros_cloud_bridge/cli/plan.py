@@ -15,11 +15,13 @@
 """``ros-cloud-bridge plan``: what a configuration makes of a recording on a link, beforehand."""
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 import json
 import math
 from pathlib import Path
+import re
 from typing import Any
 
 from ros_cloud_bridge.cli import plan_link
@@ -27,6 +29,7 @@ from ros_cloud_bridge.cli.parameter_file import load_file
 from ros_cloud_bridge.cli.plan_report import document, text
 from ros_cloud_bridge.cli.plan_run import dry_run, Run
 from ros_cloud_bridge.core.config import is_foreign, read_config
+from ros_cloud_bridge.core.config_fields import name_problem
 from ros_cloud_bridge.core.selection import compile_pattern, TopicPattern
 from ros_cloud_bridge.errors import ConfigError, LocalFault
 from ros_cloud_bridge.simulation.link import LinkProfile
@@ -44,8 +47,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'what goes out, how old it is on arrival, what is dropped and why, and what a month takes.'
     )
     add = parser.add_argument
-    add('config', metavar='CONFIG', type=Path, help='parameter YAML of the robot')
+    add(
+        'config',
+        metavar='CONFIG',
+        type=Path,
+        nargs='?',
+        help='parameter YAML of the robot; none with --recommend',
+    )
     add('recording', metavar='RECORDING', type=Path, help='MCAP file with its topics')
+    _add_recommendation(parser.add_argument_group('recommendation'))
     add(
         '--link',
         required=True,
@@ -110,6 +120,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--plot', type=Path, metavar='FILE.png', help='draw ages, rates and queues over time')
 
 
+def _add_recommendation(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        '--recommend',
+        action='store_true',
+        help='survey RECORDING, choose policies and reducers that fit the link, and try them on it',
+    )
+    add('-o', '--output', type=Path, metavar='FILE.yaml', help='write the configuration there')
+    add(
+        '--monthly',
+        type=_megabytes,
+        default=0.0,
+        metavar='MB',
+        help='megabytes (10^6 bytes) that the contract has a month',
+    )
+    add('--robot', metavar='ID', help='name of the robot; made of the recording\'s when left out')
+
+
 def run(args: argparse.Namespace) -> int:
     """
     Plan.
@@ -123,27 +151,20 @@ def run(args: argparse.Namespace) -> int:
 
     if args.plot is not None and find_spec('matplotlib') is None:
         raise LocalFault("--plot needs matplotlib: pip install 'ros_cloud_bridge[plan]'")
+    _check_shape(args)
+    if args.recommend:
+        return _recommend(args)
     config = _read_config(args)
-
-    def profile(seconds: float) -> LinkProfile:
-        return plan_link.profile(
-            args.link,
-            delay_s=args.delay,
-            jitter_s=args.jitter,
-            stalled=args.stall,
-            seconds=seconds,
-        )
-
     with Recording(args.recording) as recording:
         planned = dry_run(
             config,
             recording,
-            profile,
+            _profile(args),
             namespace=args.node.rpartition('/')[0] or '/',
             seconds=args.seconds,
             loops=args.loop,
             leases=_leases(config, args.lease),
-            wanted=lambda topic: not args.topics or any(p.matches(topic) for p in args.topics),
+            wanted=_wanted(args),
         )
     found = {'config': str(args.config), 'recording': str(args.recording), **document(planned)}
     print(f'{_title(args, found)}\n\n{text(found)}')
@@ -152,6 +173,78 @@ def run(args: argparse.Namespace) -> int:
     if args.plot is not None:
         _plot(planned, _title(args, found), args.plot)
     return 0
+
+
+def _check_shape(args: argparse.Namespace) -> None:
+    """Refuse what does not go together."""
+    if args.recommend:
+        if args.config is not None:
+            raise ConfigError('--recommend', 'makes the CONFIG: give it the RECORDING alone')
+        if args.lease:
+            raise ConfigError('--lease', 'goes with a CONFIG: --recommend tries leases by itself')
+        return
+    if args.config is None:
+        raise ConfigError('CONFIG', 'is missing before RECORDING; --recommend would make one')
+    for name in ('output', 'monthly', 'robot'):
+        if getattr(args, name):
+            raise ConfigError(f'--{name}', 'goes with --recommend')
+
+
+def _recommend(args: argparse.Namespace) -> int:
+    from ros_cloud_bridge.cli.plan_excerpt import Excerpt
+    from ros_cloud_bridge.cli.plan_recommend import recommend, Wish
+    from ros_cloud_bridge.cli.plan_recommend_text import as_document, as_text
+    from ros_cloud_bridge.ros.player.recording import Recording
+
+    robot_id = args.robot or robot_id_of(args.recording)
+    if problem := name_problem(robot_id):
+        raise ConfigError('--robot', problem)
+    wish = Wish(
+        link_bytes_per_s=plan_link.lowest(args.link) * (1.0 - args.stall),
+        delay_s=args.delay + args.jitter,
+        make_profile=_profile(args),
+        robot_id=robot_id,
+        monthly_mb=args.monthly,
+        algorithm=None if args.algorithm is None else Algorithm(args.algorithm),
+        seconds=args.seconds,
+        loops=args.loop,
+        wanted=_wanted(args),
+    )
+    with Recording(args.recording) as recording:
+        found = recommend(Excerpt(recording), wish)
+    print(as_text(found))
+    if args.output is not None:
+        _write(args.output, found.yaml)
+        print(f'\n{args.output} is written: name the broker there, then check-config and run it')
+    if args.json is not None:
+        _write(args.json, json.dumps(as_document(found), indent=2) + '\n')
+    if args.plot is not None:
+        _plot(found.planned, f'{args.recording.name} as recommended', args.plot)
+    return 0
+
+
+def robot_id_of(recording: Path) -> str:
+    """
+    Make a robot's name of a recording's.
+
+    :param recording: its file
+    :returns: a name that MQTT topics may have
+    """
+    return re.sub(r'[^A-Za-z0-9_-]+', '-', recording.stem).strip('-')[:64] or 'robot'
+
+
+def _profile(args: argparse.Namespace) -> Callable[[float], LinkProfile]:
+    return lambda seconds: plan_link.profile(
+        args.link,
+        delay_s=args.delay,
+        jitter_s=args.jitter,
+        stalled=args.stall,
+        seconds=seconds,
+    )
+
+
+def _wanted(args: argparse.Namespace) -> Callable[[str], bool]:
+    return lambda topic: not args.topics or any(one.matches(topic) for one in args.topics)
 
 
 def _read_config(args: argparse.Namespace) -> BridgeConfig:
@@ -217,6 +310,10 @@ def _seconds(text: str, what: str = 'number of seconds') -> float:
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f'{text!r} is no {what} above 0')
     return number
+
+
+def _megabytes(text: str) -> float:
+    return _seconds(text, 'number of megabytes')
 
 
 def _lease(text: str) -> tuple[str, float]:

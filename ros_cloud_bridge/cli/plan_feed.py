@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import hashlib
 from random import Random
 import re
-from typing import TYPE_CHECKING
+from typing import Protocol, TYPE_CHECKING
 
 from rosbags.typesys import get_typestore, Stores
 
@@ -33,12 +33,23 @@ from ros_cloud_bridge.values import Drop, Keep, Key, Received, StreamConfig
 from ros_cloud_bridge.wire.schema import RIHS01_PREFIX, Schema
 
 if TYPE_CHECKING:
-    from ros_cloud_bridge.ros.player.recording import Recording, Track
+    from ros_cloud_bridge.ros.player.recording import Recorded, Track
 
 _NS = 1_000_000_000
 _TF_TYPE = 'tf2_msgs/msg/TFMessage'
 # As ros/subscriptions.py has it, which needs ROS.
 _GATED_MAX_HZ = 5.0
+
+
+class Source(Protocol):
+    """A recording, or a part of one."""
+
+    @property
+    def tracks(self) -> Sequence['Track']:
+        """Its channels."""
+
+    def messages(self, topics: set[str]) -> Iterator['Recorded']:
+        """Read messages of these topics in the order in which they were logged."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,7 +73,7 @@ class Feed:
 
     def __init__(
         self,
-        recording: 'Recording',
+        recording: Source,
         tracks: Sequence['Track'],
         seconds: float | None,
         loops: int,
@@ -238,9 +249,9 @@ class Outlets:
             stream,
             track.topic,
             track.type_name,
-            schema=_schema(track),
+            schema=schema_of(track),
             gated=gated,
-            find_schema=_well_known,
+            find_schema=well_known,
         )
         if route.reducer_problem:
             self.problems[track.topic] = f'goes out as it is: {route.reducer_problem}'
@@ -264,15 +275,27 @@ def _gated(stream: StreamConfig, latched: bool) -> bool:
     )
 
 
-def _well_known(type_name: str) -> Schema:
-    """Give the definition of a type that no recording needs to have."""
+def well_known(type_name: str) -> Schema:
+    """
+    Give the definition of a type that no recording needs to have.
+
+    :param type_name: of a common interface package
+    :returns: its definition
+    :raises KeyError: when it is not known
+    """
     store = get_typestore(Stores.ROS2_KILTED)
     text, _ = store.generate_msgdef(type_name, ros_version=2)
     digest = store.hash_rihs01(type_name)
     return Schema(type_name=type_name, definition=text, rihs01=digest)
 
 
-def _schema(track: 'Track') -> Schema:
+def schema_of(track: 'Track') -> Schema:
+    """
+    Give the definition of a track's type as the bridge would have it.
+
+    :param track: of a recording
+    :returns: without comments
+    """
     # The bridge writes definitions without comments. The hash is another one of the same length.
     lines = (re.sub(r'\s*#.*', '', line).rstrip() for line in track.definition.splitlines())
     text = '\n'.join(line for line in lines if line)

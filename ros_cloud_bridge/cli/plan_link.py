@@ -79,6 +79,16 @@ def _rate(text: str) -> float:
     return float(match[1]) * _KBIT[match[2]]
 
 
+def lowest(rates_kbit: Rates) -> float:
+    """
+    Give the least that a link carries while it carries anything.
+
+    :param rates_kbit: as :func:`rates` gives them
+    :returns: bytes per second
+    """
+    return min(kbit for _, kbit in rates_kbit if kbit > 0) * _BYTES
+
+
 def seconds(text: str) -> float:
     """
     Read a time.

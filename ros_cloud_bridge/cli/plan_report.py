@@ -24,7 +24,7 @@ from ros_cloud_bridge.core.link_bytes import SEGMENT_HEADER_BYTES
 from ros_cloud_bridge.simulation.bridge import Sent
 from ros_cloud_bridge.simulation.link import ACK_BYTES
 
-_MONTH_S = 365.25 / 12 * 86400
+MONTH_S = 365.25 / 12 * 86400
 _MB = 1e6
 _GB = 1e9
 _HEADS = (
@@ -133,11 +133,11 @@ def _month(run: Run) -> dict[str, Any]:
     for sent in run.bridge.sent:
         counted += 0 if _once(sent, seen) else sent.cost.metered_bytes
     budget = run.config.link.monthly_budget_mb * _MB
-    total = counted / max(run.seconds, 1e-9) * _MONTH_S
+    total = counted / max(run.seconds, 1e-9) * MONTH_S
     return {
         'bytes': round(total),
         'budget_bytes': round(budget) or None,
-        'budget_bytes_per_s': budget / _MONTH_S if budget else None,
+        'budget_bytes_per_s': budget / MONTH_S if budget else None,
     }
 
 
@@ -156,7 +156,7 @@ def text(found: dict[str, Any]) -> str:
     :returns: lines
     """
     rows = [_row(topic) for topic in found['topics']]
-    lines = _table(_HEADS, rows) if rows else ['nothing of it is bridged']
+    lines = table(_HEADS, rows, (0, 1, len(_HEADS) - 1)) if rows else ['nothing of it is bridged']
     lines += ['', *_facts(found)]
     return '\n'.join(lines)
 
@@ -220,9 +220,18 @@ def _month_text(month: dict[str, Any]) -> str:
     return said + f'lasts for {hours:.1f} h a day, then the bridge slows down'
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]
+) -> list[str]:
+    """
+    Lay out a table.
+
+    :param heads: of its columns
+    :param rows: cells
+    :param left: columns that begin at the left
+    :returns: lines
+    """
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    left = (0, 1, len(heads) - 1)
 
     def line(cells: Sequence[str]) -> str:
         laid = (

@@ -16,9 +16,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
-from ros_cloud_bridge.cli.plan_feed import Feed, Outlets, TopicRun
+from ros_cloud_bridge.cli.plan_feed import Feed, Outlets, Source, TopicRun
 from ros_cloud_bridge.core.budget import MonthlyBudget
 from ros_cloud_bridge.core.link_bytes import (
     EXPIRY_BYTES,
@@ -36,9 +35,6 @@ from ros_cloud_bridge.simulation.bridge import Cost, SimulatedBridge
 from ros_cloud_bridge.simulation.link import LinkProfile, VirtualLink
 from ros_cloud_bridge.uplink.parcels import Message
 from ros_cloud_bridge.values import BridgeConfig, Lease
-
-if TYPE_CHECKING:
-    from ros_cloud_bridge.ros.player.recording import Recording
 
 _NS = 1_000_000_000
 _MB = 1_000_000
@@ -115,7 +111,7 @@ class PublishCosts:
 
 def dry_run(
     config: BridgeConfig,
-    recording: 'Recording',
+    recording: Source,
     make_profile: Callable[[float], LinkProfile],
     *,
     namespace: str = '/',
@@ -128,7 +124,7 @@ def dry_run(
     Send a recording over a link in numbers.
 
     :param config: the robot's
-    :param recording: open
+    :param recording: open, or a part of it
     :param make_profile: makes the link for this many seconds
     :param namespace: the node's, for relative topic names
     :param seconds: play for so long, again and again; None for ``loops`` times

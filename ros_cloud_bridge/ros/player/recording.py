@@ -75,6 +75,8 @@ class Recording:
     """
     An open MCAP file; messages are read chunk by chunk, as they are asked for.
 
+    ``span_ns`` is the time of its first and of its last message; None where the file does not tell.
+
     :param path: the file
     :raises LocalFault: if it cannot be read
     """
@@ -85,7 +87,9 @@ class Recording:
             self._file = self.path.open('rb')
         try:
             with self._reading():
-                self.tracks = _tracks(self._reader())
+                reader = self._reader()
+                self.tracks = _tracks(reader)
+                self.span_ns = _span_ns(reader)
         except LocalFault:
             self._file.close()
             raise
@@ -103,16 +107,22 @@ class Recording:
         """Close the file."""
         self._file.close()
 
-    def messages(self, topics: set[str]) -> Iterator[Recorded]:
+    def messages(
+        self, topics: set[str], begin_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[Recorded]:
         """
         Read messages in the order in which they were logged.
 
         :param topics: whose messages are wanted
-        :returns: their messages, from the beginning
+        :param begin_ns: from this time on; from the beginning when left out
+        :param end_ns: to before this time
+        :returns: their messages
         :raises LocalFault: when a damaged part is reached
         """
         with self._reading():
-            stream = self._reader().iter_messages(topics=topics)
+            stream = self._reader().iter_messages(
+                topics=topics, start_time=begin_ns, end_time=end_ns
+            )
         while True:
             with self._reading():
                 item = next(stream, None)
@@ -183,6 +193,13 @@ def _tracks(reader: McapReader) -> tuple[Track, ...]:
     for schema, channel, _ in reader.iter_messages(log_time_order=False):
         found.setdefault(channel.id, (channel, schema))
     return tuple(_track(*pair, None) for pair in found.values())
+
+
+def _span_ns(reader: McapReader) -> tuple[int, int] | None:
+    summary = reader.get_summary()
+    if summary is None or summary.statistics is None or not summary.statistics.message_count:
+        return None
+    return summary.statistics.message_start_time, summary.statistics.message_end_time
 
 
 def _track(channel: Channel, schema: Schema | None, statistics: Statistics | None) -> Track:

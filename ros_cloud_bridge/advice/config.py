@@ -1,0 +1,195 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Write a recommendation as a robot's configuration, and say of each stream why it is so."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ros_cloud_bridge.advice.decide import Advice, Choice, Sacrifice
+from ros_cloud_bridge.advice.rules import Rule
+from ros_cloud_bridge.values import (
+    Algorithm,
+    BridgeConfig,
+    DemandConfig,
+    Keep,
+    LinkConfig,
+    Priority,
+    StreamConfig,
+)
+
+# Who may lease what flows on demand: a name for operators to begin with.
+_ALLOWED = ('ops-*',)
+# A step of the ladder, of the rate.
+_HALF = 0.5
+_TENTH = 0.1
+# A sample that takes the link so long is given the time that it takes.
+_ITS_OWN = 4.0
+_PICTURE_AGE_S = 2.0
+# From here on a message is one by itself, and a stream may be paused for others.
+_LARGE_BYTES = 4096.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A stream of the recommendation and the topics that it is for."""
+
+    config: StreamConfig
+    choices: tuple[Choice, ...]
+
+    @property
+    def bytes_per_s(self) -> float:
+        """What its topics take together, while they flow."""
+        return sum(choice.bytes_per_s for choice in self.choices)
+
+
+def streams_of(advice: Advice, link_bytes_per_s: float) -> tuple[Stream, ...]:
+    """
+    Make streams: topics of one kind that are sent alike share one.
+
+    :param advice: the recommendation
+    :param link_bytes_per_s: the link's rate
+    :returns: streams, the most important first
+    """
+    groups: dict[tuple[object, ...], list[Choice]] = {}
+    for choice in advice.choices:
+        step = choice.step
+        key = (choice.rule.kind, step.option.reducer, _hz(choice), choice.on_demand)
+        groups.setdefault(key, []).append(choice)
+    ordered = sorted(groups.values(), key=lambda group: group[0].rule.priority)
+    counts: dict[str, int] = {}
+    streams = []
+    for group in ordered:
+        kind = group[0].rule.kind
+        counts[kind] = counts.get(kind, 0) + 1
+        name = kind if counts[kind] == 1 else f'{kind}_{counts[kind]}'
+        streams.append(
+            Stream(config=_stream(name, group, link_bytes_per_s), choices=tuple(group))
+        )
+    return tuple(streams)
+
+
+def config_of(
+    streams: tuple[Stream, ...],
+    robot_id: str,
+    monthly_budget_mb: float = 0.0,
+    algorithm: Algorithm | None = None,
+) -> BridgeConfig:
+    """
+    Make the whole configuration.
+
+    :param streams: of the recommendation
+    :param robot_id: the robot's
+    :param monthly_budget_mb: 10^6 bytes a month; 0 for none
+    :param algorithm: of the pacing; the default when None
+    :returns: configuration; the broker is still to be named
+    """
+    on_demand = any(stream.config.on_demand for stream in streams)
+    return BridgeConfig(
+        robot_id=robot_id,
+        link=LinkConfig(
+            monthly_budget_mb=monthly_budget_mb, algorithm=algorithm or LinkConfig().algorithm
+        ),
+        demand=DemandConfig(allow=_ALLOWED if on_demand else ()),
+        streams=tuple(stream.config for stream in streams),
+    )
+
+
+def _stream(name: str, group: list[Choice], link_bytes_per_s: float) -> StreamConfig:
+    first = group[0]
+    rule, step = first.rule, first.step
+    largest = max(choice.step.option.sample_bytes for choice in group)
+    return StreamConfig(
+        name=name,
+        topics=tuple(choice.topic.topic for choice in group),
+        max_hz=_hz(first),
+        keep=rule.keep,
+        key=rule.key,
+        max_age_s=_max_age_s(rule, largest / link_bytes_per_s),
+        max_delay_s=first.delay_s,
+        priority=rule.priority,
+        reducer=step.option.reducer,
+        ladder=_ladder(group, largest),
+        on_demand=first.on_demand,
+        ttl_s=rule.ttl_s,
+    )
+
+
+def _hz(choice: Choice) -> float:
+    """Give the rate as the file has it: 0 where it is that of the topic."""
+    return choice.step.hz if choice.step.hz < choice.topic.hz else 0.0
+
+
+def _max_age_s(rule: Rule, takes_s: float) -> float:
+    if rule.max_age_s:
+        return rule.max_age_s
+    if rule.priority is Priority.LOW and rule.keep is Keep.LATEST:
+        return float(round(max(_PICTURE_AGE_S, _ITS_OWN * takes_s), 1))
+    return 0.0
+
+
+def _ladder(group: list[Choice], largest: float) -> tuple[str, ...]:
+    """Say what a stream gives up when the link is worse than the one it was made for."""
+    rule = group[0].rule
+    steps = list(rule.levels) if group[0].step.option.reducer else []
+    if rule.priority is Priority.HIGH or rule.keep is Keep.DURABLE or not rule.rates:
+        return tuple(steps)
+    hz = _hz(group[0]) or min(choice.topic.hz for choice in group)
+    rates = [hz * _HALF, hz * _TENTH]
+    steps += [f'{float(f"{rate:.1g}"):g}hz' for rate in rates if rate >= 0.05]
+    if rule.priority is Priority.LOW and largest >= _LARGE_BYTES:
+        steps.append('pause')
+    return tuple(steps)
+
+
+_GIVEN_UP: Mapping[Sacrifice, str] = {
+    Sacrifice.NOTHING: 'all of it, bit for bit',
+    Sacrifice.ERROR: 'reduced at the default error',
+    Sacrifice.RATE: 'fewer of them, for the reducer alone does not save enough',
+    Sacrifice.COARSE: 'a coarser reducer, for lower rates alone do not save enough',
+    Sacrifice.SLOW: 'as coarse and as slow as is of use',
+}
+
+
+def reason(stream: Stream, advice: Advice, link_bytes_per_s: float) -> str:
+    """
+    Say why a stream is as it is.
+
+    :param stream: one of the recommendation
+    :param advice: the recommendation
+    :param link_bytes_per_s: the link's rate
+    :returns: one line
+    """
+    first = stream.choices[0]
+    if first.on_demand:
+        takes_s = max(one.step.option.sample_bytes for one in stream.choices) / link_bytes_per_s
+        why = 'on demand, for there is no room for it all the time'
+        if takes_s >= 0.1:
+            why += f': one takes {takes_s:.1f} s of this link'
+    else:
+        why = _GIVEN_UP[first.step.sacrifice]
+        if first.step.sacrifice is Sacrifice.RATE and not first.step.option.reducer:
+            why = 'fewer of them, as they are'
+        if first.step.sacrifice is Sacrifice.NOTHING and advice.gives_up:
+            why += _spared(stream)
+    return f'{first.rule.what}; {why}'
+
+
+def _spared(stream: Stream) -> str:
+    first = stream.choices[0]
+    if first.rule.reducers and any(
+        text in first.topic.options for text in first.rule.reducers
+    ):
+        return ': there is room, or a reducer would save next to nothing'
+    return ''
