@@ -14,11 +14,13 @@
 
 """Write a recommendation as a robot's configuration, and say of each stream why it is so."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+import re
 
-from ros_cloud_bridge.advice.decide import Advice, Choice, Sacrifice
-from ros_cloud_bridge.advice.rules import Rule
+from ros_cloud_bridge.advice.decide import Advice, Choice
+from ros_cloud_bridge.advice.rules import Rule, Thrift
+from ros_cloud_bridge.advice.steps import Sacrifice
 from ros_cloud_bridge.values import (
     Algorithm,
     BridgeConfig,
@@ -31,6 +33,10 @@ from ros_cloud_bridge.values import (
 
 # Who may lease what flows on demand: a name for operators to begin with.
 _ALLOWED = ('ops-*',)
+# Characters of a topic's name that make a stream's.
+_NAME = 56
+# What the bridge says of itself, and how its routes read, each so often; seconds.
+_PERIODS_S = {Thrift.FRESH: (10.0, 30.0), Thrift.THIN: (20.0, 60.0), Thrift.METERED: (60.0, 300.0)}
 # A step of the ladder, of the rate.
 _HALF = 0.5
 _TENTH = 0.1
@@ -64,25 +70,38 @@ def streams_of(advice: Advice, link_bytes_per_s: float) -> tuple[Stream, ...]:
     """
     groups: dict[tuple[object, ...], list[Choice]] = {}
     for choice in advice.choices:
-        step = choice.step
-        key = (choice.rule.kind, step.option.reducer, _hz(choice), choice.on_demand)
+        # Whoever looks at one camera need not look at all of them.
+        alone = choice.topic.topic if choice.on_demand else ''
+        key = (choice.rule.kind, choice.step.reducer, _hz(choice), alone)
         groups.setdefault(key, []).append(choice)
     ordered = sorted(groups.values(), key=lambda group: group[0].rule.priority)
-    counts: dict[str, int] = {}
+    names: set[str] = set()
     streams = []
     for group in ordered:
-        kind = group[0].rule.kind
-        counts[kind] = counts.get(kind, 0) + 1
-        name = kind if counts[kind] == 1 else f'{kind}_{counts[kind]}'
+        name = _name(group[0], names)
+        names.add(name)
         streams.append(
             Stream(config=_stream(name, group, link_bytes_per_s), choices=tuple(group))
         )
     return tuple(streams)
 
 
+def _name(choice: Choice, taken: Collection[str]) -> str:
+    """Name a stream after its kind; one on demand, which people ask for, after its topic."""
+    base = choice.rule.kind
+    if choice.on_demand:
+        base = re.sub(r'[^A-Za-z0-9]+', '_', choice.topic.topic).strip('_')[-_NAME:] or base
+    name, count = base, 1
+    while name in taken:
+        count += 1
+        name = f'{base}_{count}'
+    return name
+
+
 def config_of(
     streams: tuple[Stream, ...],
     robot_id: str,
+    thrift: Thrift,
     monthly_budget_mb: float = 0.0,
     algorithm: Algorithm | None = None,
 ) -> BridgeConfig:
@@ -91,16 +110,20 @@ def config_of(
 
     :param streams: of the recommendation
     :param robot_id: the robot's
+    :param thrift: of the recommendation
     :param monthly_budget_mb: 10^6 bytes a month; 0 for none
     :param algorithm: of the pacing; the default when None
     :returns: configuration; the broker is still to be named
     """
+    health_s, announce_s = _PERIODS_S[thrift]
     on_demand = any(stream.config.on_demand for stream in streams)
     return BridgeConfig(
         robot_id=robot_id,
         link=LinkConfig(
             monthly_budget_mb=monthly_budget_mb, algorithm=algorithm or LinkConfig().algorithm
         ),
+        health_period_s=health_s,
+        announce_period_s=announce_s,
         demand=DemandConfig(allow=_ALLOWED if on_demand else ()),
         streams=tuple(stream.config for stream in streams),
     )
@@ -109,7 +132,7 @@ def config_of(
 def _stream(name: str, group: list[Choice], link_bytes_per_s: float) -> StreamConfig:
     first = group[0]
     rule, step = first.rule, first.step
-    largest = max(choice.step.option.sample_bytes for choice in group)
+    largest = max(choice.option.sample_bytes for choice in group)
     return StreamConfig(
         name=name,
         topics=tuple(choice.topic.topic for choice in group),
@@ -119,7 +142,7 @@ def _stream(name: str, group: list[Choice], link_bytes_per_s: float) -> StreamCo
         max_age_s=_max_age_s(rule, largest / link_bytes_per_s),
         max_delay_s=first.delay_s,
         priority=rule.priority,
-        reducer=step.option.reducer,
+        reducer=step.reducer,
         ladder=_ladder(group, largest),
         on_demand=first.on_demand,
         ttl_s=rule.ttl_s,
@@ -142,7 +165,7 @@ def _max_age_s(rule: Rule, takes_s: float) -> float:
 def _ladder(group: list[Choice], largest: float) -> tuple[str, ...]:
     """Say what a stream gives up when the link is worse than the one it was made for."""
     rule = group[0].rule
-    steps = list(rule.levels) if group[0].step.option.reducer else []
+    steps = list(rule.levels) if group[0].step.reducer else []
     if rule.priority is Priority.HIGH or rule.keep is Keep.DURABLE or not rule.rates:
         return tuple(steps)
     hz = _hz(group[0]) or min(choice.topic.hz for choice in group)
@@ -156,40 +179,28 @@ def _ladder(group: list[Choice], largest: float) -> tuple[str, ...]:
 _GIVEN_UP: Mapping[Sacrifice, str] = {
     Sacrifice.NOTHING: 'all of it, bit for bit',
     Sacrifice.ERROR: 'reduced at the default error',
-    Sacrifice.RATE: 'fewer of them, for the reducer alone does not save enough',
+    Sacrifice.AMPLE: 'as many of them as anybody needs',
+    Sacrifice.RATE: 'fewer of them, for there is no room for more',
     Sacrifice.COARSE: 'a coarser reducer, for lower rates alone do not save enough',
     Sacrifice.SLOW: 'as coarse and as slow as is of use',
 }
 
 
-def reason(stream: Stream, advice: Advice, link_bytes_per_s: float) -> str:
+def reason(stream: Stream, link_bytes_per_s: float) -> str:
     """
     Say why a stream is as it is.
 
     :param stream: one of the recommendation
-    :param advice: the recommendation
     :param link_bytes_per_s: the link's rate
     :returns: one line
     """
     first = stream.choices[0]
     if first.on_demand:
-        takes_s = max(one.step.option.sample_bytes for one in stream.choices) / link_bytes_per_s
-        why = 'on demand, for there is no room for it all the time'
+        takes_s = max(one.option.sample_bytes for one in stream.choices) / link_bytes_per_s
+        why = 'on demand, for it does not fit all the time'
         if takes_s >= 0.1:
             why += f': one takes {takes_s:.1f} s of this link'
     else:
         why = _GIVEN_UP[first.step.sacrifice]
-        if first.step.sacrifice is Sacrifice.RATE and not first.step.option.reducer:
-            why = 'fewer of them, as they are'
-        if first.step.sacrifice is Sacrifice.NOTHING and advice.gives_up:
-            why += _spared(stream)
     return f'{first.rule.what}; {why}'
 
-
-def _spared(stream: Stream) -> str:
-    first = stream.choices[0]
-    if first.rule.reducers and any(
-        text in first.topic.options for text in first.rule.reducers
-    ):
-        return ': there is room, or a reducer would save next to nothing'
-    return ''

@@ -15,22 +15,35 @@
 """
 Choose for each topic a reducer and a rate, so that all together fit a link.
 
-Each topic has steps, from all of it to as little as is of use: as it is; its reducer at the default
-error; lower rates; reducers that give up more; lower rates still; on demand. All topics give up one
-sort of step before any gives up the next one, the least important first; then they get back, the
-most important first, what turned out to fit.
+Topics of one kind that are alike are decided together. Each has steps, from all of it to as little
+as is of use. The order in which they are taken is a table, :data:`PHASES`; what turns out not to
+have been necessary is taken back in the reverse order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 import math
 
+from ros_cloud_bridge.advice.cost import Load, total_bytes_per_s
 from ros_cloud_bridge.advice.rules import Rule, RULES, Thrift
+from ros_cloud_bridge.advice.steps import Sacrifice, Step, steps_of
 from ros_cloud_bridge.advice.survey import Option, TopicSurvey
+from ros_cloud_bridge.values import Priority
 
-# A reducer that saves less than this share is not worth its error.
-_LEAST_SAVING = 0.07
+# What is given up by which class, in this order.
+PHASES = (
+    (Sacrifice.ERROR, (Priority.LOW, Priority.NORMAL, Priority.HIGH)),
+    (Sacrifice.AMPLE, (Priority.LOW, Priority.NORMAL, Priority.HIGH)),
+    (Sacrifice.RATE, (Priority.LOW,)),
+    (Sacrifice.RATE, (Priority.NORMAL,)),
+    (Sacrifice.COARSE, (Priority.LOW,)),
+    (Sacrifice.COARSE, (Priority.NORMAL,)),
+    (Sacrifice.DEMAND, (Priority.LOW,)),
+    (Sacrifice.RATE, (Priority.HIGH,)),
+    (Sacrifice.COARSE, (Priority.HIGH,)),
+    (Sacrifice.DEMAND, (Priority.NORMAL,)),
+    (Sacrifice.SLOW, (Priority.LOW, Priority.NORMAL, Priority.HIGH)),
+)
 # A stream on demand never goes faster than fits, but something must come when somebody looks.
 _LEAST_LEASED_HZ = 0.02
 
@@ -40,51 +53,37 @@ class Room:
     """
     What may be sent.
 
-    ``message_bytes`` is what an MQTT message takes besides its payload; ``factor`` what the link
-    really carried for each byte that was estimated, in dry runs so far. ``burst_bytes_per_s`` is the
-    link's own room where ``bytes_per_s`` is that of a monthly budget.
+    ``besides_bytes_per_s`` is what the bridge says of itself, ``message_bytes`` what an MQTT message
+    takes besides its payload. ``factor`` is what dry runs so far have sent for each byte that was
+    estimated. ``burst_bytes_per_s`` is the link's own room where ``bytes_per_s`` is that of a budget.
     """
 
     bytes_per_s: float
     burst_bytes_per_s: float
     message_bytes: float
+    besides_bytes_per_s: float = 0.0
     metered: bool = False
     factor: float = 1.0
-
-    def of_lease(self) -> 'Room':
-        """Give the room of what flows for a while only: the link's."""
-        return replace(self, bytes_per_s=self.burst_bytes_per_s, metered=False)
-
-
-class Sacrifice(IntEnum):
-    """What a step gives up, beyond the one before it; all topics go through these together."""
-
-    NOTHING = 0
-    ERROR = 1
-    RATE = 2
-    COARSE = 3
-    SLOW = 4
-    DEMAND = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """What could be sent of a topic; ``hz`` 0 leaves the rate as it is."""
-
-    sacrifice: Sacrifice
-    option: Option
-    hz: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """What is sent of a topic; ``bytes_per_s`` with all headers, while it flows."""
+    """
+    What is sent of a topic.
+
+    ``bytes_per_s`` is with all headers, while it flows.
+    """
 
     topic: TopicSurvey
     rule: Rule
     step: Step
     delay_s: float
     bytes_per_s: float
+
+    @property
+    def option(self) -> Option:
+        """What its reducer makes of it."""
+        return self.topic.options[self.step.reducer]
 
     @property
     def on_demand(self) -> bool:
@@ -98,7 +97,7 @@ class Advice:
     What is recommended.
 
     ``lossless_bytes_per_s`` and ``bytes_per_s`` are what all would take as it is, and what all that
-    flows by itself takes now; ``fits`` is whether that is within the room.
+    flows by itself takes now, both with what the bridge says of itself.
     """
 
     choices: tuple[Choice, ...]
@@ -127,80 +126,83 @@ def decide(topics: Sequence[TopicSurvey], room: Room) -> Advice:
     :returns: a choice for each topic, in the same order
     """
     fresh = _Deciding(topics, room, Thrift.FRESH)
+    lossless = fresh.total()
     found = fresh
     if not fresh.fits():
         found = _Deciding(topics, room, Thrift.METERED if room.metered else Thrift.THIN)
         found.give_up()
-        found.give_back()
+        found.take_back()
+    choices = sorted(found.choices(), key=lambda pair: pair[0])
     return Advice(
-        choices=tuple(found.choice(index) for index in range(len(topics))),
+        choices=tuple(choice for _, choice in choices),
         room=room,
         thrift=found.thrift,
-        lossless_bytes_per_s=fresh.lossless(),
+        lossless_bytes_per_s=lossless,
         bytes_per_s=found.total(),
     )
 
 
-def steps_of(topic: TopicSurvey, rule: Rule) -> tuple[Step, ...]:
-    """
-    List what could be sent of a topic, from all of it to the least.
+@dataclass(slots=True, kw_only=True)
+class _Unit:
+    """Topics that are decided together, and where they stand on their steps."""
 
-    :param topic: as surveyed
-    :param rule: of its kind
-    :returns: at least one step; what nothing fits or saves anything is left out
-    """
-    whole = topic.options['']
-    steps = [Step(sacrifice=Sacrifice.NOTHING, option=whole)]
-    usual = whole
-    for text in rule.reducers:
-        option = topic.options.get(text)
-        if option is not None and _saves(option, whole, topic.hz):
-            usual = option
-            steps.append(Step(sacrifice=Sacrifice.ERROR, option=option))
-            break
-    slower = [hz for hz in rule.rates if 0 < hz < topic.hz]
-    useful = [hz for hz in slower if hz >= rule.useful_hz]
-    steps += [Step(sacrifice=Sacrifice.RATE, option=usual, hz=hz) for hz in useful]
-    least, least_hz = usual, useful[-1] if useful else 0.0
-    for text in rule.coarse:
-        option = topic.options.get(text)
-        if option is not None and _saves(option, least, least_hz or topic.hz):
-            least = option
-            steps.append(Step(sacrifice=Sacrifice.COARSE, option=option, hz=least_hz))
-    steps += [
-        Step(sacrifice=Sacrifice.SLOW, option=least, hz=hz)
-        for hz in slower
-        if hz < rule.useful_hz
-    ]
-    return tuple(steps)
+    rule: Rule
+    members: dict[int, TopicSurvey]
+    steps: tuple[Step, ...]
+    delay_s: float
+    at: int = 0
+    demanded: bool = False
 
+    @property
+    def step(self) -> Step:
+        """The present one."""
+        return self.steps[self.at]
 
-def _saves(option: Option, other: Option, hz: float) -> bool:
-    now, then = (one.bytes_per_s(hz, 1.0, 0.0) for one in (other, option))
-    return then <= (1.0 - _LEAST_SAVING) * now
+    def loads(self, step: Step) -> Iterator[Load]:
+        """Tell what a step puts on the link."""
+        for topic in self.members.values():
+            yield Load(
+                option=topic.options[step.reducer],
+                hz=min(step.hz or topic.hz, topic.hz),
+                delay_s=self.delay_s,
+                priority=self.rule.priority,
+            )
+
+    def may(self, sacrifice: Sacrifice) -> bool:
+        """Tell whether a step of this sort can be taken."""
+        if self.demanded:
+            return False
+        if sacrifice is Sacrifice.DEMAND:
+            return self.rule.on_demand
+        following = self.steps[self.at + 1 : self.at + 2]
+        # What is of little use anyway waits for somebody to look at it instead.
+        if sacrifice is Sacrifice.SLOW and self.rule.on_demand:
+            return False
+        return any(step.sacrifice <= sacrifice for step in following)
 
 
 class _Deciding:
-    """Where each topic stands on its steps."""
+    """Where everything stands."""
 
     def __init__(self, topics: Sequence[TopicSurvey], room: Room, thrift: Thrift) -> None:
         self.thrift = thrift
-        self._topics = topics
         self._room = room
-        self._rules = [RULES[topic.kind] for topic in topics]
-        self._steps = [
-            steps_of(topic, rule) for topic, rule in zip(topics, self._rules, strict=True)
+        self._units = [
+            _Unit(
+                rule=RULES[kind],
+                members=members,
+                steps=steps_of(tuple(members.values()), RULES[kind]),
+                delay_s=RULES[kind].delays_s[thrift],
+            )
+            for kind, members in _alike(topics)
         ]
-        self._at = [0] * len(topics)
-        self._demanded: set[int] = set()
-
-    def lossless(self) -> float:
-        """Tell what all topics take as they are, bytes per second."""
-        return sum(self._cost(index, steps[0]) for index, steps in enumerate(self._steps))
 
     def total(self) -> float:
         """Tell what all that flows by itself takes, bytes per second."""
-        return sum(self._now(index) for index in range(len(self._topics)))
+        flowing = [unit for unit in self._units if not unit.demanded]
+        return self._cost([load for unit in flowing for load in unit.loads(unit.step)]) + (
+            self._room.besides_bytes_per_s
+        )
 
     def fits(self) -> bool:
         """Tell whether that is within the room."""
@@ -208,95 +210,97 @@ class _Deciding:
 
     def give_up(self) -> None:
         """Take steps until it fits, or none is left."""
-        for sacrifice in Sacrifice:
-            while not self.fits():
-                going = [index for index in self._least_first() if self._may(index, sacrifice)]
-                if not going:
-                    break
-                index = going[0]
-                if sacrifice is Sacrifice.DEMAND:
-                    self._demanded.add(index)
-                else:
-                    self._at[index] += 1
+        for sacrifice, classes in PHASES:
+            for priority in classes:
+                self._give_up(sacrifice, priority)
 
-    def give_back(self) -> None:
-        """Take steps back while it still fits, the most important topic first."""
-        for index in reversed(self._least_first()):
-            if index in self._demanded:
-                self._demanded.discard(index)
-                if not self.fits():
-                    self._demanded.add(index)
-                    continue
-            while self._at[index] > 0 and self._back(index):
-                pass
+    def _give_up(self, sacrifice: Sacrifice, priority: Priority) -> None:
+        while not self.fits():
+            going = [
+                unit
+                for unit in self._units
+                if unit.rule.priority is priority and unit.may(sacrifice)
+            ]
+            if not going:
+                return
+            # What takes most gives up first; of equals the one named last.
+            unit = max(reversed(going), key=lambda one: self._cost(list(one.loads(one.step))))
+            if sacrifice is Sacrifice.DEMAND:
+                unit.demanded = True
+            else:
+                unit.at += 1
 
-    def _back(self, index: int) -> bool:
-        """Go up to the best step that fits; one in between need not be the smaller one."""
-        at = self._at[index]
-        for better in range(at):
-            self._at[index] = better
-            if self.fits():
-                return True
-        self._at[index] = at
-        return False
+    def take_back(self) -> None:
+        """Take steps back while it still fits."""
+        for sacrifice, classes in reversed(PHASES):
+            # Nobody gets luxuries back while others still lack what is of use.
+            if sacrifice <= Sacrifice.AMPLE and self._lacking(sacrifice):
+                return
+            for priority in reversed(classes):
+                for unit in self._units:
+                    if unit.rule.priority is priority:
+                        self._take_back(unit, sacrifice)
 
-    def choice(self, index: int) -> Choice:
-        """Say where a topic stands."""
-        step = self._steps[index][self._at[index]]
-        if index in self._demanded:
-            step = self._leased(index)
-        return Choice(
-            topic=self._topics[index],
-            rule=self._rules[index],
-            step=step,
-            delay_s=self._delay(index),
-            bytes_per_s=self._cost(index, step),
-        )
+    def _lacking(self, sacrifice: Sacrifice) -> bool:
+        return any(unit.step.sacrifice > sacrifice for unit in self._units if not unit.demanded)
 
-    def _leased(self, index: int) -> Step:
-        """Choose what flows while somebody looks: the best that the rest of the link takes."""
-        room = self._room.of_lease()
-        alike = sum(self._rules[other] is self._rules[index] for other in self._demanded)
-        left = max(0.0, room.bytes_per_s - self.total()) / alike
-        steps = self._steps[index]
-        for step in steps:
-            if self._cost(index, step) <= left:
+    def _take_back(self, unit: _Unit, sacrifice: Sacrifice) -> None:
+        if sacrifice is Sacrifice.DEMAND:
+            before, unit.demanded = unit.demanded, False
+            unit.demanded = before and not self.fits()
+            return
+        while not unit.demanded and unit.at and unit.step.sacrifice is sacrifice:
+            unit.at -= 1
+            if not self.fits():
+                unit.at += 1
+                return
+
+    def choices(self) -> Iterator[tuple[int, Choice]]:
+        """Say where each topic stands, with its place among them."""
+        for unit in self._units:
+            step = self._leased(unit) if unit.demanded else unit.step
+            costs = [self._cost([load]) for load in unit.loads(step)]
+            for (place, topic), cost in zip(unit.members.items(), costs, strict=True):
+                yield (
+                    place,
+                    Choice(
+                        topic=topic,
+                        rule=unit.rule,
+                        step=step,
+                        delay_s=unit.delay_s,
+                        bytes_per_s=cost,
+                    ),
+                )
+
+    def _leased(self, unit: _Unit) -> Step:
+        """Choose what flows of one while somebody looks: the best that the rest of the link takes."""
+        left = max(0.0, self._room.burst_bytes_per_s - self.total())
+
+        def cost(step: Step) -> float:
+            return max(self._cost([load]) for load in unit.loads(step))
+
+        for step in unit.steps:
+            if cost(step) <= left:
                 return replace(step, sacrifice=Sacrifice.DEMAND)
-        last = steps[-1]
-        once = self._cost(index, replace(last, hz=1.0))
+        last = unit.steps[-1]
+        once = cost(replace(last, hz=1.0))
         fitting = max(_LEAST_LEASED_HZ, _rounded_down(left / once) if once else 1.0)
-        hz = min(fitting, last.hz or self._topics[index].hz)
+        hz = min(fitting, last.hz or min(topic.hz for topic in unit.members.values()))
         return replace(last, sacrifice=Sacrifice.DEMAND, hz=hz)
 
-    def _may(self, index: int, sacrifice: Sacrifice) -> bool:
-        if index in self._demanded:
-            return False
-        if sacrifice is Sacrifice.DEMAND:
-            return self._rules[index].on_demand
-        steps, at = self._steps[index], self._at[index]
-        return at + 1 < len(steps) and steps[at + 1].sacrifice <= sacrifice
+    def _cost(self, loads: Sequence[Load]) -> float:
+        return self._room.factor * total_bytes_per_s(loads, self._room.message_bytes)
 
-    def _least_first(self) -> list[int]:
-        """Order topics: the lowest class first, and within it what takes most now."""
-        return sorted(
-            range(len(self._topics)),
-            key=lambda index: (-self._rules[index].priority, -self._now(index), index),
-        )
 
-    def _now(self, index: int) -> float:
-        if index in self._demanded:
-            return 0.0
-        return self._cost(index, self._steps[index][self._at[index]])
-
-    def _cost(self, index: int, step: Step) -> float:
-        topic = self._topics[index]
-        hz = min(step.hz or topic.hz, topic.hz)
-        room = self._room
-        cost = step.option.bytes_per_s(hz, self._delay(index), room.message_bytes)
-        return cost * room.factor
-
-    def _delay(self, index: int) -> float:
-        return self._rules[index].delays_s[self.thrift]
+def _alike(topics: Sequence[TopicSurvey]) -> Iterator[tuple[str, dict[int, TopicSurvey]]]:
+    """Put topics of a kind and a rate together; the rate's octave is near enough."""
+    groups: dict[tuple[object, ...], dict[int, TopicSurvey]] = {}
+    for place, topic in enumerate(topics):
+        octave = round(math.log2(topic.hz)) if topic.hz > 0 else None
+        key = (topic.kind, octave, tuple(sorted(topic.options)))
+        groups.setdefault(key, {})[place] = topic
+    for key, members in groups.items():
+        yield str(key[0]), members
 
 
 def _rounded_down(hz: float) -> float:

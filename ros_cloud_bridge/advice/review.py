@@ -21,13 +21,15 @@ from ros_cloud_bridge.advice.decide import Advice, Room
 from ros_cloud_bridge.values import Priority
 
 # Of what was accepted so much may be dropped, as while the link's rate is still being found.
-_FEW = 0.03
+_FEW = 0.05
 # What a sample may take beyond its stream's delay and the link's: high, normal, low.
 _PATIENCE_S = {Priority.HIGH: 0.5, Priority.NORMAL: 2.0, Priority.LOW: 10.0}
 # A large message may take so often its own time on the link.
 _ITS_OWN = 3.0
 # After a dry run that does not hold, the estimate is taken for so much too low, at least.
 _STRICTER = 1.25
+# More than was planned with, by this share, leaves no headroom.
+_OVER = 1.12
 # An estimate too high by more than this is worth another round.
 _SLACK = 0.85
 
@@ -48,14 +50,28 @@ class Outcome:
     p95_s: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What a dry run sent, of samples and of what the bridge says of itself again and again."""
+
+    samples_bytes_per_s: float
+    besides_bytes_per_s: float
+
+
 def complaints(
-    advice: Advice, outcomes: Sequence[Outcome], *, delay_s: float, link_bytes_per_s: float
+    advice: Advice,
+    outcomes: Sequence[Outcome],
+    sent: Sent,
+    *,
+    delay_s: float,
+    link_bytes_per_s: float,
 ) -> tuple[str, ...]:
     """
     Say what is wrong with how a recommendation did.
 
     :param advice: the recommendation
     :param outcomes: of its dry run
+    :param sent: in it
     :param delay_s: the link's, one way
     :param link_bytes_per_s: the link's rate
     :returns: one line each; empty when it did well
@@ -74,28 +90,34 @@ def complaints(
         if outcome.waiting > 5 + 2 * choice.topic.hz * patience_s:
             found.append(f'{outcome.topic}: {outcome.waiting} samples wait at the end')
         most_s = choice.delay_s + 2 * delay_s + _PATIENCE_S[choice.rule.priority]
-        most_s += _ITS_OWN * choice.step.option.sample_bytes / link_bytes_per_s
+        most_s += _ITS_OWN * choice.option.sample_bytes / link_bytes_per_s
         if outcome.p95_s is not None and outcome.p95_s > most_s:
             found.append(
                 f'{outcome.topic}: p95 of its age is {outcome.p95_s:.1f} s, above {most_s:.1f} s'
             )
+    total = sent.samples_bytes_per_s + sent.besides_bytes_per_s
+    if total > _OVER * advice.room.bytes_per_s:
+        found.append(
+            f'it takes {total:.0f} B/s, {advice.room.bytes_per_s:.0f} B/s were planned with'
+        )
     return tuple(found)
 
 
-def learn(room: Room, advice: Advice, sent_bytes_per_s: float, held: bool) -> Room:
+def learn(room: Room, advice: Advice, sent: Sent, held: bool) -> Room:
     """
     Correct the estimate by what a dry run sent.
 
     :param room: the one that the recommendation was made for
     :param advice: the recommendation
-    :param sent_bytes_per_s: what went over the link, or over the meter
+    :param sent: over the link, or over the meter
     :param held: whether nothing was to complain of
     :returns: the room for the next round
     """
-    seen = room.factor * sent_bytes_per_s / max(1.0, advice.bytes_per_s)
-    if held:
-        return replace(room, factor=seen)
-    return replace(room, factor=max(seen, _STRICTER * room.factor))
+    estimated = max(1.0, advice.bytes_per_s - room.besides_bytes_per_s)
+    seen = room.factor * max(1.0, sent.samples_bytes_per_s) / estimated
+    strict = held or seen > _STRICTER * room.factor
+    factor = seen if strict else _STRICTER * room.factor
+    return replace(room, factor=factor, besides_bytes_per_s=sent.besides_bytes_per_s)
 
 
 def worth_another(advice: Advice, before: Room, after: Room) -> bool:
@@ -107,4 +129,6 @@ def worth_another(advice: Advice, before: Room, after: Room) -> bool:
     :param after: as a dry run corrected it
     :returns: whether to decide anew
     """
-    return advice.gives_up and after.factor < _SLACK * before.factor
+    saved = before.besides_bytes_per_s - after.besides_bytes_per_s
+    slack = saved > (1.0 - _SLACK) * before.bytes_per_s
+    return advice.gives_up and (slack or after.factor < _SLACK * before.factor)

@@ -45,7 +45,7 @@ class Rule:
 
     ``delays_s`` are by :class:`Thrift`. ``reducers`` are those at default errors, the first that fits
     is taken; ``coarse`` give up more, one after the other. ``rates`` in Hz are what it is slowed down
-    to, fastest first; ``useful_hz`` is the rate below which coarse comes before slower.
+    to, fastest first; from ``ample_hz`` on nobody misses any, below ``useful_hz`` it is of little use.
     ``levels`` are steps of the ladder that the reducers know.
     """
 
@@ -60,6 +60,7 @@ class Rule:
     reducers: tuple[str, ...] = ()
     coarse: tuple[str, ...] = ()
     rates: tuple[float, ...] = ()
+    ample_hz: float = 10.0
     useful_hz: float = 1.0
     levels: tuple[str, ...] = ()
     on_demand: bool = False
@@ -102,6 +103,8 @@ RULES = {
             reducers=('precision',),
             coarse=('select drop=*covariance | precision',),
             rates=(10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1),
+            ample_hz=5.0,
+            useful_hz=0.5,
         ),
         Rule(
             kind='battery',
@@ -111,6 +114,7 @@ RULES = {
             delays_s=_SLOW,
             reducers=('precision',),
             rates=(2.0, 1.0, 0.5, 0.2, 0.1, 0.02),
+            ample_hz=1.0,
             useful_hz=0.1,
         ),
         Rule(
@@ -150,6 +154,7 @@ RULES = {
             reducers=('precision',),
             coarse=('select drop=*covariance | precision',),
             rates=(50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.2),
+            ample_hz=20.0,
             levels=('reduced',),
             on_demand=True,
         ),
@@ -185,7 +190,8 @@ RULES = {
             delays_s=_CALM,
             reducers=('precision',),
             rates=(10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1),
-            useful_hz=0.2,
+            ample_hz=5.0,
+            useful_hz=0.5,
             levels=('reduced',),
         ),
         Rule(
@@ -201,6 +207,7 @@ RULES = {
                 'laser_quantize resolution=0.05 intensity_bits=0',
             ),
             rates=(20.0, 10.0, 5.0, 2.0, 1.0, 0.5),
+            ample_hz=5.0,
             levels=('reduced', 'minimal'),
             on_demand=True,
         ),
@@ -217,6 +224,8 @@ RULES = {
                 'cloud_voxel leaf=0.5 point=first | cloud_quantize resolution=0.02',
             ),
             rates=(10.0, 5.0, 2.0, 1.0, 0.5, 0.2),
+            ample_hz=5.0,
+            useful_hz=0.5,
             levels=('reduced', 'minimal'),
             on_demand=True,
         ),
@@ -229,7 +238,6 @@ RULES = {
             reducers=('jpeg',),
             coarse=('webp', 'webp quality=50 width=640', 'webp quality=40 width=320'),
             rates=(20.0, 15.0, 10.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.2),
-            useful_hz=2.0,
             levels=('reduced', 'minimal'),
             on_demand=True,
         ),
@@ -258,7 +266,6 @@ RULES = {
                 'webp quality=40 width=320',
             ),
             rates=(20.0, 15.0, 10.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.2),
-            useful_hz=2.0,
             levels=('reduced', 'minimal'),
             on_demand=True,
         ),
@@ -270,7 +277,8 @@ RULES = {
             delays_s=_AT_ONCE,
             reducers=('grid_diff',),
             rates=(5.0, 2.0, 1.0, 0.5, 0.2, 0.1),
-            useful_hz=0.2,
+            ample_hz=1.0,
+            useful_hz=0.1,
             on_demand=True,
         ),
         Rule(
@@ -321,7 +329,8 @@ RULES = {
             delays_s=_SLOW,
             reducers=('precision',),
             rates=(5.0, 2.0, 1.0, 0.5, 0.2, 0.1),
-            useful_hz=0.2,
+            ample_hz=1.0,
+            useful_hz=0.1,
             on_demand=True,
         ),
         Rule(
@@ -333,6 +342,7 @@ RULES = {
             # Nobody knows the units: only a share of the value suits all.
             reducers=('precision bits=16',),
             rates=(20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2),
+            useful_hz=0.5,
             on_demand=True,
         ),
     )

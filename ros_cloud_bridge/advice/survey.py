@@ -34,19 +34,25 @@ class Option:
     kept: float = 1.0
     cpu_s: float = 0.0
 
-    def bytes_per_s(self, hz: float, delay_s: float, message_bytes: float) -> float:
+    def of_batch(self, samples: float) -> float:
         """
-        Estimate what the topic takes of the link.
+        Tell the payload of a batch.
+
+        :param samples: that it holds
+        :returns: bytes
+        """
+        return self.batch_bytes + samples * self.sample_bytes
+
+    def bytes_per_s(self, hz: float) -> float:
+        """
+        Tell the payload of batches of a second with no other topic in them.
 
         :param hz: messages per second before the reducer
-        :param delay_s: how long a sample may wait for others to share its batch
-        :param message_bytes: what an MQTT message takes besides its payload
-        :returns: bytes per second with all headers
+        :returns: bytes per second
         """
         out_hz = hz * self.kept
-        batches = min(out_hz, 1.0 / delay_s) if delay_s > 0 else out_hz
-        payload = batches * self.batch_bytes + out_hz * self.sample_bytes
-        return payload * SEGMENTS + batches * message_bytes
+        batches = min(1.0, out_hz)
+        return batches * self.of_batch(out_hz / batches) if batches else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +78,3 @@ class TopicSurvey:
         """Bytes of CDR per second."""
         return self.hz * self.message_bytes
 
-
-# A payload in full TCP segments of 1448 bytes, with their headers and Ethernet's.
-SEGMENTS = (1448 + 66) / 1448

@@ -20,10 +20,10 @@ from typing import Any
 
 from ros_cloud_bridge.advice.config import config_of, reason, Stream, streams_of
 from ros_cloud_bridge.advice.decide import Advice, decide, Room
-from ros_cloud_bridge.advice.review import complaints, learn, Outcome, worth_another
+from ros_cloud_bridge.advice.review import complaints, learn, Outcome, Sent, worth_another
 from ros_cloud_bridge.cli.parameter_file import parse
 from ros_cloud_bridge.cli.plan_excerpt import Excerpt
-from ros_cloud_bridge.cli.plan_report import document, MONTH_S
+from ros_cloud_bridge.cli.plan_report import document, MONTH_S, percentile
 from ros_cloud_bridge.cli.plan_run import dry_run, PublishCosts, Run
 from ros_cloud_bridge.cli.plan_survey import Survey, survey
 from ros_cloud_bridge.cli.plan_yaml import write
@@ -39,8 +39,13 @@ _OF_LINK = 0.8
 _OF_BUDGET = 0.9
 _MB = 1e6
 _ROUNDS = 5
-# Announcements, health and samples that do not share a batch with as many as they could.
-_FIRST_FACTOR = 1.1
+_LESS = 1.1
+# Health, until a dry run has told.
+_FIRST_BESIDES = 100.0
+# A dry run shorter than this would say more of its beginning than of the rest.
+_LEAST_RUN_S = 30.0
+# Until then a bridge introduces itself, and finds what the link carries.
+_SETTLE_S = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,20 +110,32 @@ def recommend(excerpt: Excerpt, wish: Wish) -> Recommendation:
     room = _room(wish)
     held: Recommendation | None = None
     tried: Recommendation | None = None
+    advice = decide(surveyed.topics, room)
     for count in range(1, _ROUNDS + 1):
-        before, tried = tried, _try(surveyed, excerpt, wish, room, count)
-        after = learn(room, tried.advice, _sent(tried.found, room), not tried.troubles)
+        tried = _try(surveyed, excerpt, wish, advice, count)
+        sent = _sent(tried.found, room)
+        after = learn(room, advice, sent, not tried.troubles)
         if not tried.troubles:
             held = tried
-            if not worth_another(tried.advice, room, after):
+            if not worth_another(advice, room, after):
                 break
-        elif held is not None or (before is not None and before.config == tried.config):
+        elif held is not None or not advice.fits:
             # More than what held was too much; or there is nothing left to give up.
             break
-        room = after
+        advice, room = _other(surveyed, advice, after)
     found = held or tried
     assert found is not None
     return replace(found, rounds=count, leased=tuple(_leased(found, wish)))
+
+
+def _other(surveyed: Survey, before: Advice, room: Room) -> tuple[Advice, Room]:
+    """Decide anew, with ever less room until something else comes out."""
+    steps = [choice.step for choice in before.choices]
+    advice = decide(surveyed.topics, room)
+    while advice.fits and [choice.step for choice in advice.choices] == steps:
+        room = replace(room, factor=_LESS * room.factor)
+        advice = decide(surveyed.topics, room)
+    return advice, room
 
 
 def _room(wish: Wish) -> Room:
@@ -134,17 +151,18 @@ def _room(wish: Wish) -> Room:
         burst_bytes_per_s=link,
         message_bytes=float((cost.metered_bytes if metered else cost.link_bytes) + ACK_BYTES),
         metered=metered,
-        factor=_FIRST_FACTOR,
+        besides_bytes_per_s=_FIRST_BESIDES,
     )
 
 
 def _try(
-    surveyed: Survey, excerpt: Excerpt, wish: Wish, room: Room, count: int
+    surveyed: Survey, excerpt: Excerpt, wish: Wish, advice: Advice, count: int
 ) -> Recommendation:
-    advice = decide(surveyed.topics, room)
     streams = streams_of(advice, wish.link_bytes_per_s)
-    reasons = tuple(reason(stream, advice, wish.link_bytes_per_s) for stream in streams)
-    made = config_of(streams, wish.robot_id, wish.monthly_mb, wish.algorithm)
+    reasons = tuple(reason(stream, wish.link_bytes_per_s) for stream in streams)
+    made = config_of(
+        streams, wish.robot_id, advice.thrift, wish.monthly_mb, wish.algorithm
+    )
     yaml = write(made, streams, reasons, _about(excerpt, wish, advice))
     # What is tried is what the file says.
     config = read_config(parse(yaml).flat())
@@ -154,7 +172,8 @@ def _try(
     found = document(planned)
     troubles = complaints(
         advice,
-        _outcomes(planned, found),
+        _outcomes(planned),
+        _sent(found, advice.room),
         delay_s=wish.delay_s,
         link_bytes_per_s=wish.link_bytes_per_s,
     )
@@ -186,33 +205,44 @@ def _run(
         config,
         excerpt,
         wish.make_profile,
-        seconds=wish.seconds,
-        loops=wish.loops,
+        seconds=wish.seconds or max(_LEAST_RUN_S, excerpt.seconds * wish.loops),
         wanted=wish.wanted,
         leases=leases,
     )
 
 
-def _outcomes(planned: Run, found: dict[str, Any]) -> list[Outcome]:
+def _outcomes(planned: Run) -> list[Outcome]:
+    """Tell what became of each topic once the bridge had introduced itself."""
+    settled_s = min(_SETTLE_S, planned.seconds / 4)
+    before = next((look for look in planned.looks if look.at >= settled_s), None)
     outcomes = []
-    for topic, entry in zip(planned.topics, found['topics'], strict=True):
-        p95_ms = entry['age_ms']['p95']
+    for topic in planned.topics:
+        route = topic.route
+        ages = planned.bridge.ages(route, settled_s, planned.seconds)
+        dropped = sum(count for drop, count in route.drops.items() if drop.sequenced)
         outcomes.append(
             Outcome(
-                topic=entry['topic'],
-                accepted=topic.route.accepted,
-                dropped=sum(n for drop, n in topic.route.drops.items() if drop.sequenced),
-                waiting=entry['left'],
-                p95_s=None if p95_ms is None else p95_ms / 1000,
+                topic=route.topic,
+                accepted=route.accepted,
+                dropped=dropped - (before.dropped.get(route.number, 0) if before else 0),
+                waiting=len(route) + route.in_flight,
+                p95_s=percentile(ages, 0.95),
             )
         )
     return outcomes
 
 
-def _sent(found: dict[str, Any], room: Room) -> float:
+def _sent(found: dict[str, Any], room: Room) -> Sent:
+    besides = found['besides_bytes_per_s']['metered' if room.metered else 'link']
     if room.metered:
-        return float(found['month']['bytes'] / MONTH_S)
-    return float(found['link']['bytes_per_s'])
+        return Sent(
+            samples_bytes_per_s=found['month']['bytes'] / MONTH_S - besides,
+            besides_bytes_per_s=besides,
+        )
+    seconds = max(found['seconds'], 1e-9)
+    samples = sum(entry['wire_bytes'] for entry in found['topics'])
+    samples += found['link']['acknowledgement_bytes']
+    return Sent(samples_bytes_per_s=samples / seconds, besides_bytes_per_s=besides)
 
 
 def _leased(found: Recommendation, wish: Wish) -> Iterator[Leased]:

@@ -17,7 +17,7 @@
 from typing import Any
 
 from ros_cloud_bridge.advice.config import Stream
-from ros_cloud_bridge.advice.decide import Choice
+from ros_cloud_bridge.advice.decide import Advice, Choice
 from ros_cloud_bridge.cli.plan_excerpt import Excerpt
 from ros_cloud_bridge.cli.plan_recommend import Leased, Recommendation
 from ros_cloud_bridge.cli.plan_report import table, text
@@ -42,6 +42,7 @@ def as_text(found: Recommendation) -> str:
     ]
     lines = [
         _surveyed(found.excerpt),
+        _room(found.advice),
         '',
         *table(_HEADS, rows, _LEFT),
         '',
@@ -83,7 +84,7 @@ def as_document(found: Recommendation) -> dict[str, Any]:
                 'raw_bytes_per_s': choice.topic.raw_bytes_per_s,
                 'options': {
                     text: {
-                        'bytes_per_s': option.bytes_per_s(choice.topic.hz, 1.0, 0.0),
+                        'bytes_per_s': option.bytes_per_s(choice.topic.hz),
                         'kept': option.kept,
                         'cpu_s': option.cpu_s,
                         'error': option.error,
@@ -92,7 +93,7 @@ def as_document(found: Recommendation) -> dict[str, Any]:
                 },
                 'refused': dict(choice.topic.refused),
                 'stream': stream.config.name,
-                'reducer': choice.step.option.reducer,
+                'reducer': choice.step.reducer,
                 'max_hz': stream.config.max_hz,
                 'on_demand': choice.on_demand,
                 'gives_up': choice.step.sacrifice.name.lower(),
@@ -125,6 +126,15 @@ def _surveyed(excerpt: Excerpt) -> str:
     )
 
 
+def _room(advice: Advice) -> str:
+    room = advice.room
+    what = 'of the monthly budget, day and night' if room.metered else 'of the link'
+    return (
+        f'{room.bytes_per_s:.0f} B/s {what} are planned with; as it is all of it would take about '
+        f'{advice.lossless_bytes_per_s:.0f}, as recommended about {advice.bytes_per_s:.0f}'
+    )
+
+
 def _row(stream: Stream, choice: Choice, measured: dict[str, float]) -> list[str]:
     topic, config = choice.topic, stream.config
     policy = [config.priority.name.lower(), config.keep.value]
@@ -138,10 +148,10 @@ def _row(stream: Stream, choice: Choice, measured: dict[str, float]) -> list[str
         topic.type_name.rpartition('/')[2],
         f'{topic.hz:.1f}',
         _bytes(topic.raw_bytes_per_s),
-        _bytes(topic.options[''].bytes_per_s(topic.hz, 1.0, 0.0)),
+        _bytes(topic.options[''].bytes_per_s(topic.hz)),
         f'{config.name} ({", ".join(policy)})',
         f'{config.max_hz:g}' if config.max_hz else 'all',
-        choice.step.option.reducer or '-',
+        choice.step.reducer or '-',
         then,
     ]
 
@@ -151,12 +161,12 @@ def _bytes(number: float) -> str:
 
 
 def _why(stream: Stream, reason: str) -> list[str]:
-    option = stream.choices[0].step.option
+    option = stream.choices[0].option
     lines = [f'{stream.config.name}: {reason}']
     if option.error:
         lines.append(f'    at most off by: {option.error}')
     cpu = sum(
-        choice.step.option.cpu_s * (choice.step.hz or choice.topic.hz)
+        choice.option.cpu_s * (choice.step.hz or choice.topic.hz)
         for choice in stream.choices
     )
     if cpu >= _LARGE_CPU:

@@ -77,6 +77,7 @@ def document(run: Run) -> dict[str, Any]:
         },
         'ladder': [{'at_s': round(at, 1), 'text': change.text} for at, change in bridge.steps],
         'month': _month(run),
+        'besides_bytes_per_s': _besides(run),
         'not_bridged': run.problems,
     }
 
@@ -138,6 +139,17 @@ def _month(run: Run) -> dict[str, Any]:
         'bytes': round(total),
         'budget_bytes': round(budget) or None,
         'budget_bytes_per_s': budget / MONTH_S if budget else None,
+    }
+
+
+def _besides(run: Run) -> dict[str, float]:
+    """Tell what the bridge says of itself again and again, on the link and by the meter."""
+    seen: set[str] = set()
+    again = [sent.cost for sent in run.bridge.sent if not sent.shares and not _once(sent, seen)]
+    seconds = max(run.seconds, 1e-9)
+    return {
+        'link': sum(cost.link_bytes for cost in again) / seconds,
+        'metered': sum(cost.metered_bytes for cost in again) / seconds,
     }
 
 

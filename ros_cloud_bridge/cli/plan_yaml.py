@@ -59,6 +59,11 @@ def write(
     if link:
         pairs = (f'{key.partition(".")[2]}: {_value(value)}' for key, value in link.items())
         lines.append(f'    link: {{{", ".join(pairs)}}}')
+    lines += [
+        f'    {key}: {_value(flat[key])}'
+        for key in ('health_period_s', 'announce_period_s')
+        if flat[key] != BY_KEY[key].default
+    ]
     if config.demand.allow:
         lines += [
             '    # Who may look at what flows on demand: tail --name ops-desk --lease STREAM.',
@@ -84,7 +89,7 @@ def _figures(stream: Stream) -> str:
         rate = f'{hz:g} of {choice.topic.hz:.1f} Hz' if stream.config.max_hz else ''
         rate = rate or f'{choice.topic.hz:.1f} Hz'
         parts.append(f'{choice.topic.topic} {rate}, about {choice.bytes_per_s:.0f} B/s')
-    error = stream.choices[0].step.option.error
+    error = stream.choices[0].option.error
     return '; '.join(parts) + (f'. Error: {error}' if error else '')
 
 
