@@ -50,6 +50,7 @@ ROOMS = {
     'dashboard': LEAVES | {'wire', 'reducers'},
     'uplink': LEAVES | {'core', 'wire'},
     'reducing': LEAVES | {'core', 'reducers'},
+    'advice': LEAVES | {'core'},
     'simulation': LEAVES | {'core', 'wire', 'uplink', 'reducers', 'reducing'},
     'link': LEAVES | {'mqtt', 'uplink'},
     'metering': LEAVES | {'core', 'store', 'link'},
@@ -82,9 +83,9 @@ OWNERS = {
     'zstandard': {'wire'},
 }
 
-# core/, wire/, dashboard/, uplink/ and simulation/ are told the time and never wait; values and
-# errors do nothing at all.
-PURE = {'core', 'wire', 'dashboard', 'uplink', 'simulation', 'errors', 'values'}
+# advice/, core/, wire/, dashboard/, uplink/ and simulation/ are told the time and never wait;
+# values and errors do nothing at all.
+PURE = {'advice', 'core', 'wire', 'dashboard', 'uplink', 'simulation', 'errors', 'values'}
 IMPURE = {
     'asyncio',
     'concurrent',

@@ -33,6 +33,8 @@ from ros_cloud_bridge.values import (
 
 # Who may lease what flows on demand: a name for operators to begin with.
 _ALLOWED = ('ops-*',)
+# From so many bytes a minute on it is said what looking costs.
+_MUCH_A_MINUTE = 50_000
 # Characters of a topic's name that make a stream's.
 _NAME = 56
 # What the bridge says of itself, and how its routes read, each so often; seconds.
@@ -80,9 +82,7 @@ def streams_of(advice: Advice, link_bytes_per_s: float) -> tuple[Stream, ...]:
     for group in ordered:
         name = _name(group[0], names)
         names.add(name)
-        streams.append(
-            Stream(config=_stream(name, group, link_bytes_per_s), choices=tuple(group))
-        )
+        streams.append(Stream(config=_stream(name, group, link_bytes_per_s), choices=tuple(group)))
     return tuple(streams)
 
 
@@ -186,12 +186,13 @@ _GIVEN_UP: Mapping[Sacrifice, str] = {
 }
 
 
-def reason(stream: Stream, link_bytes_per_s: float) -> str:
+def reason(stream: Stream, link_bytes_per_s: float, metered: bool = False) -> str:
     """
     Say why a stream is as it is.
 
     :param stream: one of the recommendation
     :param link_bytes_per_s: the link's rate
+    :param metered: whether a month's data are what limits
     :returns: one line
     """
     first = stream.choices[0]
@@ -199,8 +200,10 @@ def reason(stream: Stream, link_bytes_per_s: float) -> str:
         takes_s = max(one.option.sample_bytes for one in stream.choices) / link_bytes_per_s
         why = 'on demand, for it does not fit all the time'
         if takes_s >= 0.1:
-            why += f': one takes {takes_s:.1f} s of this link'
+            why += f'; one takes {takes_s:.1f} s of this link'
+        minute = 60 * max(one.bytes_per_s for one in stream.choices)
+        if metered and minute >= _MUCH_A_MINUTE:
+            why += f'; a minute of it takes {minute / 1e6:.1f} MB'
     else:
         why = _GIVEN_UP[first.step.sacrifice]
     return f'{first.rule.what}; {why}'
-

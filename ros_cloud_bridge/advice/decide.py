@@ -53,9 +53,10 @@ class Room:
     """
     What may be sent.
 
-    ``besides_bytes_per_s`` is what the bridge says of itself, ``message_bytes`` what an MQTT message
-    takes besides its payload. ``factor`` is what dry runs so far have sent for each byte that was
-    estimated. ``burst_bytes_per_s`` is the link's own room where ``bytes_per_s`` is that of a budget.
+    ``besides_bytes_per_s`` is what the bridge says of itself, ``message_bytes`` what an MQTT
+    message takes besides its payload. ``factor`` is what dry runs so far have sent for each byte
+    that was estimated. ``burst_bytes_per_s`` is the link's own room where ``bytes_per_s`` is that
+    of a budget.
     """
 
     bytes_per_s: float
@@ -96,8 +97,8 @@ class Advice:
     """
     What is recommended.
 
-    ``lossless_bytes_per_s`` and ``bytes_per_s`` are what all would take as it is, and what all that
-    flows by itself takes now, both with what the bridge says of itself.
+    ``lossless_bytes_per_s`` and ``bytes_per_s`` are what all would take as it is, and what all
+    that flows by itself takes now, both with what the bridge says of itself.
     """
 
     choices: tuple[Choice, ...]
@@ -267,19 +268,19 @@ class _Deciding:
                         topic=topic,
                         rule=unit.rule,
                         step=step,
-                        delay_s=unit.delay_s,
+                        delay_s=_delay_s(unit, self.thrift),
                         bytes_per_s=cost,
                     ),
                 )
 
     def _leased(self, unit: _Unit) -> Step:
-        """Choose what flows of one while somebody looks: the best that the rest of the link takes."""
+        """Choose what flows of one topic while somebody looks: the best that the link takes."""
         left = max(0.0, self._room.burst_bytes_per_s - self.total())
 
         def cost(step: Step) -> float:
             return max(self._cost([load]) for load in unit.loads(step))
 
-        for step in unit.steps:
+        for step in self._offered(unit):
             if cost(step) <= left:
                 return replace(step, sacrifice=Sacrifice.DEMAND)
         last = unit.steps[-1]
@@ -288,8 +289,20 @@ class _Deciding:
         hz = min(fitting, last.hz or min(topic.hz for topic in unit.members.values()))
         return replace(last, sacrifice=Sacrifice.DEMAND, hz=hz)
 
+    def _offered(self, unit: _Unit) -> Sequence[Step]:
+        """List what may flow while somebody looks: where bytes are money, the least of use."""
+        if not self._room.metered:
+            return unit.steps
+        useful = [step for step in unit.steps if step.sacrifice < Sacrifice.SLOW]
+        return (useful[-1], *unit.steps[len(useful) :])
+
     def _cost(self, loads: Sequence[Load]) -> float:
         return self._room.factor * total_bytes_per_s(loads, self._room.message_bytes)
+
+
+def _delay_s(unit: _Unit, thrift: Thrift) -> float:
+    # Whoever looks does not want to wait.
+    return unit.rule.delays_s[min(thrift, Thrift.THIN) if unit.demanded else thrift]
 
 
 def _alike(topics: Sequence[TopicSurvey]) -> Iterator[tuple[str, dict[int, TopicSurvey]]]:
@@ -297,7 +310,7 @@ def _alike(topics: Sequence[TopicSurvey]) -> Iterator[tuple[str, dict[int, Topic
     groups: dict[tuple[object, ...], dict[int, TopicSurvey]] = {}
     for place, topic in enumerate(topics):
         octave = round(math.log2(topic.hz)) if topic.hz > 0 else None
-        key = (topic.kind, octave, tuple(sorted(topic.options)))
+        key: tuple[object, ...] = (topic.kind, octave, tuple(sorted(topic.options)))
         groups.setdefault(key, {})[place] = topic
     for key, members in groups.items():
         yield str(key[0]), members

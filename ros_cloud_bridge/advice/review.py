@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Hold a dry run against what it was to show: is everything fresh, is nothing dropped?"""
+"""Hold a dry run against what it was to show: that all is fresh, and nothing dropped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -39,8 +39,8 @@ class Outcome:
     """
     What became of a topic.
 
-    ``dropped`` counts what the link has cost, ``waiting`` what had not arrived at the end; ages are
-    in seconds.
+    ``dropped`` counts what the link has cost, ``waiting`` what had not arrived at the end; ages
+    are in seconds.
     """
 
     topic: str

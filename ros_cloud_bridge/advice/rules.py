@@ -43,9 +43,10 @@ class Rule:
     """
     How topics of one kind are sent.
 
-    ``delays_s`` are by :class:`Thrift`. ``reducers`` are those at default errors, the first that fits
-    is taken; ``coarse`` give up more, one after the other. ``rates`` in Hz are what it is slowed down
-    to, fastest first; from ``ample_hz`` on nobody misses any, below ``useful_hz`` it is of little use.
+    ``delays_s`` are by :class:`Thrift`. ``reducers`` are those at default errors, the first that
+    fits is taken; ``coarse`` give up more, one after the other. ``rates`` in Hz are what it is
+    slowed down to, fastest first; from ``ample_hz`` on nobody misses any, below ``useful_hz`` it
+    is of little use.
     ``levels`` are steps of the ladder that the reducers know.
     """
 
@@ -303,7 +304,12 @@ RULES = {
             delays_s=_SLOW,
             ttl_s=_WEEK_S,
             reducers=('deadband fields=status.level,status.name,status.message max_s=10',),
-            coarse=('deadband fields=status.level,status.name max_s=30',),
+            coarse=(
+                'select drop=status.values | '
+                'deadband fields=status.level,status.name,status.message max_s=10',
+                'select drop=status.values,status.hardware_id | '
+                'deadband fields=status.level,status.name max_s=60',
+            ),
         ),
         Rule(
             kind='log',

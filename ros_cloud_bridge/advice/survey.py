@@ -77,4 +77,3 @@ class TopicSurvey:
     def raw_bytes_per_s(self) -> float:
         """Bytes of CDR per second."""
         return self.hz * self.message_bytes
-

@@ -125,7 +125,7 @@ def _add_recommendation(group: argparse._ArgumentGroup) -> None:
     add(
         '--recommend',
         action='store_true',
-        help='survey RECORDING, choose policies and reducers that fit the link, and try them on it',
+        help='survey RECORDING, choose policies and reducers that fit the link, and try them',
     )
     add('-o', '--output', type=Path, metavar='FILE.yaml', help='write the configuration there')
     add(
@@ -135,7 +135,7 @@ def _add_recommendation(group: argparse._ArgumentGroup) -> None:
         metavar='MB',
         help='megabytes (10^6 bytes) that the contract has a month',
     )
-    add('--robot', metavar='ID', help='name of the robot; made of the recording\'s when left out')
+    add('--robot', metavar='ID', help="name of the robot; made of the recording's when left out")
 
 
 def run(args: argparse.Namespace) -> int:

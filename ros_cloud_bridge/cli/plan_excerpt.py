@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A part of a long recording that stands for all of it, so that looking at it takes bounded time."""
+"""A part of a long recording that stands for all of it, so that a look takes bounded time."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING

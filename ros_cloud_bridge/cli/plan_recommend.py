@@ -106,7 +106,9 @@ def recommend(excerpt: Excerpt, wish: Wish) -> Recommendation:
     surveyed = survey(excerpt, wish.wanted)
     if not surveyed.topics:
         reasons = '; '.join(f'{name}: {why}' for name, why in surveyed.left_out.items())
-        raise LocalFault(f'nothing of the recording can be bridged{": " if reasons else ""}{reasons}')
+        raise LocalFault(
+            f'nothing of the recording can be bridged{": " if reasons else ""}{reasons}'
+        )
     room = _room(wish)
     held: Recommendation | None = None
     tried: Recommendation | None = None
@@ -159,10 +161,10 @@ def _try(
     surveyed: Survey, excerpt: Excerpt, wish: Wish, advice: Advice, count: int
 ) -> Recommendation:
     streams = streams_of(advice, wish.link_bytes_per_s)
-    reasons = tuple(reason(stream, wish.link_bytes_per_s) for stream in streams)
-    made = config_of(
-        streams, wish.robot_id, advice.thrift, wish.monthly_mb, wish.algorithm
+    reasons = tuple(
+        reason(stream, wish.link_bytes_per_s, advice.room.metered) for stream in streams
     )
+    made = config_of(streams, wish.robot_id, advice.thrift, wish.monthly_mb, wish.algorithm)
     yaml = write(made, streams, reasons, _about(excerpt, wish, advice))
     # What is tried is what the file says.
     config = read_config(parse(yaml).flat())
@@ -180,8 +182,7 @@ def _try(
     month = found['month']
     if month['budget_bytes'] and month['bytes'] > month['budget_bytes']:
         troubles += (
-            f'a month takes {month["bytes"] / _MB:.0f} MB of {wish.monthly_mb:g} MB, if it goes on '
-            'like this day and night',
+            f'a month, day and night, takes {month["bytes"] / _MB:.0f} of {wish.monthly_mb:g} MB',
         )
     return Recommendation(
         survey=surveyed,
@@ -198,9 +199,7 @@ def _try(
     )
 
 
-def _run(
-    config: BridgeConfig, excerpt: Excerpt, wish: Wish, leases: Sequence[Lease] = ()
-) -> Run:
+def _run(config: BridgeConfig, excerpt: Excerpt, wish: Wish, leases: Sequence[Lease] = ()) -> Run:
     return dry_run(
         config,
         excerpt,
@@ -262,9 +261,9 @@ def _about(excerpt: Excerpt, wish: Wish, advice: Advice) -> tuple[str, ...]:
         made_for += f' and {wish.monthly_mb:g} MB a month'
     name = excerpt.name
     return (
-        f"Recommended by 'ros-cloud-bridge plan --recommend' for {name} and {made_for}: a beginning. "
-        'Look whether each error suits, then try it: ros-cloud-bridge plan THIS.yaml '
-        f'{name} --link {kbit:g}k',
+        f"Recommended by 'ros-cloud-bridge plan --recommend' for {name} and {made_for}: a "
+        'beginning. Look whether each error suits, change what you know better, and try it: '
+        f'ros-cloud-bridge plan THIS.yaml {name} --link {kbit:g}k',
         f'As it is all of it would take about {advice.lossless_bytes_per_s:.0f} B/s with all '
         f'headers; {advice.room.bytes_per_s:.0f} B/s are planned with, and '
         f'{advice.bytes_per_s:.0f} B/s taken.',

@@ -166,8 +166,7 @@ def _why(stream: Stream, reason: str) -> list[str]:
     if option.error:
         lines.append(f'    at most off by: {option.error}')
     cpu = sum(
-        choice.option.cpu_s * (choice.step.hz or choice.topic.hz)
-        for choice in stream.choices
+        choice.option.cpu_s * (choice.step.hz or choice.topic.hz) for choice in stream.choices
     )
     if cpu >= _LARGE_CPU:
         lines.append(f'    reducing takes {100 * cpu:.0f} % of a core of this machine')

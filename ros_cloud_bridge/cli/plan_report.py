@@ -232,9 +232,7 @@ def _month_text(month: dict[str, Any]) -> str:
     return said + f'lasts for {hours:.1f} h a day, then the bridge slows down'
 
 
-def table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]
-) -> list[str]:
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int]) -> list[str]:
     """
     Lay out a table.
 

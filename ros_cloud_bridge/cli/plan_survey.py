@@ -123,8 +123,9 @@ def survey(source: Source, wanted: Callable[[str], bool] = lambda topic: True) -
 def _look(topic: _Topic, seconds: float) -> TopicSurvey:
     track = topic.track
     # A topic's own rhythm, but of what comes now and then how often it comes in all.
-    span_s = max((topic.last_ns - topic.first_ns) / _NS * topic.count / max(1, topic.count - 1),
-                 seconds)
+    span_s = max(
+        (topic.last_ns - topic.first_ns) / _NS * topic.count / max(1, topic.count - 1), seconds
+    )
     hz = topic.count / span_s if span_s > 0 else 1.0
     mean = topic.size / topic.count
     schema = schema_of(track)

@@ -75,7 +75,7 @@ class Recording:
     """
     An open MCAP file; messages are read chunk by chunk, as they are asked for.
 
-    ``span_ns`` is the time of its first and of its last message; None where the file does not tell.
+    ``span_ns`` are the times of its first and last message; None where the file does not tell.
 
     :param path: the file
     :raises LocalFault: if it cannot be read
