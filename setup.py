@@ -66,15 +66,15 @@ setup(
     ],
     extras_require={
         # Fields of samples without ROS, MCAP files, and what top draws with.
-        'cloud': ['mcap>=1.5', 'rich>=11.2', 'rosbags>=0.10'],
+        'cloud': ['mcap>=1.6', 'rich>=11.2', 'rosbags>=0.10'],
         # What the reducers jpeg and webp write with.
         'images': ['pillow>=9.0'],
         # What plan draws with.
-        'plan': ['matplotlib>=3.5', 'mcap>=1.5'],
+        'plan': ['matplotlib>=3.5', 'mcap>=1.6'],
         # colcon runs the tests by pytest because it stands here.
         'test': [
             'hypothesis>=6.36',
-            'mcap>=1.5',
+            'mcap>=1.6',
             'mcap-ros2-support>=0.5',
             'pillow>=9.0',
             'pytest>=7.0',

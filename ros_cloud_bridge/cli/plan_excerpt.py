@@ -100,8 +100,6 @@ def pieces(begin_ns: int, end_ns: int, file_bytes: int) -> Sequence[tuple[int, i
     if span_s <= 2 * most_s:
         return ((begin_ns, end_ns + 1),)
     length_ns = round(most_s / _PARTS * _NS)
-    step_ns = (end_ns + 1 - begin_ns - length_ns) // (_PARTS - 1)
-    return tuple(
-        (begin_ns + index * step_ns, begin_ns + index * step_ns + length_ns)
-        for index in range(_PARTS)
-    )
+    left_ns = end_ns + 1 - begin_ns - length_ns
+    begins = [begin_ns + index * left_ns // (_PARTS - 1) for index in range(_PARTS)]
+    return tuple((begin, begin + length_ns) for begin in begins)

@@ -121,7 +121,7 @@ class Recording:
         """
         with self._reading():
             stream = self._reader().iter_messages(
-                topics=topics, start_time=begin_ns, end_time=end_ns
+                topics=topics, starting_at=begin_ns, ending_before=end_ns
             )
         while True:
             with self._reading():
