@@ -14,14 +14,7 @@
 
 """Surveys of recordings that nobody made, and an MCAP file of a small robot."""
 
-from collections.abc import Mapping
-import io
-from pathlib import Path
-from typing import Any
-
 from hypothesis import strategies as st
-import numpy as np
-import pytest
 
 from ros_cloud_bridge.advice.rules import RULES
 from ros_cloud_bridge.advice.survey import Option, TopicSurvey
