@@ -45,6 +45,13 @@ apt_install() {
   as_root "${quiet[@]}" update >&2 && as_root "${install[@]}" >&2
 }
 
+# need_node: runs the page's decoder as it was built; without it those tests are skipped.
+need_node() {
+  command -v node >/dev/null && return 0
+  say 'installing nodejs'
+  apt_install nodejs || say 'no node: the tests of the built decoder are skipped'
+}
+
 # need_mosquitto: a broker program, which demo and tests start themselves on ports of their own.
 need_mosquitto() {
   PATH="$PATH:/usr/sbin:/usr/local/sbin"

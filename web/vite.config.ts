@@ -7,7 +7,9 @@ import { defineConfig, type Plugin } from 'vite';
 const HERE = import.meta.dirname;
 const ASSETS = resolve(HERE, '../ros_cloud_bridge/cloud/web/assets');
 // What the page is built from, beside src/; test/cloud/test_web_assets.py reads the same.
-const BESIDE = ['index.html', 'package.json', 'package-lock.json', 'tsconfig.json', 'vite.config.ts'];
+const BESIDE = [
+  'index.html', 'package.json', 'package-lock.json', 'tsconfig.json', 'vite.config.ts', 'vite.protocol.config.ts',
+];
 
 function sources(): string[] {
   const inside = readdirSync(join(HERE, 'src'), { recursive: true, withFileTypes: true })

@@ -24,7 +24,14 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / 'web'
 ASSETS = ROOT / 'ros_cloud_bridge' / 'cloud' / 'web' / 'assets'
 # As web/vite.config.ts has it, which writes the stamp.
-BESIDE = ('index.html', 'package.json', 'package-lock.json', 'tsconfig.json', 'vite.config.ts')
+BESIDE = (
+    'index.html',
+    'package.json',
+    'package-lock.json',
+    'tsconfig.json',
+    'vite.config.ts',
+    'vite.protocol.config.ts',
+)
 
 pytestmark = pytest.mark.skipif(not SOURCES.is_dir(), reason='no sources of the page here')
 

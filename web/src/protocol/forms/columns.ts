@@ -68,6 +68,11 @@ export class FormReader {
     return this.heads.take(length);
   }
 
+  /** A stream of the form's own. */
+  body(): Uint8Array {
+    return this.take();
+  }
+
   byte(): number {
     return this.heads.byte();
   }

@@ -5,14 +5,15 @@
 
 import { ProtocolError } from '../errors';
 import { restoreCloud } from './cloud';
-import { GridRestorer, restoreDepth, restoreScan } from './sensors';
+import { GridRestorer, restoreDepth, restoreEarlierScan, restoreScan } from './sensors';
 
 export type Restore = (form: Uint8Array) => Uint8Array;
 
 const ALONE: Readonly<Record<string, Restore>> = {
   'cloud_quantize/1': restoreCloud,
   'depth/1': restoreDepth,
-  'laser_quantize/1': restoreScan,
+  'laser_quantize/1': restoreEarlierScan,
+  'laser_quantize/2': restoreScan,
 };
 const DIFFERENCES = 'grid_diff/1';
 /** What of a route is kept for one that asks later: nobody must restore every message. */

@@ -8,19 +8,84 @@ import { blake2s } from '@noble/hashes/blake2.js';
 import { hex } from '../batch';
 import { ProtocolError } from '../errors';
 import { MAX_BATCH_RAW } from '../limits';
+import { ByteReader } from '../reader';
 import { AboutReader, writeMessage } from './about';
 import { bytesOf, FormReader, maskOf, type Words } from './columns';
 
+/** Scans whose ranges are steps, and others. */
 export function restoreScan(form: Uint8Array): Uint8Array {
+  return scanOf(form, readRanges);
+}
+
+/** The form before it: both arrays are columns of floats. */
+export function restoreEarlierScan(form: Uint8Array): Uint8Array {
+  return scanOf(form, (reader, count) => reader.floats(count, 4));
+}
+
+function scanOf(form: Uint8Array, read: (reader: FormReader, count: number) => ArrayBufferView): Uint8Array {
   const reader = new FormReader(form);
   const about = new AboutReader(reader.head(reader.uint32()));
   about.header();
   about.skip(7, 4);
   about.end();
-  const counts = [reader.uint32(), reader.uint32()];
-  if (4 * (counts[0]! + counts[1]!) > MAX_BATCH_RAW) throw new ProtocolError(`a scan of ${counts[0]} ranges`);
-  const sequences = counts.map((count) => ({ count, bytes: bytesOf(reader.floats(count, 4)) }));
+  const ranges = reader.uint32();
+  const intensities = reader.uint32();
+  if (4 * (ranges + intensities) > MAX_BATCH_RAW) throw new ProtocolError(`a scan of ${ranges} ranges`);
+  const sequences = [
+    { count: ranges, bytes: bytesOf(read(reader, ranges)) },
+    { count: intensities, bytes: bytesOf(reader.floats(intensities, 4)) },
+  ];
   return reader.end(writeMessage(about.bytes, sequences));
+}
+
+const LARGE = 255;
+
+function readRanges(reader: FormReader, count: number): Float32Array {
+  const divisor = reader.divisor();
+  const width = reader.byte();
+  if (width > 8) throw new ProtocolError('ranges of more than 64 bits');
+  const body = new ByteReader(reader.body());
+  const steps = readRuns(body, count);
+  const small = body.take(steps.reduce((sum, bit) => sum + bit, 0));
+  const larges = small.reduce((sum, byte) => sum + Number(byte === LARGE), 0);
+  const beyond = body.take(width * larges);
+  if (body.left) throw new ProtocolError('ranges are too long');
+  const words = new Uint32Array(reader.words(count - small.length, 4).buffer);
+  const ranges = new Float32Array(count);
+  const bits = new Uint32Array(ranges.buffer);
+  let at = 0;
+  let large = 0;
+  let other = 0;
+  let sum = 0;
+  for (let index = 0; index < count; index++) {
+    if (!steps[index]) {
+      bits[index] = words[other++]!;
+      continue;
+    }
+    let folded = small[at++]!;
+    if (folded === LARGE) {
+      for (let plane = 0; plane < width; plane++) folded += beyond[plane * larges + large]! * 256 ** plane;
+      large += 1;
+    }
+    sum += folded % 2 ? -(folded + 1) / 2 : folded / 2;
+    ranges[index] = sum / divisor;
+  }
+  return ranges;
+}
+
+/** Which ranges are steps: runs of these and of others in turns. */
+function readRuns(body: ByteReader, count: number): Uint8Array {
+  const steps = new Uint8Array(count);
+  for (let first = 0, isStep = 1; first < count; isStep ^= 1) {
+    let run = 0;
+    let byte: number;
+    do run += byte = body.byte();
+    while (byte === LARGE && run <= count);
+    if (first + run > count) throw new ProtocolError('the runs of a scan are longer than it');
+    steps.fill(isStep, first, first + run);
+    first += run;
+  }
+  return steps;
 }
 
 /** Bytes of a pixel by encoding; and whether it is a float, or signed. */
