@@ -951,15 +951,15 @@ var F = class extends Error {
 	name = "ProtocolError";
 }, sn = class extends F {
 	name = "UnknownSchema";
-}, cn = 16777216, ln = 67108864, un = 67108864, dn = 4096, fn = 65536, pn = 1 << 20, mn = un / 32, hn = 16384, gn = 262144, _n = 1024, vn = 65536, yn = 1048576, bn = 262144, xn = (1n << 63n) - 1n, Sn = 6, Cn = 262144, wn = new TextDecoder("utf-8", {
+}, cn = 16777216, ln = 67108864, un = 67108864, dn = 4096, fn = 65536, pn = 1 << 20, mn = un / 32, hn = 16384, gn = 262144, _n = 1024, vn = 65536, yn = 1048576, bn = 65536, xn = 262144, Sn = (1n << 63n) - 1n, Cn = 6, wn = 262144, Tn = new TextDecoder("utf-8", {
 	fatal: !0,
 	ignoreBOM: !0
-}), Tn = class {
+}), En = class {
 	value;
 	constructor(e) {
 		this.value = e;
 	}
-}, En = {
+}, Dn = {
 	allowIndefinite: !1,
 	allowUndefined: !1,
 	allowBigInt: !0,
@@ -967,21 +967,21 @@ var F = class extends Error {
 	useMaps: !0,
 	rejectDuplicateMapKeys: !0,
 	tags: {}
-}, Dn = class extends Xt {
+}, On = class extends Xt {
 	bytes;
 	maxDepth;
 	maxItems;
 	items = 0;
 	open = [];
 	constructor(e, t, n) {
-		super(e, En), this.bytes = e, this.maxDepth = t, this.maxItems = n;
+		super(e, Dn), this.bytes = e, this.maxDepth = t, this.maxItems = n;
 	}
 	next() {
 		if (++this.items > this.maxItems) throw new F(`more than ${this.maxItems} CBOR items`);
 		for (; this.open.at(-1) === 0;) this.open.pop();
 		this.open.length && --this.open[this.open.length - 1];
 		let e = this.pos(), t = super.next();
-		return t.type === r.array || t.type === r.map ? this.begin(t) : t.type === r.float ? t.value = new Tn(t.value) : t.type === r.string && this.checkText(e, t.value), t;
+		return t.type === r.array || t.type === r.map ? this.begin(t) : t.type === r.float ? t.value = new En(t.value) : t.type === r.string && this.checkText(e, t.value), t;
 	}
 	begin(e) {
 		let t = e.value * (e.type === r.map ? 2 : 1);
@@ -990,30 +990,30 @@ var F = class extends Error {
 		this.open.push(t);
 	}
 	checkText(e, t) {
-		t.includes("�") && wn.decode(this.bytes.subarray(On(this.bytes, e), this.pos()));
+		t.includes("�") && Tn.decode(this.bytes.subarray(kn(this.bytes, e), this.pos()));
 	}
 };
-function On(e, t) {
+function kn(e, t) {
 	let n = e[t] & 31;
 	return t + 1 + (n < 24 ? 0 : 1 << n - 24);
 }
-function kn(e, t = {}) {
-	let { maxBytes: n = cn, maxDepth: r = Sn, maxItems: i = Cn } = t;
+function An(e, t = {}) {
+	let { maxBytes: n = cn, maxDepth: r = Cn, maxItems: i = wn } = t;
 	if (e.length > n) throw new F(`payload of ${e.length} bytes is over the limit of ${n}`);
 	try {
 		return on(e, {
-			...En,
-			tokenizer: new Dn(e, r, i)
+			...Dn,
+			tokenizer: new On(e, r, i)
 		});
 	} catch (e) {
 		throw e instanceof F ? e : new F(`not CBOR: ${String(e)}`);
 	}
 }
-function An(e) {
+function jn(e) {
 	return Jt(e, {
 		float64: !0,
 		mapSorter: () => 0,
-		typeEncoders: { Object: (e) => e instanceof Tn ? [new i(r.float, e.value)] : null }
+		typeEncoders: { Object: (e) => e instanceof En ? [new i(r.float, e.value)] : null }
 	});
 }
 function I(e, t) {
@@ -1024,18 +1024,18 @@ function L(e, t, n) {
 	if (!(e instanceof Uint8Array) || n !== void 0 && e.length !== n) throw new F(`${t} is a byte string${n === void 0 ? "" : ` of ${n} bytes`}`);
 	return e;
 }
-function jn(e, t, n = _n) {
+function Mn(e, t, n = _n) {
 	if (typeof e != "string" || e.length > n && [...e].length > n) throw new F(`${t} is a text of at most ${n} characters`);
 	return e;
 }
-function Mn(e, t) {
+function Nn(e, t) {
 	if (typeof e == "bigint") return e;
 	if (typeof e != "number") throw new F(`${t} is an integer`);
 	return BigInt(e);
 }
 function R(e, t) {
-	let n = Mn(e, t);
-	if (n < 0n || n > xn) throw new F(`${t} is a natural number below 2^63`);
+	let n = Nn(e, t);
+	if (n < 0n || n > Sn) throw new F(`${t} is a natural number below 2^63`);
 	return n;
 }
 function z(e, t, n) {
@@ -1043,7 +1043,7 @@ function z(e, t, n) {
 	return e;
 }
 // src/protocol/reader.ts
-var Nn = class {
+var Pn = class {
 	valueBytes = un;
 	sampleBytes = un;
 	stepsLeft = pn;
@@ -1063,7 +1063,7 @@ var Nn = class {
 	exceptions(e) {
 		if (this.exceptionsLeft -= e, this.exceptionsLeft < 0) throw new F("columns have more exceptions than a batch may");
 	}
-}, Pn = class {
+}, Fn = class {
 	bytes;
 	position = 0;
 	constructor(e) {
@@ -1110,7 +1110,7 @@ var Nn = class {
 		let e = this.varint64();
 		return e & 1n ? ~(e >> 1n) : e >> 1n;
 	}
-}, Fn = class extends Pn {
+}, In = class extends Fn {
 	bits;
 	bitsAt = 0;
 	constructor(e) {
@@ -1128,15 +1128,15 @@ var Nn = class {
 		return this.bits.length - this.bitsAt;
 	}
 };
-function In(e, t) {
+function Ln(e, t) {
 	let n = [];
 	if (e.forEach((e, t) => {
 		for (let r = 0; r < 8; r++) e & 1 << r && n.push(8 * t + r);
 	}), n.length && n.at(-1) >= t) throw new F("a mask has more bits than it may");
 	return n;
 }
-var Ln = 2, Rn = 3, zn = 4, Bn = 8, Vn = 16, Hn = 32, Un = 64, Wn = 127, Gn = 1 << 20, Kn = 4096, qn = 32768, Jn = 64, Yn = 96, Xn = 22, Zn = Array.from({ length: 23 }, (e, t) => Number(`1e${t}`)), Qn = Array.from({ length: 23 }, (e, t) => Number(`1e-${t}`));
-function $n(e, t, n) {
+var Rn = 2, zn = 3, Bn = 4, Vn = 8, Hn = 16, Un = 32, Wn = 64, Gn = 127, Kn = 1 << 20, qn = 4096, Jn = 32768, Yn = 64, Xn = 96, Zn = 22, Qn = Array.from({ length: 23 }, (e, t) => Number(`1e${t}`)), $n = Array.from({ length: 23 }, (e, t) => Number(`1e-${t}`));
+function er(e, t, n) {
 	return {
 		predictor: e,
 		flags: 0,
@@ -1149,21 +1149,21 @@ function $n(e, t, n) {
 		planes: null
 	};
 }
-function er(e, t, n, r, i, a, o) {
+function tr(e, t, n, r, i, a, o) {
 	let s = e.byte(), c = e.byte(), l = s & 3;
-	if (s > Wn || s & Un && !a) throw new F(`no such form of a column: ${s}`);
-	if (l === Rn && !(i > 1 && i < t)) throw new F("a column refers to rows that it does not have");
-	if (c > (s & zn ? 8 : 64)) throw new F("a column of more than 64 bits");
-	let u = s & Vn ? e.byte() : 0;
-	if (u >= Jn && (r !== "f" || u % 32 > Xn || u >= 128)) throw new F(`no such scale of a column: ${u}`);
-	let d = l === Ln ? e.zigzag64() : 0n, f = s & Hn ? tr(e, t, n, o) : null, p = l === 0 ? t : t - 1, m = null;
-	if (s & Bn) {
-		let n = In(e.take(t + 6 >> 3), t - 1);
+	if (s > Gn || s & Wn && !a) throw new F(`no such form of a column: ${s}`);
+	if (l === zn && !(i > 1 && i < t)) throw new F("a column refers to rows that it does not have");
+	if (c > (s & Bn ? 8 : 64)) throw new F("a column of more than 64 bits");
+	let u = s & Hn ? e.byte() : 0;
+	if (u >= Yn && (r !== "f" || u % 32 > Zn || u >= 128)) throw new F(`no such scale of a column: ${u}`);
+	let d = l === Rn ? e.zigzag64() : 0n, f = s & Un ? nr(e, t, n, o) : null, p = l === 0 ? t : t - 1, m = null;
+	if (s & Vn) {
+		let n = Ln(e.take(t + 6 >> 3), t - 1);
 		m = new Uint8Array(t), l === 0 && (m[0] = 1);
 		for (let e of n) m[e + 1] = 1;
 		p = n.length + m[0];
 	}
-	let h = s & zn ? e.take(p * c) : null;
+	let h = s & Bn ? e.take(p * c) : null;
 	return {
 		predictor: l,
 		flags: s,
@@ -1176,7 +1176,7 @@ function er(e, t, n, r, i, a, o) {
 		planes: h
 	};
 }
-function tr(e, t, n, r) {
+function nr(e, t, n, r) {
 	let i = e.varint();
 	if (i < 1 || i > t) throw new F("a column has fewer exceptions than rows");
 	r.exceptions(i);
@@ -1188,12 +1188,12 @@ function tr(e, t, n, r) {
 		a.push(o);
 	}
 	let s = new Uint32Array(2 * i);
-	return nr(e.take(i * n), s, (e) => e, i, n, n, 1), {
+	return rr(e.take(i * n), s, (e) => e, i, n, n, 1), {
 		rows: a,
 		words: s
 	};
 }
-function nr(e, t, n, r, i, a, o) {
+function rr(e, t, n, r, i, a, o) {
 	for (let s = 0; s < r; s++) {
 		let r = 0, c = 0;
 		for (let t = 0; t < i; t++) {
@@ -1203,46 +1203,46 @@ function nr(e, t, n, r, i, a, o) {
 		t[2 * n(s)] = r, t[2 * n(s) + 1] = c;
 	}
 }
-function rr(e, t, n) {
-	let r = t.filter((e) => e.size && !e.planes), i = r.length * n <= qn, a = i ? e.takeBits(r.reduce((e, t) => e + t.size * t.stored, 0)) : /* @__PURE__ */ new Uint8Array(), o = 0;
+function ir(e, t, n) {
+	let r = t.filter((e) => e.size && !e.planes), i = r.length * n <= Jn, a = i ? e.takeBits(r.reduce((e, t) => e + t.size * t.stored, 0)) : /* @__PURE__ */ new Uint8Array(), o = 0;
 	return t.map((t) => {
-		let r = new Uint32Array(2 * n), s = ir(t, n);
+		let r = new Uint32Array(2 * n), s = ar(t, n);
 		if (t.planes) {
 			let { stored: e, size: i } = t;
-			nr(t.planes, r, (t) => s ? s[t] : t + n - e, e, i, 1, e);
-		} else t.size && (i || (a = e.takeBits(t.size * t.stored), o = 0), o = ar(a, o, t, r, s, n));
+			rr(t.planes, r, (t) => s ? s[t] : t + n - e, e, i, 1, e);
+		} else t.size && (i || (a = e.takeBits(t.size * t.stored), o = 0), o = or(a, o, t, r, s, n));
 		return r;
 	});
 }
-function ir(e, t) {
+function ar(e, t) {
 	if (!e.rows) return null;
 	let n = new Int32Array(e.stored), r = 0;
 	for (let i = 0; i < t; i++) e.rows[i] && (n[r++] = i);
 	return n;
 }
-function ar(e, t, n, r, i, a) {
+function or(e, t, n, r, i, a) {
 	let { size: o, stored: s } = n, c = Math.min(o, 32), l = a - s, u = t;
 	for (let t = 0; t < s; t++) {
 		let n = 2 * (i ? i[t] : l + t);
-		r[n] = or(e, u, c), o > 32 && (r[n + 1] = or(e, u + 32, o - 32)), u += o;
+		r[n] = sr(e, u, c), o > 32 && (r[n + 1] = sr(e, u + 32, o - 32)), u += o;
 	}
 	return u;
 }
-function or(e, t, n) {
+function sr(e, t, n) {
 	let r = t >>> 3, i = t & 7, a = e[r];
 	return i + n > 8 && (a |= e[r + 1] << 8), i + n > 16 && (a |= e[r + 2] << 16), i + n > 24 && (a |= e[r + 3] << 24), a >>>= i, i + n > 32 && (a |= e[r + 4] << 32 - i), n === 32 ? a >>> 0 : a & 2 ** n - 1;
 }
-function sr(e, t, n, r, i, a, o) {
-	let s = t.scale >= Jn, c = i === "f" && !s, l = i === "i" || s, u = s ? 0 : t.scale, d = 8 * r, f = l ? BigInt.asUintN(64, BigInt.asIntN(d, n)) : n;
-	if (t.predictor === 0) t.rows && cr(e, t.rows), c ? (ur(e, f, 0), pr(e, u, r)) : ur(e, f, u);
+function cr(e, t, n, r, i, a, o) {
+	let s = t.scale >= Yn, c = i === "f" && !s, l = i === "i" || s, u = s ? 0 : t.scale, d = 8 * r, f = l ? BigInt.asUintN(64, BigInt.asIntN(d, n)) : n;
+	if (t.predictor === 0) t.rows && lr(e, t.rows), c ? (dr(e, f, 0), mr(e, u, r)) : dr(e, f, u);
 	else {
 		if (c) {
 			let e = 1n << BigInt(d - 1);
 			f = f & e ? BigInt.asUintN(d, ~f) : f | e;
 		}
-		mr(e, t, f, u, a), c && hr(e, r);
+		hr(e, t, f, u, a), c && gr(e, r);
 	}
-	if (s && gr(e, t.scale, r), t.flags & Un && o) {
+	if (s && _r(e, t.scale, r), t.flags & Wn && o) {
 		let t = new BigInt64Array(e.buffer);
 		for (let e = 0; e < t.length; e++) t[e] = o[e] - t[e];
 	}
@@ -1250,31 +1250,31 @@ function sr(e, t, n, r, i, a, o) {
 		e[2 * n] = t.exceptions.words[2 * r], e[2 * n + 1] = t.exceptions.words[2 * r + 1];
 	});
 }
-function cr(e, t) {
+function lr(e, t) {
 	for (let n = 1; n < t.length; n++) t[n] || (e[2 * n] = e[2 * n - 2], e[2 * n + 1] = e[2 * n - 1]);
 }
-var lr = 4294967296;
-function ur(e, t, n) {
+var ur = 4294967296;
+function dr(e, t, n) {
 	let r = Number(t & 4294967295n), i = Number(t >> 32n);
 	for (let t = 0; t < e.length; t += 2) {
-		let a = r + dr(e[t], n), o = i + fr(e[t], e[t + 1], n);
-		e[t] = a, e[t + 1] = o + +(a >= lr);
+		let a = r + fr(e[t], n), o = i + pr(e[t], e[t + 1], n);
+		e[t] = a, e[t + 1] = o + +(a >= ur);
 	}
 }
-function dr(e, t) {
+function fr(e, t) {
 	return t >= 32 ? 0 : e << t >>> 0;
 }
-function fr(e, t, n) {
+function pr(e, t, n) {
 	return n ? n >= 32 ? e << n - 32 >>> 0 : (t << n | e >>> 32 - n) >>> 0 : t >>> 0;
 }
-function pr(e, t, n) {
+function mr(e, t, n) {
 	for (let r = 0; r < e.length; r += 2) {
 		let i = e[r] & 1, a = (e[r] >>> 1 | e[r + 1] << 31) >>> 0, o = e[r + 1] >>> 1;
-		e[r] = dr(a, t) | (n === 4 ? i << 31 : 0), e[r + 1] = fr(a, o, t) | (n === 8 ? i << 31 : 0);
+		e[r] = fr(a, t) | (n === 4 ? i << 31 : 0), e[r + 1] = pr(a, o, t) | (n === 8 ? i << 31 : 0);
 	}
 }
-function mr(e, t, n, r, i) {
-	let a = t.predictor !== Ln, o = BigInt.asUintN(64, t.base), s = Number(o & 4294967295n), c = Number(o >> 32n);
+function hr(e, t, n, r, i) {
+	let a = t.predictor !== Rn, o = BigInt.asUintN(64, t.base), s = Number(o & 4294967295n), c = Number(o >> 32n);
 	e[0] = Number(n & 4294967295n), e[1] = Number(n >> 32n);
 	for (let n = 2; n < e.length; n += 2) {
 		let o = e[n], l = e[n + 1];
@@ -1282,28 +1282,28 @@ function mr(e, t, n, r, i) {
 			let e = -(o & 1);
 			o = (o >>> 1 | l << 31) ^ e, l = l >>> 1 ^ e;
 		}
-		let u = t.predictor === Rn && n >= 2 * i ? n - 2 * i : n - 2, d = dr(o, r) + e[u] + s;
-		e[n] = d, e[n + 1] = fr(o, l, r) + e[u + 1] + c + Math.floor(d / lr);
+		let u = t.predictor === zn && n >= 2 * i ? n - 2 * i : n - 2, d = fr(o, r) + e[u] + s;
+		e[n] = d, e[n + 1] = pr(o, l, r) + e[u + 1] + c + Math.floor(d / ur);
 	}
 }
-function hr(e, t) {
+function gr(e, t) {
 	let n = t === 4 ? 0 : 1;
 	for (let t = 0; t < e.length; t += 2) e[t + n] >>> 31 ? e[t + n] = e[t + n] ^ 2147483648 : (e[t] = ~e[t], e[t + 1] = ~e[t + 1]);
 }
-function gr(e, t, n) {
-	let r = t < Yn, i = r ? Zn[t % 32] : Qn[t % 32], a = new Float32Array(e.buffer), o = new Float64Array(e.buffer);
+function _r(e, t, n) {
+	let r = t < Xn, i = r ? Qn[t % 32] : $n[t % 32], a = new Float32Array(e.buffer), o = new Float64Array(e.buffer);
 	for (let t = 0; t < o.length; t++) {
-		let s = (e[2 * t + 1] | 0) * lr + e[2 * t], c = r ? s / i : s * i;
+		let s = (e[2 * t + 1] | 0) * ur + e[2 * t], c = r ? s / i : s * i;
 		n === 4 ? a[2 * t] = c : o[t] = c;
 	}
 }
-function _r(e, t, n, r, i, a, o = 0, s = null) {
-	let c = In(e.take(n + 7 >> 3), n), l = e.take(n * r), u = n * r, d = new Uint8Array(t * u);
-	if (vr(d, l), !c.length) return d;
-	if (a.steps(c.length * 8), t * n > (r === 1 ? Kn : Gn)) {
+function vr(e, t, n, r, i, a, o = 0, s = null) {
+	let c = Ln(e.take(n + 7 >> 3), n), l = e.take(n * r), u = n * r, d = new Uint8Array(t * u);
+	if (yr(d, l), !c.length) return d;
+	if (a.steps(c.length * 8), t * n > (r === 1 ? qn : Kn)) {
 		for (let n of c) {
 			let i = n * r;
-			if (e.byte() !== zn || e.byte() !== r || l.subarray(i, i + r).some(Boolean)) throw new F("a large table has byte planes alone");
+			if (e.byte() !== Bn || e.byte() !== r || l.subarray(i, i + r).some(Boolean)) throw new F("a large table has byte planes alone");
 			let a = e.take(t * r);
 			for (let e = 0; e < r; e++) {
 				let n = e * t;
@@ -1312,24 +1312,24 @@ function _r(e, t, n, r, i, a, o = 0, s = null) {
 		}
 		return d;
 	}
-	let f = c.map(() => er(e, t, r, i, o, s !== null, a)), p = rr(e, f, t);
+	let f = c.map(() => tr(e, t, r, i, o, s !== null, a)), p = ir(e, f, t);
 	return c.forEach((e, t) => {
 		let n = p[t];
-		sr(n, f[t], yr(l, e * r, r), r, i, o, s), br(d, e * r, u, r, n);
+		cr(n, f[t], br(l, e * r, r), r, i, o, s), xr(d, e * r, u, r, n);
 	}), d;
 }
-function vr(e, t) {
+function yr(e, t) {
 	if (e.length) {
 		e.set(t);
 		for (let n = t.length; n < e.length; n *= 2) e.copyWithin(n, 0, Math.min(n, e.length - n));
 	}
 }
-function yr(e, t, n) {
+function br(e, t, n) {
 	let r = 0n;
 	for (let i = n - 1; i >= 0; i--) r = r << 8n | BigInt(e[t + i]);
 	return r;
 }
-function br(e, t, n, r, i) {
+function xr(e, t, n, r, i) {
 	let a = t;
 	for (let t = 0; t < i.length; t += 2, a += n) {
 		let n = i[t];
@@ -1338,33 +1338,33 @@ function br(e, t, n, r, i) {
 		e[a + 4] = o, e[a + 5] = o >>> 8, e[a + 6] = o >>> 16, e[a + 7] = o >>> 24;
 	}
 }
-function xr(e, t) {
+function Sr(e, t) {
 	for (let n = 0; n < e.length; n += t) for (let r = n, i = n + t - 1; r < i; r++, i--) {
 		let t = e[r];
 		e[r] = e[i], e[i] = t;
 	}
 }
-var Sr = 1e9;
-function Cr(e) {
+var Cr = 1e9;
+function wr(e) {
 	for (let t = 0; t < e.length; t += 2) {
-		let n = e[t], r = Math.floor(((e[t + 1] | 0) * lr + n) / Sr), i = n - Math.imul(r, Sr) >>> 0;
-		if (i >= 3294967296 ? (--r, i = i + Sr >>> 0) : i >= Sr && (r += 1, i -= Sr), r !== (r | 0)) throw new F("a stamp is out of range");
+		let n = e[t], r = Math.floor(((e[t + 1] | 0) * ur + n) / Cr), i = n - Math.imul(r, Cr) >>> 0;
+		if (i >= 3294967296 ? (--r, i = i + Cr >>> 0) : i >= Cr && (r += 1, i -= Cr), r !== (r | 0)) throw new F("a stamp is out of range");
 		e[t] = r, e[t + 1] = i;
 	}
 }
 // src/protocol/program.ts
-var wr = 4096, Tr = 8, Er = 1 << 20, B = /* @__PURE__ */ function(e) {
+var Tr = 4096, Er = 8, Dr = 1 << 20, B = /* @__PURE__ */ function(e) {
 	return e[e.End = 0] = "End", e[e.Text = 1] = "Text", e[e.Stamp = 2] = "Stamp", e[e.Loop = 3] = "Loop", e[e.Array = 4] = "Array", e[e.Words = 16] = "Words", e[e.Sequence = 32] = "Sequence", e;
 }({});
-function Dr(e) {
+function Or(e) {
 	return (e[1] & 1) == 1;
 }
-function Or(e) {
+function kr(e) {
 	return e[1] >= 6 ? 4 : 8;
 }
-function kr(e) {
-	if (e.length > wr) throw new F(`a layout program has at most ${wr} bytes`);
-	let t = new Pn(e), n = [[]], r = [], i = 0;
+function Ar(e) {
+	if (e.length > Tr) throw new F(`a layout program has at most ${Tr} bytes`);
+	let t = new Fn(e), n = [[]], r = [], i = 0;
 	for (; t.left;) {
 		let e = t.byte(), a, o = "u";
 		if ((e & 240) == 16 || (e & 240) == 32) {
@@ -1375,7 +1375,7 @@ function kr(e) {
 		} else if (e <= 4) a = e;
 		else throw new F(`no such operation in a program: ${e}`);
 		let s = a === 16 || a === 4 ? t.varint() : 1;
-		if (s < 1 || s > Er) throw new F("a program repeats nothing that often");
+		if (s < 1 || s > Dr) throw new F("a program repeats nothing that often");
 		let c = a === 16 || a === 32 ? 1 << (e & 3) : 1;
 		if (a === 0) {
 			let e = r.pop(), t = n.length > 1 ? n.pop() : [];
@@ -1391,7 +1391,7 @@ function kr(e) {
 				op: a,
 				leaf: i,
 				count: s
-			}), n.push([]), a === 3 && (i += 1), r.length > Tr) throw new F(`a program nests at most ${Tr} loops`);
+			}), n.push([]), a === 3 && (i += 1), r.length > Er) throw new F(`a program nests at most ${Er} loops`);
 		} else n.at(-1).push({
 			op: a,
 			leaf: i,
@@ -1409,7 +1409,7 @@ function kr(e) {
 	};
 }
 // src/protocol/times.ts
-function Ar(e, t) {
+function jr(e, t) {
 	let n = [], r = [];
 	for (let i of t > 1 ? [
 		1,
@@ -1422,47 +1422,47 @@ function Ar(e, t) {
 		r.push({
 			low: o,
 			unit: a ? e.varint64() : 1n
-		}), n.push($n(i, a, t));
+		}), n.push(er(i, a, t));
 	}
 	return {
 		heads: n,
 		scales: r
 	};
 }
-function jr({ scales: e }, t, n, r) {
+function Mr({ scales: e }, t, n, r) {
 	let i = e.map(({ low: e, unit: r }, i) => {
 		let a = new BigInt64Array(t[i].buffer);
 		for (let t = 0; t < n; t++) a[t] = a[t] * r + e;
 		return a;
 	});
 	return n === 1 ? {
-		sequences: Nr(r.sequence, Mr, 1),
-		sourceNs: Nr(r.sourceNs, Mr, 0),
+		sequences: Pr(r.sequence, Nr, 1),
+		sourceNs: Pr(r.sourceNs, Nr, 0),
 		latencyUs: i[0]
 	} : {
-		sequences: Nr(r.sequence, i[0].subarray(1), 1),
-		sourceNs: Nr(r.sourceNs, i[1].subarray(1), 0),
+		sequences: Pr(r.sequence, i[0].subarray(1), 1),
+		sourceNs: Pr(r.sourceNs, i[1].subarray(1), 0),
 		latencyUs: i[2]
 	};
 }
-var Mr = /* @__PURE__ */ new BigInt64Array();
-function Nr(e, t, n) {
+var Nr = /* @__PURE__ */ new BigInt64Array();
+function Pr(e, t, n) {
 	let r = new BigInt64Array(t.length + 1), i = e;
 	r[0] = e;
 	for (let e = 0; e < t.length; e++) {
 		let a = t[e];
 		if (n && a < 1n) throw new F("sequence numbers of a section must rise");
-		if (i += a, i < 0n || i > xn) throw new F("numbers of a section are out of range");
+		if (i += a, i < 0n || i > Sn) throw new F("numbers of a section are out of range");
 		r[e + 1] = i;
 	}
 	return r;
 }
 // src/protocol/matrix.ts
-var Pr = 4096, Fr = 1 << 22, Ir = 128, Lr = 64, Rr = class extends F {
+var Fr = 4096, Ir = 1 << 22, Lr = 128, Rr = 64, zr = class extends F {
 	constructor() {
 		super("a template does not fit its layout program");
 	}
-}, zr = class {
+}, Br = class {
 	sample;
 	budget;
 	parts = [];
@@ -1470,13 +1470,13 @@ var Pr = 4096, Fr = 1 << 22, Ir = 128, Lr = 64, Rr = class extends F {
 	little;
 	alignment;
 	constructor(e, t) {
-		if (this.sample = e, this.budget = t, e.length < 4) throw new Rr();
-		this.view = new DataView(e.buffer, e.byteOffset, e.length), this.little = Dr(e), this.alignment = Or(e);
+		if (this.sample = e, this.budget = t, e.length < 4) throw new zr();
+		this.view = new DataView(e.buffer, e.byteOffset, e.length), this.little = Or(e), this.alignment = kr(e);
 	}
 	find(e) {
 		this.budget.steps(e.steps.length);
 		let t = this.steps(e.steps, 4);
-		if (t > this.sample.length) throw new Rr();
+		if (t > this.sample.length) throw new zr();
 		if (this.add(t, this.sample.length - t, 1, "u"), !this.parts.length) throw new F("a matrix has samples of at least one word");
 		return this.parts;
 	}
@@ -1496,12 +1496,12 @@ var Pr = 4096, Fr = 1 << 22, Ir = 128, Lr = 64, Rr = class extends F {
 				let e = this.count(n);
 				n += 4, n = t.op === B.Text ? this.words(n, e, 1, "u") : t.op === B.Sequence ? e ? this.words(n, e, t.width, t.kind) : n : this.repeat(t, e, n);
 			}
-			if (n > this.sample.length) throw new Rr();
+			if (n > this.sample.length) throw new zr();
 		}
 		return n;
 	}
 	repeat(e, t, n) {
-		if (e.op === B.Loop && t > this.sample.length) throw new Rr();
+		if (e.op === B.Loop && t > this.sample.length) throw new zr();
 		this.budget.steps(t * e.body.length);
 		let r = n;
 		for (let n = 0; n < t; n++) r = this.steps(e.body, r);
@@ -1509,7 +1509,7 @@ var Pr = 4096, Fr = 1 << 22, Ir = 128, Lr = 64, Rr = class extends F {
 	}
 	words(e, t, n, r) {
 		let i = this.align(e, n);
-		if (i + t * n > this.sample.length) throw new Rr();
+		if (i + t * n > this.sample.length) throw new zr();
 		return this.add(i, t, n, r), i + t * n;
 	}
 	align(e, t) {
@@ -1517,12 +1517,12 @@ var Pr = 4096, Fr = 1 << 22, Ir = 128, Lr = 64, Rr = class extends F {
 		return this.add(e, r, 1, "u"), e + r;
 	}
 	count(e) {
-		if (e + 4 > this.sample.length) throw new Rr();
+		if (e + 4 > this.sample.length) throw new zr();
 		return this.add(e, 1, 4, "count"), this.view.getUint32(e, this.little);
 	}
 	add(e, t, n, r) {
-		if (this.parts.length + (t > Lr ? 1 : t) > Pr) throw new F(`samples of at most ${Pr} words stand in a matrix`);
-		if (t > Lr) this.parts.push({
+		if (this.parts.length + (t > Rr ? 1 : t) > Fr) throw new F(`samples of at most ${Fr} words stand in a matrix`);
+		if (t > Rr) this.parts.push({
 			start: e,
 			width: n,
 			length: t,
@@ -1535,17 +1535,17 @@ var Pr = 4096, Fr = 1 << 22, Ir = 128, Lr = 64, Rr = class extends F {
 			kind: r
 		});
 	}
-}, Br = /* @__PURE__ */ new Map();
-function Vr(e, t, n) {
-	let r = `${t.length}:${String.fromCharCode(...e)}`, i = Br.get(r);
-	if (i && Hr(i.header, t, i.parts)) return i.parts;
-	let a = new zr(t, n).find(kr(e));
-	return Br.delete(r), Br.set(r, {
+}, Vr = /* @__PURE__ */ new Map();
+function Hr(e, t, n) {
+	let r = `${t.length}:${String.fromCharCode(...e)}`, i = Vr.get(r);
+	if (i && Ur(i.header, t, i.parts)) return i.parts;
+	let a = new Br(t, n).find(Ar(e));
+	return Vr.delete(r), Vr.set(r, {
 		header: t.slice(),
 		parts: a
-	}), Br.size > Ir && Br.delete(Br.keys().next().value), a;
+	}), Vr.size > Lr && Vr.delete(Vr.keys().next().value), a;
 }
-function Hr(e, t, n) {
+function Ur(e, t, n) {
 	let r = (n) => [
 		0,
 		1,
@@ -1554,33 +1554,33 @@ function Hr(e, t, n) {
 	].every((r) => e[n + r] === t[n + r]);
 	return r(0) && n.every((e) => e.kind !== "count" || r(e.start));
 }
-function Ur(e, t, n, r) {
+function Wr(e, t, n, r) {
 	let i = e.take(e.varint());
 	if (i.length > 4096) throw new F("a layout program has at most 4096 bytes");
 	r.steps(i.length);
-	let a = e.varint(), o = Ar(e, t), s = e.take(a), c = Vr(i, s, r), l = In(e.take(c.length + 7 >> 3), c.length).map((e) => c[e]);
+	let a = e.varint(), o = jr(e, t), s = e.take(a), c = Hr(i, s, r), l = Ln(e.take(c.length + 7 >> 3), c.length).map((e) => c[e]);
 	r.steps(l.length * 8);
 	for (let { kind: e, width: n, length: i } of l) {
 		if (e === "count") throw new F("lengths and counts do not vary in a matrix");
 		r.values(t * n * i);
 	}
 	let u = l.filter((e) => e.length === 1);
-	if (t * u.length > Fr) throw new F(`a matrix has at most ${Fr} words`);
-	let d = u.map(({ kind: n, width: i }) => er(e, t, i, Wr(n), 0, n === "stamp", r)), f = rr(e, [...o.heads, ...d], t), p = jr(o, f, t, n);
+	if (t * u.length > Ir) throw new F(`a matrix has at most ${Ir} words`);
+	let d = u.map(({ kind: n, width: i }) => tr(e, t, i, Gr(n), 0, n === "stamp", r)), f = ir(e, [...o.heads, ...d], t), p = Mr(o, f, t, n);
 	r.samples(t * a);
 	let m = new Uint8Array(t * a);
-	vr(m, s);
-	let h = Dr(s);
+	yr(m, s);
+	let h = Or(s);
 	u.forEach((e, t) => {
-		let n = f[o.heads.length + t], r = yr(s, e.start, e.width);
-		sr(n, d[t], r, e.width, Wr(e.kind), 0, p.sourceNs), e.kind === "stamp" && Cr(n), h || Gr(n, e), br(m, e.start, a, e.width, n);
+		let n = f[o.heads.length + t], r = br(s, e.start, e.width);
+		cr(n, d[t], r, e.width, Gr(e.kind), 0, p.sourceNs), e.kind === "stamp" && wr(n), h || Kr(n, e), xr(m, e.start, a, e.width, n);
 	});
 	for (let n of l) {
 		if (n.length === 1) continue;
 		let i = n.length * n.width;
 		if (s.subarray(n.start, n.start + i).some(Boolean)) throw new F("an array that varies has nothing in the template");
-		let o = _r(e, t * n.length, 1, n.width, Wr(n.kind), r, n.length);
-		h || xr(o, n.width);
+		let o = vr(e, t * n.length, 1, n.width, Gr(n.kind), r, n.length);
+		h || Sr(o, n.width);
 		for (let e = 0; e < t; e++) m.set(o.subarray(e * i, (e + 1) * i), e * a + n.start);
 	}
 	if (e.left) throw new F("a block is longer than its columns");
@@ -1589,44 +1589,44 @@ function Ur(e, t, n, r) {
 		samples: Array.from({ length: t }, (e, t) => m.slice(t * a, (t + 1) * a))
 	};
 }
-function Wr(e) {
+function Gr(e) {
 	return e === "stamp" ? "i" : e === "count" ? "u" : e;
 }
-function Gr(e, t) {
+function Kr(e, t) {
 	let n = t.kind === "stamp", r = new Uint8Array(e.buffer);
-	for (let e = 0; e < r.length; e += 8) xr(r.subarray(e, e + t.width), n ? 4 : t.width);
+	for (let e = 0; e < r.length; e += 8) Sr(r.subarray(e, e + t.width), n ? 4 : t.width);
 }
 // src/protocol/streams.ts
-var Kr = 1, qr = 2, Jr = 16, Yr = 64;
-function Xr(e, t, n, r) {
+var qr = 1, Jr = 2, Yr = 16, Xr = 64;
+function Zr(e, t, n, r) {
 	let i = e.byte();
 	if (i & -4) throw new F(`no such block: ${i}`);
 	let a = e.take(e.varint());
 	r.steps(a.length);
-	let o = kr(a), s = {
+	let o = Ar(a), s = {
 		header: e.take(4),
 		counts: [],
-		data: Array.from({ length: o.leaves }, () => Zr),
-		padding: Zr,
+		data: Array.from({ length: o.leaves }, () => Qr),
+		padding: Qr,
 		tails: []
-	}, c = Ar(e, t), l = jr(c, rr(e, c.heads, t), t, n);
-	if (new Qr(e, s, l.sourceNs, r).read(o.steps, t, !0), i & qr && (s.tails = Array.from({ length: t }, () => e.take(e.varint()))), i & Kr && (s.padding = e.take(e.left)), e.left) throw new F("a block is longer than its columns");
+	}, c = jr(e, t), l = Mr(c, ir(e, c.heads, t), t, n);
+	if (new $r(e, s, l.sourceNs, r).read(o.steps, t, !0), i & Jr && (s.tails = Array.from({ length: t }, () => e.take(e.varint()))), i & qr && (s.padding = e.take(e.left)), e.left) throw new F("a block is longer than its columns");
 	return {
 		times: l,
-		samples: new $r(o, s, r).join(t)
+		samples: new ei(o, s, r).join(t)
 	};
 }
-var Zr = /* @__PURE__ */ new Uint8Array(), Qr = class {
+var Qr = /* @__PURE__ */ new Uint8Array(), $r = class {
 	reader;
 	streams;
 	clock;
 	budget;
 	little;
 	constructor(e, t, n, r) {
-		this.reader = e, this.streams = t, this.clock = n, this.budget = r, this.little = Dr(t.header);
+		this.reader = e, this.streams = t, this.clock = n, this.budget = r, this.little = Or(t.header);
 	}
 	read(e, t, n) {
-		this.budget.steps(e.length * Jr);
+		this.budget.steps(e.length * Yr);
 		for (let r of e) if (r.op === B.Words) this.table(r.leaf, t, r.count, r);
 		else if (r.op === B.Stamp) this.stamps(r, t, n);
 		else if (r.op === B.Array) this.read(r.body, t * r.count, !1);
@@ -1648,23 +1648,23 @@ var Zr = /* @__PURE__ */ new Uint8Array(), Qr = class {
 	}
 	stamps(e, t, n) {
 		this.budget.values(8 * t);
-		let r = _r(this.reader, t, 1, 8, "i", this.budget, 0, n ? this.clock : null);
-		Cr(new Uint32Array(r.buffer)), this.little || xr(r, 4), this.streams.data[e.leaf] = r;
+		let r = vr(this.reader, t, 1, 8, "i", this.budget, 0, n ? this.clock : null);
+		wr(new Uint32Array(r.buffer)), this.little || Sr(r, 4), this.streams.data[e.leaf] = r;
 	}
 	table(e, t, n, r) {
 		let i = t * Math.max(1, n);
 		this.budget.values(i * r.width);
-		let a = n > Yr || n === 0 ? _r(this.reader, i, 1, r.width, r.kind, this.budget, n) : _r(this.reader, t, n, r.width, r.kind, this.budget);
-		this.little || xr(a, r.width), this.streams.data[e] = a;
+		let a = n > Xr || n === 0 ? vr(this.reader, i, 1, r.width, r.kind, this.budget, n) : vr(this.reader, t, n, r.width, r.kind, this.budget);
+		this.little || Sr(a, r.width), this.streams.data[e] = a;
 	}
 	counts(e) {
 		this.budget.values(4 * e);
 		let t = this.reader.varint();
-		if (!t) return new Uint32Array(_r(this.reader, e, 1, 4, "u", this.budget).buffer);
+		if (!t) return new Uint32Array(vr(this.reader, e, 1, 4, "u", this.budget).buffer);
 		if (t > 2 ** 32) throw new F("a count has 32 bits");
 		return this.budget.foresee(e * (t - 1)), new Uint32Array(e).fill(t - 1);
 	}
-}, $r = class {
+}, ei = class {
 	program;
 	streams;
 	budget;
@@ -1676,7 +1676,7 @@ var Zr = /* @__PURE__ */ new Uint8Array(), Qr = class {
 	usedPadding = 0;
 	charged = !0;
 	constructor(e, t, n) {
-		this.program = e, this.streams = t, this.budget = n, this.little = Dr(t.header), this.alignment = Or(t.header), this.used = Array.from({ length: e.leaves }, () => 0);
+		this.program = e, this.streams = t, this.budget = n, this.little = Or(t.header), this.alignment = kr(t.header), this.used = Array.from({ length: e.leaves }, () => 0);
 	}
 	join(e) {
 		let t = this.alike(e);
@@ -1741,20 +1741,20 @@ var Zr = /* @__PURE__ */ new Uint8Array(), Qr = class {
 		let t = new Uint8Array(Math.max(2 * this.bytes.length, this.size + e));
 		t.set(this.bytes.subarray(0, this.size)), this.bytes = t;
 	}
-}, ei = 4247762216, ti = 131072, ni = [
+}, ti = 4247762216, ni = 131072, ri = [
 	1,
 	4,
 	8
-], ri = {
+], ii = {
 	maxLog: 9,
 	maxCode: 35
-}, ii = {
+}, ai = {
 	maxLog: 8,
 	maxCode: 31
-}, ai = {
+}, oi = {
 	maxLog: 9,
 	maxCode: 52
-}, oi = [
+}, si = [
 	...Array(16).fill(0),
 	1,
 	1,
@@ -1776,7 +1776,7 @@ var Zr = /* @__PURE__ */ new Uint8Array(), Qr = class {
 	14,
 	15,
 	16
-], si = [
+], ci = [
 	...Array(32).fill(0),
 	1,
 	1,
@@ -1799,8 +1799,8 @@ var Zr = /* @__PURE__ */ new Uint8Array(), Qr = class {
 	14,
 	15,
 	16
-], ci = ui(oi, 0), li = ui(si, 3);
-function ui(e, t) {
+], li = di(si, 0), ui = di(ci, 3);
+function di(e, t) {
 	let n = t;
 	return e.map((e) => {
 		let t = n;
@@ -1810,7 +1810,7 @@ function ui(e, t) {
 function V(e) {
 	throw new F(`broken zstd data: ${e}`);
 }
-function di(e, t) {
+function fi(e, t) {
 	let n = 1 << e, r = new Uint8Array(n), i = n;
 	t.forEach((e, t) => {
 		e === -1 && (r[--i] = t);
@@ -1836,8 +1836,8 @@ function di(e, t) {
 		baselines: l
 	};
 }
-var fi = {
-	literals: di(6, [
+var pi = {
+	literals: fi(6, [
 		4,
 		3,
 		2,
@@ -1875,7 +1875,7 @@ var fi = {
 		-1,
 		-1
 	]),
-	offsets: di(5, [
+	offsets: fi(5, [
 		1,
 		1,
 		1,
@@ -1906,7 +1906,7 @@ var fi = {
 		-1,
 		-1
 	]),
-	matches: di(6, [
+	matches: fi(6, [
 		1,
 		4,
 		3,
@@ -1962,16 +1962,16 @@ var fi = {
 		-1
 	])
 };
-function pi(e, t, n, r, i) {
+function mi(e, t, n, r, i) {
 	let a = 8 * t, o = (t) => {
-		let r = mi(e, a, t, n);
+		let r = hi(e, a, t, n);
 		return a += t, r;
 	}, s = o(4) + 5;
 	s > r && V("table too large");
 	let c = [], l = 1 << s;
 	for (; l > 0;) {
 		c.length > i && V("too many symbols");
-		let t = 32 - Math.clz32(l + 1), r = 2 ** (t - 1), s = 2 * r - 2 - l, u = mi(e, a, t, n, !0);
+		let t = 32 - Math.clz32(l + 1), r = 2 ** (t - 1), s = 2 * r - 2 - l, u = hi(e, a, t, n, !0);
 		(u & r - 1) < s ? (u &= r - 1, a += t - 1) : (u >= r && (u -= s), a += t);
 		let d = u - 1;
 		if (c.push(d), l -= Math.abs(d), d !== 0) continue;
@@ -1983,16 +1983,16 @@ function pi(e, t, n, r, i) {
 		} while (f === 3);
 	}
 	let u = a + 7 >> 3;
-	return (l || u > n) && V("table of another size"), [di(s, c), u];
+	return (l || u > n) && V("table of another size"), [fi(s, c), u];
 }
-function mi(e, t, n, r, i = !1) {
+function hi(e, t, n, r, i = !1) {
 	let a = t >> 3;
 	t + n > 8 * r && !i && V("cut off");
 	let o = 0;
 	for (let t = 0; t < 4; t++) a + t < r && (o |= e[a + t] << 8 * t);
 	return o >>> (t & 7) & 2 ** n - 1;
 }
-var hi = class {
+var gi = class {
 	data;
 	from;
 	left;
@@ -2011,7 +2011,7 @@ var hi = class {
 		return (n[r] | n[r + 1] << 8 | n[r + 2] << 16 | n[r + 3] << 24) >>> (e & 7) & (1 << t) - 1;
 	}
 };
-function gi(e, t, n) {
+function _i(e, t, n) {
 	t >= n && V("cut off");
 	let r = e[t], i = [], a;
 	if (r >= 128) {
@@ -2023,12 +2023,12 @@ function gi(e, t, n) {
 		}
 	} else {
 		a = t + 1 + r, a > n && V("cut off");
-		let [o, s] = pi(e, t + 1, a, 6, 255);
-		_i(o, new hi(e, s, a), i);
+		let [o, s] = mi(e, t + 1, a, 6, 255);
+		vi(o, new gi(e, s, a), i);
 	}
-	return [vi(i), a];
+	return [yi(i), a];
 }
-function _i(e, t, n) {
+function vi(e, t, n) {
 	let r = [t.read(e.log), t.read(e.log)];
 	t.left < 0 && V("cut off");
 	for (let i = 0;; i ^= 1) {
@@ -2042,7 +2042,7 @@ function _i(e, t, n) {
 		r[i] = e.baselines[a] + t.read(o);
 	}
 }
-function vi(e) {
+function yi(e) {
 	let t = 0;
 	for (let n of e) n > 11 && V("weight too large"), n && (t += 1 << n - 1);
 	t || V("no weights");
@@ -2059,8 +2059,8 @@ function vi(e) {
 		bits: a
 	};
 }
-function yi(e, t, n, r, i, a, o) {
-	let s = new hi(t, n, r), { maxBits: c, symbols: l } = e, u = (1 << c) - 1, d = s.read(c);
+function bi(e, t, n, r, i, a, o) {
+	let s = new gi(t, n, r), { maxBits: c, symbols: l } = e, u = (1 << c) - 1, d = s.read(c);
 	for (let t = a; t < o; t++) {
 		i[t] = l[d];
 		let n = e.bits[d];
@@ -2068,7 +2068,7 @@ function yi(e, t, n, r, i, a, o) {
 	}
 	s.left !== -c && V("a stream of another length");
 }
-var bi = class {
+var xi = class {
 	data;
 	out;
 	at;
@@ -2079,8 +2079,8 @@ var bi = class {
 		null,
 		null
 	];
-	history = [...ni];
-	literals = new Uint8Array(ti);
+	history = [...ri];
+	literals = new Uint8Array(ni);
 	constructor(e, t, n, r) {
 		this.data = e, this.out = n, this.at = t, this.written = r;
 	}
@@ -2093,7 +2093,7 @@ var bi = class {
 		this.written !== this.out.length && V("another length than announced");
 	}
 	block(e, t) {
-		t > ti && V("block too large");
+		t > ni && V("block too large");
 		let n = this.at + (e === 1 ? 1 : t);
 		(e === 3 || n > this.data.length) && V("cut off"), e === 0 ? this.put(this.data.subarray(this.at, n)) : e === 1 ? (this.room(t), this.out.fill(this.data[this.at], this.written, this.written += t)) : this.compressed(n), this.at = n;
 	}
@@ -2104,33 +2104,33 @@ var bi = class {
 		this.room(e.length), this.out.set(e, this.written), this.written += e.length;
 	}
 	compressed(e) {
-		let t = this.readLiterals(e), n = this.written + ti, r = this.sequences(e, t);
+		let t = this.readLiterals(e), n = this.written + ni, r = this.sequences(e, t);
 		this.put(this.literals.subarray(r, t)), this.written > n && V("block too large");
 	}
 	readLiterals(e) {
 		let { data: t } = this, n = (n) => this.at + n < e ? t[this.at + n] : V("cut off"), r = n(0) & 3, i = n(0) >> 2 & 3;
 		if (r < 2) {
 			let a = i === 1 ? n(0) >> 4 | n(1) << 4 : i === 3 ? n(0) >> 4 | n(1) << 4 | n(2) << 12 : n(0) >> 3;
-			return this.at += i === 1 ? 2 : i === 3 ? 3 : 1, (a > ti || this.at + (r ? 1 : a) > e) && V("literals are cut off"), r ? this.literals.fill(t[this.at], 0, a) : this.literals.set(t.subarray(this.at, this.at + a)), this.at += r ? 1 : a, a;
+			return this.at += i === 1 ? 2 : i === 3 ? 3 : 1, (a > ni || this.at + (r ? 1 : a) > e) && V("literals are cut off"), r ? this.literals.fill(t[this.at], 0, a) : this.literals.set(t.subarray(this.at, this.at + a)), this.at += r ? 1 : a, a;
 		}
 		let a = i < 2 ? 10 : i === 2 ? 14 : 18, o = i < 2 ? 3 : i === 2 ? 4 : 5, s = 0;
 		for (let e = o - 1; e >= 0; e--) s = s * 256 + n(e);
 		let c = Math.floor(s / 16) % 2 ** a, l = Math.floor(s / 2 ** (4 + a));
 		this.at += o;
 		let u = this.at + l;
-		return (c > ti || u > e) && V("literals are cut off"), r === 2 && ([this.huffman, this.at] = gi(t, this.at, u)), this.huffman || V("no table"), this.unpackLiterals(this.huffman, u, c, i !== 0), this.at = u, c;
+		return (c > ni || u > e) && V("literals are cut off"), r === 2 && ([this.huffman, this.at] = _i(t, this.at, u)), this.huffman || V("no table"), this.unpackLiterals(this.huffman, u, c, i !== 0), this.at = u, c;
 	}
 	unpackLiterals(e, t, n, r) {
 		let { data: i, literals: a } = this;
 		if (!r) {
-			yi(e, i, this.at, t, a, 0, n);
+			bi(e, i, this.at, t, a, 0, n);
 			return;
 		}
 		let o = n + 3 >> 2, s = this.at + 6;
 		(s > t || 3 * o > n) && V("literals are cut off");
 		for (let r = 0; r < 4; r++) {
 			let c = i[this.at + 2 * r] | i[this.at + 2 * r + 1] << 8, l = r < 3 ? s + c : t;
-			l > t && V("literals are cut off"), yi(e, i, s, l, a, r * o, r < 3 ? (r + 1) * o : n), s = l;
+			l > t && V("literals are cut off"), bi(e, i, s, l, a, r * o, r < 3 ? (r + 1) * o : n), s = l;
 		}
 	}
 	sequences(e, t) {
@@ -2140,7 +2140,7 @@ var bi = class {
 		if (r === 255 ? (r = n[this.at] + (n[this.at + 1] << 8) + 32512, this.at += 2) : r > 127 && (r = (r - 128 << 8) + n[this.at++]), !r) return 0;
 		this.at >= e && V("cut off");
 		let i = n[this.at++];
-		return i & 3 && V("reserved bits"), this.readTable(0, i >> 6, fi.literals, ri, e), this.readTable(1, i >> 4 & 3, fi.offsets, ii, e), this.readTable(2, i >> 2 & 3, fi.matches, ai, e), this.execute(r, new hi(n, this.at, e), t);
+		return i & 3 && V("reserved bits"), this.readTable(0, i >> 6, pi.literals, ii, e), this.readTable(1, i >> 4 & 3, pi.offsets, ai, e), this.readTable(2, i >> 2 & 3, pi.matches, oi, e), this.execute(r, new gi(n, this.at, e), t);
 	}
 	readTable(e, t, n, { maxLog: r, maxCode: i }, a) {
 		if (t === 0) this.tables[e] = n;
@@ -2152,12 +2152,12 @@ var bi = class {
 				bits: Uint8Array.of(0),
 				baselines: Uint16Array.of(0)
 			};
-		} else t === 2 ? [this.tables[e], this.at] = pi(this.data, this.at, a, r, i) : this.tables[e] || V("no table");
+		} else t === 2 ? [this.tables[e], this.at] = mi(this.data, this.at, a, r, i) : this.tables[e] || V("no table");
 	}
 	execute(e, t, n) {
 		let [r, i, a] = this.tables, { out: o, literals: s } = this, c = t.read(r.log), l = t.read(i.log), u = t.read(a.log), d = 0;
 		for (let f = 0; f < e; f++) {
-			let p = i.symbols[l], m = p > 16 ? p - 16 : 0, h = 2 ** p + (m ? t.read(16) * 2 ** m + t.read(m) : t.read(p)), g = a.symbols[u], _ = li[g] + t.read(si[g]), v = r.symbols[c], y = ci[v] + t.read(oi[v]), b = this.offset(h, y);
+			let p = i.symbols[l], m = p > 16 ? p - 16 : 0, h = 2 ** p + (m ? t.read(16) * 2 ** m + t.read(m) : t.read(p)), g = a.symbols[u], _ = ui[g] + t.read(ci[g]), v = r.symbols[c], y = li[v] + t.read(si[v]), b = this.offset(h, y);
 			f < e - 1 && (c = r.baselines[c] + t.read(r.bits[c]), u = a.baselines[u] + t.read(a.bits[u]), l = i.baselines[l] + t.read(i.bits[l])), (t.left < 0 || d + y > n) && V("sequences are cut off"), this.room(y + _);
 			let x = this.written;
 			for (let e = d + y; d < e; d++) o[x++] = s[d];
@@ -2176,9 +2176,9 @@ var bi = class {
 		return i < 1 && V("an offset of nothing"), r > 1 && (n[2] = n[1]), n[1] = n[0], n[0] = i, i;
 	}
 };
-function xi(e) {
+function Si(e) {
 	let t = new DataView(e.buffer, e.byteOffset, e.length);
-	(e.length < 6 || t.getUint32(0, !0) !== ei) && V("no frame");
+	(e.length < 6 || t.getUint32(0, !0) !== ti) && V("no frame");
 	let n = e[4];
 	n & 8 && V("reserved bits");
 	let r = n >> 5 & 1, i = [
@@ -2206,17 +2206,17 @@ function xi(e) {
 		contentSize: a ? Number(t.getBigUint64(o, !0)) : null
 	};
 }
-var Si = /* @__PURE__ */ new Uint8Array();
-function Ci(e, t, n = Si) {
-	let { blocks: r, contentSize: i } = xi(e);
+var Ci = /* @__PURE__ */ new Uint8Array();
+function wi(e, t, n = Ci) {
+	let { blocks: r, contentSize: i } = Si(e);
 	if (i !== t) throw new F("compressed length differs from the announced one");
 	let a = new Uint8Array(n.length + t);
-	return a.set(n), new bi(e, r, a, n.length).run(), n.length ? a.slice(n.length) : a;
+	return a.set(n), new xi(e, r, a, n.length).run(), n.length ? a.slice(n.length) : a;
 }
 // src/protocol/batch.ts
-var wi = 1, Ti = /* @__PURE__ */ function(e) {
+var Ti = 1, Ei = /* @__PURE__ */ function(e) {
 	return e[e.Batch = 0] = "Batch", e[e.Fragment = 1] = "Fragment", e[e.Abandoned = 2] = "Abandoned", e[e.Account = 3] = "Account", e;
-}({}), Ei = [
+}({}), Di = [
 	[
 		8,
 		9,
@@ -2225,23 +2225,23 @@ var wi = 1, Ti = /* @__PURE__ */ function(e) {
 	[8],
 	[4],
 	[5]
-], Di = 0, Oi = 1, ki = 2, Ai = -(1n << 63n);
-function ji(e) {
-	if (e !== wi) throw new F(`protocol version ${typeof e == "number" ? e : typeof e}; this decoder reads ${wi}`);
+], Oi = 0, ki = 1, Ai = 2, ji = -(1n << 63n);
+function Mi(e) {
+	if (e !== Ti) throw new F(`protocol version ${typeof e == "number" ? e : typeof e}; this decoder reads ${Ti}`);
 }
 function H(e) {
 	let t = "";
 	for (let n of e) t += (n < 16 ? "0" : "") + n.toString(16);
 	return t;
 }
-function Mi(e) {
+function Ni(e) {
 	return Uint8Array.from(e.match(/../g) ?? [], (e) => Number.parseInt(e, 16));
 }
-function Ni(e) {
-	let t = I(kn(e, { maxBytes: ln }), "a batch message");
-	ji(t[0]);
-	let n = z(t[1], "the kind of a message", Ei.length - 1);
-	if (!Ei[n].includes(t.length)) throw new F(`message of kind ${n} with ${t.length} fields`);
+function Pi(e) {
+	let t = I(An(e, { maxBytes: ln }), "a batch message");
+	Mi(t[0]);
+	let n = z(t[1], "the kind of a message", Di.length - 1);
+	if (!Di[n].includes(t.length)) throw new F(`message of kind ${n} with ${t.length} fields`);
 	return {
 		kind: n,
 		boot: H(L(t[2], "a boot id", 8)),
@@ -2249,20 +2249,20 @@ function Ni(e) {
 		fields: t
 	};
 }
-function Pi({ fields: e }) {
+function Fi({ fields: e }) {
 	let t = e.length > 9 ? H(L(e[9], "the name of a dictionary", 4)) : "";
-	if (e[5] === ki != (t !== "")) throw new F("a batch names the dictionary that it needs, and no other");
+	if (e[5] === Ai != (t !== "")) throw new F("a batch names the dictionary that it needs, and no other");
 	return t;
 }
-function Fi({ fields: e }, t) {
-	let n = R(e[4], "sent time"), r = I(kn(Ii(e[5], z(e[6], "raw length", un), L(e[7], "a body"), t), { maxBytes: un }), "a body");
+function Ii({ fields: e }, t) {
+	let n = R(e[4], "sent time"), r = I(An(Li(e[5], z(e[6], "raw length", un), L(e[7], "a body"), t), { maxBytes: un }), "a body");
 	if (!r.length || r.length > 4096) throw new F(`a batch has 1 to ${dn} sections`);
-	let i = new Fn(e.length > 8 ? L(e[8], "bits") : /* @__PURE__ */ new Uint8Array()), a = new Nn(), o = 0, s = r.map((e) => {
+	let i = new In(e.length > 8 ? L(e[8], "bits") : /* @__PURE__ */ new Uint8Array()), a = new Pn(), o = 0, s = r.map((e) => {
 		let t = I(e, "a section");
 		if (t.length !== 9) throw new F("a section has nine fields");
 		let r = z(t[2], "sample count", fn);
 		if (o += r, !r || o > 65536) throw new F(`a section has samples, and a batch at most ${fn}`);
-		return Li(t, r, n, i, a);
+		return Ri(t, r, n, i, a);
 	});
 	if (i.bitsLeft) throw new F("more packed numbers than sections have");
 	return {
@@ -2270,40 +2270,40 @@ function Fi({ fields: e }, t) {
 		sections: s
 	};
 }
-function Ii(e, t, n, r) {
-	if (e === Oi) return Ci(n, t);
-	if (e === ki && r) return Ci(n, t, r);
-	if (e !== Di) throw new F("unknown codec");
+function Li(e, t, n, r) {
+	if (e === ki) return wi(n, t);
+	if (e === Ai && r) return wi(n, t, r);
+	if (e !== Oi) throw new F("unknown codec");
 	if (n.length !== t) throw new F("a body has another length than announced");
 	return n;
 }
-function Li(e, t, n, r, i) {
+function Ri(e, t, n, r, i) {
 	let a = R(e[0], "route"), o = {
 		sequence: R(e[3], "sequence"),
-		sourceNs: R(n - Mn(e[4], "age"), "source time")
-	}, s = L(e[8], "a block"), { times: c, samples: l } = Ri(e[7], s, I(e[5], "columns"), t, o, r, i), u = c.sourceNs.map((e, t) => {
+		sourceNs: R(n - Nn(e[4], "age"), "source time")
+	}, s = L(e[8], "a block"), { times: c, samples: l } = zi(e[7], s, I(e[5], "columns"), t, o, r, i), u = c.sourceNs.map((e, t) => {
 		let n = e + 1000n * c.latencyUs[t];
-		if (n < 0n || n > xn) throw new F("receive times out of range");
+		if (n < 0n || n > Sn) throw new F("receive times out of range");
 		return n;
 	});
 	return {
 		route: a,
-		descriptor: Wi(e[1]),
+		descriptor: Gi(e[1]),
 		sequences: c.sequences,
 		sourceNs: c.sourceNs,
 		receiveNs: u,
 		samples: l,
-		totals: Gi(e[6])
+		totals: Ki(e[6])
 	};
 }
-function Ri(e, t, n, r, i, a, o) {
-	if (e === 0 || e === 1) return zi(e === 1, t, n, r, i, o);
+function zi(e, t, n, r, i, a, o) {
+	if (e === 0 || e === 1) return Bi(e === 1, t, n, r, i, o);
 	if (n.length) throw new F("a block of this layout has no columns at its head");
-	if (a.begin(t), e === 2 && r > 1) return Ur(a, r, i, o);
-	if (e === 3) return Xr(a, r, i, o);
+	if (a.begin(t), e === 2 && r > 1) return Wr(a, r, i, o);
+	if (e === 3) return Zr(a, r, i, o);
 	throw new F("unknown layout, or a matrix of one sample");
 }
-function zi(e, t, n, r, i, a) {
+function Bi(e, t, n, r, i, a) {
 	let o = r > 1 ? [
 		r - 1,
 		r - 1,
@@ -2312,19 +2312,19 @@ function zi(e, t, n, r, i, a) {
 	] : [r, r];
 	if (n.length !== 2 * o.length) throw new F(`a section has ${o.length} columns`);
 	let s = 0, c = o.map((e, r) => {
-		let i = Mn(n[2 * r], "the minimum of a column"), a = z(n[2 * r + 1], "the width of a column", 8);
-		if (i < Ai || i > xn) throw new F("the minimum of a column has 64 bits");
+		let i = Nn(n[2 * r], "the minimum of a column"), a = z(n[2 * r + 1], "the width of a column", 8);
+		if (i < ji || i > Sn) throw new F("the minimum of a column has 64 bits");
 		if (s + e * a > t.length) throw new F("block is shorter than its columns");
-		let o = Ui(t.subarray(s, s + e * a), i, a, e);
+		let o = Wi(t.subarray(s, s + e * a), i, a, e);
 		return s += e * a, o;
-	}), [l, u] = c.slice(-2), [d, f] = r > 1 ? c : [Bi, Bi], p = {
-		sequences: Nr(i.sequence, d, 1),
-		sourceNs: Nr(i.sourceNs, f, 0),
+	}), [l, u] = c.slice(-2), [d, f] = r > 1 ? c : [Vi, Vi], p = {
+		sequences: Pr(i.sequence, d, 1),
+		sourceNs: Pr(i.sourceNs, f, 0),
 		latencyUs: l
 	}, m = t.subarray(s);
-	if (Vi(u, m.length, e), a.samples(m.length), e) return {
+	if (Hi(u, m.length, e), a.samples(m.length), e) return {
 		times: p,
-		samples: Hi(m, r)
+		samples: Ui(m, r)
 	};
 	let h = 0;
 	return {
@@ -2332,8 +2332,8 @@ function zi(e, t, n, r, i, a) {
 		samples: Array.from(u, (e) => m.slice(h, h += Number(e)))
 	};
 }
-var Bi = /* @__PURE__ */ new BigInt64Array();
-function Vi(e, t, n) {
+var Vi = /* @__PURE__ */ new BigInt64Array();
+function Hi(e, t, n) {
 	let r = 0n;
 	for (let t of e) {
 		if (t < 0n) throw new F("a sample has a negative length");
@@ -2342,7 +2342,7 @@ function Vi(e, t, n) {
 	}
 	if (r !== BigInt(t)) throw new F("lengths of the samples do not add up to the block");
 }
-function Hi(e, t) {
+function Ui(e, t) {
 	let n = e.length / t;
 	return Array.from({ length: t }, (r, i) => {
 		let a = new Uint8Array(n);
@@ -2350,136 +2350,136 @@ function Hi(e, t) {
 		return a;
 	});
 }
-function Ui(e, t, n, r) {
+function Wi(e, t, n, r) {
 	let i = new BigInt64Array(r), a = new Uint8Array(i.buffer);
 	for (let t = 0; t < n; t++) for (let n = 0; n < r; n++) a[8 * n + t] = e[t * r + n];
 	for (let e = 0; e < r; e++) i[e] = i[e] + t;
 	return i;
 }
-function Wi(e) {
+function Gi(e) {
 	if (e === null) return null;
 	let t = I(e, "a descriptor");
 	if (t.length !== 4 && t.length !== 5) throw new F("a descriptor has four fields, or five with a form");
 	let n = L(t[3], "a schema id");
 	if (n.length !== 0 && n.length !== 8) throw new F("a schema id has eight bytes");
-	let r = t.length === 5 ? jn(t[4], "a form", 64) : "";
+	let r = t.length === 5 ? Mn(t[4], "a form", 64) : "";
 	if (t.length === 5 && !r) throw new F("a form has a name");
 	return {
-		stream: jn(t[0], "a stream"),
-		topic: jn(t[1], "a topic"),
-		typeName: jn(t[2], "a type"),
+		stream: Mn(t[0], "a stream"),
+		topic: Mn(t[1], "a topic"),
+		typeName: Mn(t[2], "a type"),
 		schemaId: H(n),
 		form: r
 	};
 }
-function Gi(e) {
+function Ki(e) {
 	if (e === null) return null;
 	if (!(e instanceof Map) || e.size > 64) throw new F("totals are a map of at most 64 reasons");
 	return new Map([...e].map(([e, t]) => [Number(R(e, "reason")), R(t, "total")]));
 }
 // node_modules/@noble/hashes/_u64.js
-var Ki = /* @__PURE__ */ BigInt(2 ** 32 - 1), qi = /* @__PURE__ */ BigInt(32);
-function Ji(e, t = !1) {
+var qi = /* @__PURE__ */ BigInt(2 ** 32 - 1), Ji = /* @__PURE__ */ BigInt(32);
+function Yi(e, t = !1) {
 	return t ? {
-		h: Number(e & Ki),
-		l: Number(e >> qi & Ki)
+		h: Number(e & qi),
+		l: Number(e >> Ji & qi)
 	} : {
-		h: Number(e >> qi & Ki) | 0,
-		l: Number(e & Ki) | 0
+		h: Number(e >> Ji & qi) | 0,
+		l: Number(e & qi) | 0
 	};
 }
-function Yi(e, t = !1) {
+function Xi(e, t = !1) {
 	let n = e.length, r = new Uint32Array(n), i = new Uint32Array(n);
 	for (let a = 0; a < n; a++) {
-		let { h: n, l: o } = Ji(e[a], t);
+		let { h: n, l: o } = Yi(e[a], t);
 		[r[a], i[a]] = [n, o];
 	}
 	return [r, i];
 }
-var Xi = (e) => e / 2 ** 32 | 0, Zi = (e) => e >>> 0;
-function Qi(e, t, n, r) {
-	let i = Xi(n), a = Zi(n);
+var Zi = (e) => e / 2 ** 32 | 0, Qi = (e) => e >>> 0;
+function $i(e, t, n, r) {
+	let i = Zi(n), a = Qi(n);
 	e.setUint32(t, r ? a : i, r), e.setUint32(t + 4, r ? i : a, r);
 }
-var $i = (e, t, n) => e >>> n, ea = (e, t, n) => e << 32 - n | t >>> n, ta = (e, t, n) => e >>> n | t << 32 - n, na = (e, t, n) => e << 32 - n | t >>> n, ra = (e, t, n) => e << 64 - n | t >>> n - 32, ia = (e, t, n) => e >>> n - 32 | t << 64 - n;
-function aa(e, t, n, r) {
+var ea = (e, t, n) => e >>> n, ta = (e, t, n) => e << 32 - n | t >>> n, na = (e, t, n) => e >>> n | t << 32 - n, ra = (e, t, n) => e << 32 - n | t >>> n, ia = (e, t, n) => e << 64 - n | t >>> n - 32, aa = (e, t, n) => e >>> n - 32 | t << 64 - n;
+function oa(e, t, n, r) {
 	let i = (t >>> 0) + (r >>> 0);
 	return {
 		h: e + n + (i / 2 ** 32 | 0) | 0,
 		l: i | 0
 	};
 }
-var oa = (e, t, n) => (e >>> 0) + (t >>> 0) + (n >>> 0), sa = (e, t, n, r) => t + n + r + (e / 2 ** 32 | 0) | 0, ca = (e, t, n, r) => (e >>> 0) + (t >>> 0) + (n >>> 0) + (r >>> 0), la = (e, t, n, r, i) => t + n + r + i + (e / 2 ** 32 | 0) | 0, ua = (e, t, n, r, i) => (e >>> 0) + (t >>> 0) + (n >>> 0) + (r >>> 0) + (i >>> 0), da = (e, t, n, r, i, a) => t + n + r + i + a + (e / 2 ** 32 | 0) | 0;
+var sa = (e, t, n) => (e >>> 0) + (t >>> 0) + (n >>> 0), ca = (e, t, n, r) => t + n + r + (e / 2 ** 32 | 0) | 0, la = (e, t, n, r) => (e >>> 0) + (t >>> 0) + (n >>> 0) + (r >>> 0), ua = (e, t, n, r, i) => t + n + r + i + (e / 2 ** 32 | 0) | 0, da = (e, t, n, r, i) => (e >>> 0) + (t >>> 0) + (n >>> 0) + (r >>> 0) + (i >>> 0), fa = (e, t, n, r, i, a) => t + n + r + i + a + (e / 2 ** 32 | 0) | 0;
 // node_modules/@noble/hashes/utils.js
-function fa(e) {
+function pa(e) {
 	return e instanceof Uint8Array || ArrayBuffer.isView(e) && e.constructor.name === "Uint8Array" && "BYTES_PER_ELEMENT" in e && e.BYTES_PER_ELEMENT === 1;
 }
-var pa = (e) => e ? `"${e}" ` : "";
-function ma(e, t = "") {
-	if (typeof e != "number") throw TypeError(pa(t) + "expected number, got " + typeof e);
-	if (!Number.isSafeInteger(e) || e < 0) throw RangeError(pa(t) + "expected integer >= 0, got " + e);
+var ma = (e) => e ? `"${e}" ` : "";
+function ha(e, t = "") {
+	if (typeof e != "number") throw TypeError(ma(t) + "expected number, got " + typeof e);
+	if (!Number.isSafeInteger(e) || e < 0) throw RangeError(ma(t) + "expected integer >= 0, got " + e);
 	return e;
 }
 function U(e, t, n = "") {
-	if (fa(e) && (t === void 0 || e.length === t)) return e;
-	t !== void 0 && ma(t, "length");
-	let r = fa(e), i = t === void 0 ? "" : ` of length ${t}`, a = r ? `length=${e.length}` : `type=${typeof e}`, o = pa(n) + "expected Uint8Array" + i + ", got " + a;
+	if (pa(e) && (t === void 0 || e.length === t)) return e;
+	t !== void 0 && ha(t, "length");
+	let r = pa(e), i = t === void 0 ? "" : ` of length ${t}`, a = r ? `length=${e.length}` : `type=${typeof e}`, o = ma(n) + "expected Uint8Array" + i + ", got " + a;
 	throw r ? RangeError(o) : TypeError(o);
 }
-function ha(e) {
+function ga(e) {
 	return Uint8Array.from(U(e));
 }
-var ga = (e, t) => {
+var _a = (e, t) => {
 	if (typeof e != "object" || !e || Array.isArray(e)) throw TypeError((t === "object" ? "" : `"${t}" `) + "expected object, got type=" + typeof e);
-}, _a = (e, t) => {
-	ga(e, t);
+}, va = (e, t) => {
+	_a(e, t);
 	let n = Object.getPrototypeOf(e);
 	if (n !== Object.prototype && n !== null) throw TypeError(`"${t}" expected plain object`);
 	if (Object.hasOwn(e, "__proto__")) throw TypeError(`"${t}.__proto__" is not allowed`);
 };
-function va(e, t = !0) {
+function ya(e, t = !0) {
 	if (e.destroyed) throw Error("hash was destroyed");
 	if (t && e.finished) throw Error("digest() was already called");
 }
-function ya(e, t) {
+function ba(e, t) {
 	U(e, void 0, "output");
 	let n = t.outputLen;
 	if (!(e.length >= n)) throw RangeError("\"output\" expected length >= " + n);
 }
-function ba(e) {
+function xa(e) {
 	return new Uint32Array(e.buffer, e.byteOffset, Math.floor(e.byteLength / 4));
 }
-function xa(...e) {
+function Sa(...e) {
 	for (let t = 0; t < e.length; t++) e[t].fill(0);
 }
-function Sa(e) {
+function Ca(e) {
 	return new DataView(e.buffer, e.byteOffset, e.byteLength);
 }
 function W(e, t) {
 	return e << 32 - t | e >>> t;
 }
-var Ca = new Uint8Array(new Uint32Array([287454020]).buffer)[0] === 68;
-function wa(e) {
+var wa = new Uint8Array(new Uint32Array([287454020]).buffer)[0] === 68;
+function Ta(e) {
 	return e << 24 & 4278190080 | e << 8 & 16711680 | e >>> 8 & 65280 | e >>> 24 & 255;
 }
-var Ta = Ca ? (e) => e : (e) => wa(e) >>> 0;
-function Ea(e) {
-	for (let t = 0; t < e.length; t++) e[t] = wa(e[t]);
+var Ea = wa ? (e) => e : (e) => Ta(e) >>> 0;
+function Da(e) {
+	for (let t = 0; t < e.length; t++) e[t] = Ta(e[t]);
 	return e;
 }
-var Da = Ca ? (e) => e : Ea, Oa = typeof Uint8Array.from([]).toHex == "function" && typeof Uint8Array.fromHex == "function", ka = /* @__PURE__ */ Array.from({ length: 256 }, (e, t) => t.toString(16).padStart(2, "0"));
-function Aa(e) {
-	if (U(e), Oa) return e.toHex();
+var Oa = wa ? (e) => e : Da, ka = typeof Uint8Array.from([]).toHex == "function" && typeof Uint8Array.fromHex == "function", Aa = /* @__PURE__ */ Array.from({ length: 256 }, (e, t) => t.toString(16).padStart(2, "0"));
+function ja(e) {
+	if (U(e), ka) return e.toHex();
 	let t = "";
-	for (let n = 0; n < e.length; n++) t += ka[e[n]];
+	for (let n = 0; n < e.length; n++) t += Aa[e[n]];
 	return t;
 }
-function ja(e) {
+function Ma(e) {
 	return e >= 48 && e <= 57 ? e - 48 : e >= 65 && e <= 70 ? e - 55 : e >= 97 && e <= 102 ? e - 87 : void 0;
 }
-function Ma(e) {
+function Na(e) {
 	if (typeof e != "string") throw TypeError("hex string expected, got " + typeof e);
-	if (Oa) try {
+	if (ka) try {
 		return Uint8Array.fromHex(e);
 	} catch (e) {
 		throw e instanceof SyntaxError ? RangeError(e.message) : e;
@@ -2488,7 +2488,7 @@ function Ma(e) {
 	if (t % 2) throw RangeError("hex string expected, got unpadded hex of length " + t);
 	let r = new Uint8Array(n);
 	for (let t = 0, i = 0; t < n; t++, i += 2) {
-		let n = ja(e.charCodeAt(i)), a = ja(e.charCodeAt(i + 1));
+		let n = Ma(e.charCodeAt(i)), a = Ma(e.charCodeAt(i + 1));
 		if (n === void 0 || a === void 0) {
 			let t = e[i] + e[i + 1];
 			throw RangeError("hex string expected, got non-hex character \"" + t + "\" at index " + i);
@@ -2497,7 +2497,7 @@ function Ma(e) {
 	}
 	return r;
 }
-function Na(...e) {
+function Pa(...e) {
 	let t = 0;
 	for (let n = 0; n < e.length; n++) {
 		let r = e[n];
@@ -2510,23 +2510,23 @@ function Na(...e) {
 	}
 	return n;
 }
-function Pa(e, t, n = "opts") {
-	return _a(e, "defaults"), t !== void 0 && _a(t, n), Object.assign(Object.create(null), e, t);
+function Fa(e, t, n = "opts") {
+	return va(e, "defaults"), t !== void 0 && va(t, n), Object.assign(Object.create(null), e, t);
 }
-function Fa(e, t = {}) {
+function Ia(e, t = {}) {
 	if (typeof e != "function") throw TypeError("\"hashCons\" expected function, got type=" + typeof e);
-	t = Pa({}, t, "info");
+	t = Fa({}, t, "info");
 	let n = (t, n) => e(n).update(t).digest(), r = e(void 0);
 	return n.outputLen = r.outputLen, n.blockLen = r.blockLen, n.canXOF = r.canXOF, n.create = (t) => e(t), Object.assign(n, t), Object.freeze(n);
 }
-function Ia(e = 32) {
-	ma(e, "bytesLength");
+function La(e = 32) {
+	ha(e, "bytesLength");
 	let t = typeof globalThis == "object" ? globalThis.crypto : null;
 	if (typeof t?.getRandomValues != "function") throw Error("crypto.getRandomValues must be defined");
 	if (e > 65536) throw RangeError(`"bytesLength" expected <= 65536, got ${e}`);
 	return t.getRandomValues(new Uint8Array(e));
 }
-var La = (e) => ({ oid: Uint8Array.from([
+var Ra = (e) => ({ oid: Uint8Array.from([
 	6,
 	9,
 	96,
@@ -2540,13 +2540,13 @@ var La = (e) => ({ oid: Uint8Array.from([
 	e
 ]) });
 // node_modules/@noble/hashes/_md.js
-function Ra(e, t, n) {
+function za(e, t, n) {
 	return e & t ^ ~e & n;
 }
-function za(e, t, n) {
+function Ba(e, t, n) {
 	return e & t ^ e & n ^ t & n;
 }
-var Ba = class {
+var Va = class {
 	blockLen;
 	outputLen;
 	canXOF = !1;
@@ -2559,15 +2559,15 @@ var Ba = class {
 	pos = 0;
 	destroyed = !1;
 	constructor(e, t, n, r) {
-		this.blockLen = e, this.outputLen = t, this.padOffset = n, this.isLE = r, this.buffer = new Uint8Array(e), this.view = Sa(this.buffer);
+		this.blockLen = e, this.outputLen = t, this.padOffset = n, this.isLE = r, this.buffer = new Uint8Array(e), this.view = Ca(this.buffer);
 	}
 	update(e) {
-		va(this), U(e);
+		ya(this), U(e);
 		let { view: t, buffer: n, blockLen: r } = this, i = e.length, a = !1;
 		for (let o = 0; o < i;) {
 			let s = Math.min(r - this.pos, i - o);
 			if (s === r) {
-				let t = Sa(e);
+				let t = Ca(e);
 				for (; r <= i - o; o += r) this.process(t, o);
 				a = !0;
 			} else n.set(o === 0 && s === i ? e : e.subarray(o, o + s), this.pos), this.pos += s, o += s, this.pos === r && (this.process(t, 0), this.pos = 0, a = !0);
@@ -2575,10 +2575,10 @@ var Ba = class {
 		return this.length += e.length, a && this.roundClean(), this;
 	}
 	digestInto(e) {
-		va(this), ya(e, this), this.finished = !0;
+		ya(this), ba(e, this), this.finished = !0;
 		let { buffer: t, view: n, blockLen: r, isLE: i } = this, { pos: a } = this;
-		t[a++] = 128, t.fill(0, a), this.padOffset > r - a && (this.process(n, 0), t.fill(0)), Qi(n, r - 8, this.length * 8, i), this.process(n, 0), this.roundClean();
-		let o = e === t ? n : Sa(e), s = this.outputLen, c = s / 4, l = this.get();
+		t[a++] = 128, t.fill(0, a), this.padOffset > r - a && (this.process(n, 0), t.fill(0)), $i(n, r - 8, this.length * 8, i), this.process(n, 0), this.roundClean();
+		let o = e === t ? n : Ca(e), s = this.outputLen, c = s / 4, l = this.get();
 		if (s % 4 || c > l.length) throw Error("invalid outputLen");
 		for (let e = 0; e < c; e++) o.setUint32(4 * e, l[e], i);
 	}
@@ -2595,7 +2595,7 @@ var Ba = class {
 	clone() {
 		return this._cloneInto();
 	}
-}, Va = /* @__PURE__ */ Uint32Array.from([
+}, Ha = /* @__PURE__ */ Uint32Array.from([
 	1779033703,
 	3144134277,
 	1013904242,
@@ -2604,7 +2604,7 @@ var Ba = class {
 	2600822924,
 	528734635,
 	1541459225
-]), Ha = /* @__PURE__ */ Uint32Array.from([
+]), Ua = /* @__PURE__ */ Uint32Array.from([
 	1779033703,
 	4089235720,
 	3144134277,
@@ -2621,7 +2621,7 @@ var Ba = class {
 	4215389547,
 	1541459225,
 	327033209
-]), Ua = /* @__PURE__ */ Uint32Array.from([
+]), Wa = /* @__PURE__ */ Uint32Array.from([
 	1116352408,
 	1899447441,
 	3049323471,
@@ -2686,7 +2686,7 @@ var Ba = class {
 	2756734187,
 	3204031479,
 	3329325298
-]), Wa = /* @__PURE__ */ new Uint32Array(64), Ga = class extends Ba {
+]), Ga = /* @__PURE__ */ new Uint32Array(64), Ka = class extends Va {
 	A = 0;
 	B = 0;
 	C = 0;
@@ -2718,29 +2718,29 @@ var Ba = class {
 		return (e ||= new this.constructor()).set(...this.get()), this._cloneIntoMeta(e);
 	}
 	process(e, t) {
-		for (let n = 0; n < 16; n++, t += 4) Wa[n] = e.getUint32(t, !1);
+		for (let n = 0; n < 16; n++, t += 4) Ga[n] = e.getUint32(t, !1);
 		for (let e = 16; e < 64; e++) {
-			let t = Wa[e - 15], n = Wa[e - 2], r = W(t, 7) ^ W(t, 18) ^ t >>> 3, i = W(n, 17) ^ W(n, 19) ^ n >>> 10;
-			Wa[e] = i + Wa[e - 7] + r + Wa[e - 16] | 0;
+			let t = Ga[e - 15], n = Ga[e - 2], r = W(t, 7) ^ W(t, 18) ^ t >>> 3, i = W(n, 17) ^ W(n, 19) ^ n >>> 10;
+			Ga[e] = i + Ga[e - 7] + r + Ga[e - 16] | 0;
 		}
 		let { A: n, B: r, C: i, D: a, E: o, F: s, G: c, H: l } = this;
 		for (let e = 0; e < 64; e++) {
-			let t = W(o, 6) ^ W(o, 11) ^ W(o, 25), u = l + t + Ra(o, s, c) + Ua[e] + Wa[e] | 0, d = (W(n, 2) ^ W(n, 13) ^ W(n, 22)) + za(n, r, i) | 0;
+			let t = W(o, 6) ^ W(o, 11) ^ W(o, 25), u = l + t + za(o, s, c) + Wa[e] + Ga[e] | 0, d = (W(n, 2) ^ W(n, 13) ^ W(n, 22)) + Ba(n, r, i) | 0;
 			l = c, c = s, s = o, o = a + u | 0, a = i, i = r, r = n, n = u + d | 0;
 		}
 		n = n + this.A | 0, r = r + this.B | 0, i = i + this.C | 0, a = a + this.D | 0, o = o + this.E | 0, s = s + this.F | 0, c = c + this.G | 0, l = l + this.H | 0, this.set(n, r, i, a, o, s, c, l);
 	}
 	roundClean() {
-		xa(Wa);
+		Sa(Ga);
 	}
 	destroy() {
-		this.destroyed = !0, this.set(0, 0, 0, 0, 0, 0, 0, 0), xa(this.buffer);
+		this.destroyed = !0, this.set(0, 0, 0, 0, 0, 0, 0, 0), Sa(this.buffer);
 	}
-}, Ka = class extends Ga {
+}, qa = class extends Ka {
 	constructor() {
-		super(32, Va);
+		super(32, Ha);
 	}
-}, qa = /* @__PURE__ */ Yi((/* @__PURE__ */ "0x428a2f98d728ae22.0x7137449123ef65cd.0xb5c0fbcfec4d3b2f.0xe9b5dba58189dbbc.0x3956c25bf348b538.0x59f111f1b605d019.0x923f82a4af194f9b.0xab1c5ed5da6d8118.0xd807aa98a3030242.0x12835b0145706fbe.0x243185be4ee4b28c.0x550c7dc3d5ffb4e2.0x72be5d74f27b896f.0x80deb1fe3b1696b1.0x9bdc06a725c71235.0xc19bf174cf692694.0xe49b69c19ef14ad2.0xefbe4786384f25e3.0x0fc19dc68b8cd5b5.0x240ca1cc77ac9c65.0x2de92c6f592b0275.0x4a7484aa6ea6e483.0x5cb0a9dcbd41fbd4.0x76f988da831153b5.0x983e5152ee66dfab.0xa831c66d2db43210.0xb00327c898fb213f.0xbf597fc7beef0ee4.0xc6e00bf33da88fc2.0xd5a79147930aa725.0x06ca6351e003826f.0x142929670a0e6e70.0x27b70a8546d22ffc.0x2e1b21385c26c926.0x4d2c6dfc5ac42aed.0x53380d139d95b3df.0x650a73548baf63de.0x766a0abb3c77b2a8.0x81c2c92e47edaee6.0x92722c851482353b.0xa2bfe8a14cf10364.0xa81a664bbc423001.0xc24b8b70d0f89791.0xc76c51a30654be30.0xd192e819d6ef5218.0xd69906245565a910.0xf40e35855771202a.0x106aa07032bbd1b8.0x19a4c116b8d2d0c8.0x1e376c085141ab53.0x2748774cdf8eeb99.0x34b0bcb5e19b48a8.0x391c0cb3c5c95a63.0x4ed8aa4ae3418acb.0x5b9cca4f7763e373.0x682e6ff3d6b2b8a3.0x748f82ee5defb2fc.0x78a5636f43172f60.0x84c87814a1f0ab72.0x8cc702081a6439ec.0x90befffa23631e28.0xa4506cebde82bde9.0xbef9a3f7b2c67915.0xc67178f2e372532b.0xca273eceea26619c.0xd186b8c721c0c207.0xeada7dd6cde0eb1e.0xf57d4f7fee6ed178.0x06f067aa72176fba.0x0a637dc5a2c898a6.0x113f9804bef90dae.0x1b710b35131c471b.0x28db77f523047d84.0x32caab7b40c72493.0x3c9ebe0a15c9bebc.0x431d67c49c100d4c.0x4cc5d4becb3e42b6.0x597f299cfc657e2a.0x5fcb6fab3ad6faec.0x6c44198c4a475817".split(".")).map((e) => BigInt(e))), Ja = qa[0], Ya = qa[1], Xa = /* @__PURE__ */ new Uint32Array(80), Za = /* @__PURE__ */ new Uint32Array(80), Qa = class extends Ba {
+}, Ja = /* @__PURE__ */ Xi((/* @__PURE__ */ "0x428a2f98d728ae22.0x7137449123ef65cd.0xb5c0fbcfec4d3b2f.0xe9b5dba58189dbbc.0x3956c25bf348b538.0x59f111f1b605d019.0x923f82a4af194f9b.0xab1c5ed5da6d8118.0xd807aa98a3030242.0x12835b0145706fbe.0x243185be4ee4b28c.0x550c7dc3d5ffb4e2.0x72be5d74f27b896f.0x80deb1fe3b1696b1.0x9bdc06a725c71235.0xc19bf174cf692694.0xe49b69c19ef14ad2.0xefbe4786384f25e3.0x0fc19dc68b8cd5b5.0x240ca1cc77ac9c65.0x2de92c6f592b0275.0x4a7484aa6ea6e483.0x5cb0a9dcbd41fbd4.0x76f988da831153b5.0x983e5152ee66dfab.0xa831c66d2db43210.0xb00327c898fb213f.0xbf597fc7beef0ee4.0xc6e00bf33da88fc2.0xd5a79147930aa725.0x06ca6351e003826f.0x142929670a0e6e70.0x27b70a8546d22ffc.0x2e1b21385c26c926.0x4d2c6dfc5ac42aed.0x53380d139d95b3df.0x650a73548baf63de.0x766a0abb3c77b2a8.0x81c2c92e47edaee6.0x92722c851482353b.0xa2bfe8a14cf10364.0xa81a664bbc423001.0xc24b8b70d0f89791.0xc76c51a30654be30.0xd192e819d6ef5218.0xd69906245565a910.0xf40e35855771202a.0x106aa07032bbd1b8.0x19a4c116b8d2d0c8.0x1e376c085141ab53.0x2748774cdf8eeb99.0x34b0bcb5e19b48a8.0x391c0cb3c5c95a63.0x4ed8aa4ae3418acb.0x5b9cca4f7763e373.0x682e6ff3d6b2b8a3.0x748f82ee5defb2fc.0x78a5636f43172f60.0x84c87814a1f0ab72.0x8cc702081a6439ec.0x90befffa23631e28.0xa4506cebde82bde9.0xbef9a3f7b2c67915.0xc67178f2e372532b.0xca273eceea26619c.0xd186b8c721c0c207.0xeada7dd6cde0eb1e.0xf57d4f7fee6ed178.0x06f067aa72176fba.0x0a637dc5a2c898a6.0x113f9804bef90dae.0x1b710b35131c471b.0x28db77f523047d84.0x32caab7b40c72493.0x3c9ebe0a15c9bebc.0x431d67c49c100d4c.0x4cc5d4becb3e42b6.0x597f299cfc657e2a.0x5fcb6fab3ad6faec.0x6c44198c4a475817".split(".")).map((e) => BigInt(e))), Ya = Ja[0], Xa = Ja[1], Za = /* @__PURE__ */ new Uint32Array(80), Qa = /* @__PURE__ */ new Uint32Array(80), $a = class extends Va {
 	Ah = 0;
 	Al = 0;
 	Bh = 0;
@@ -2788,58 +2788,58 @@ var Ba = class {
 		return (e ||= new this.constructor()).set(...this.get()), this._cloneIntoMeta(e);
 	}
 	process(e, t) {
-		for (let n = 0; n < 16; n++, t += 4) Xa[n] = e.getUint32(t), Za[n] = e.getUint32(t += 4);
+		for (let n = 0; n < 16; n++, t += 4) Za[n] = e.getUint32(t), Qa[n] = e.getUint32(t += 4);
 		for (let e = 16; e < 80; e++) {
-			let t = Xa[e - 15] | 0, n = Za[e - 15] | 0, r = ta(t, n, 1) ^ ta(t, n, 8) ^ $i(t, n, 7), i = na(t, n, 1) ^ na(t, n, 8) ^ ea(t, n, 7), a = Xa[e - 2] | 0, o = Za[e - 2] | 0, s = ta(a, o, 19) ^ ra(a, o, 61) ^ $i(a, o, 6), c = ca(i, na(a, o, 19) ^ ia(a, o, 61) ^ ea(a, o, 6), Za[e - 7], Za[e - 16]), l = la(c, r, s, Xa[e - 7], Xa[e - 16]);
-			Xa[e] = l | 0, Za[e] = c | 0;
+			let t = Za[e - 15] | 0, n = Qa[e - 15] | 0, r = na(t, n, 1) ^ na(t, n, 8) ^ ea(t, n, 7), i = ra(t, n, 1) ^ ra(t, n, 8) ^ ta(t, n, 7), a = Za[e - 2] | 0, o = Qa[e - 2] | 0, s = na(a, o, 19) ^ ia(a, o, 61) ^ ea(a, o, 6), c = la(i, ra(a, o, 19) ^ aa(a, o, 61) ^ ta(a, o, 6), Qa[e - 7], Qa[e - 16]), l = ua(c, r, s, Za[e - 7], Za[e - 16]);
+			Za[e] = l | 0, Qa[e] = c | 0;
 		}
 		let { Ah: n, Al: r, Bh: i, Bl: a, Ch: o, Cl: s, Dh: c, Dl: l, Eh: u, El: d, Fh: f, Fl: p, Gh: m, Gl: h, Hh: g, Hl: _ } = this;
 		for (let e = 0; e < 80; e++) {
-			let t = ta(u, d, 14) ^ ta(u, d, 18) ^ ra(u, d, 41), v = na(u, d, 14) ^ na(u, d, 18) ^ ia(u, d, 41), y = u & f ^ ~u & m, b = d & p ^ ~d & h, x = ua(_, v, b, Ya[e], Za[e]), S = da(x, g, t, y, Ja[e], Xa[e]), C = x | 0, w = ta(n, r, 28) ^ ra(n, r, 34) ^ ra(n, r, 39), T = na(n, r, 28) ^ ia(n, r, 34) ^ ia(n, r, 39), E = n & i ^ n & o ^ i & o, ee = r & a ^ r & s ^ a & s;
-			g = m | 0, _ = h | 0, m = f | 0, h = p | 0, f = u | 0, p = d | 0, {h: u, l: d} = aa(c | 0, l | 0, S | 0, C | 0), c = o | 0, l = s | 0, o = i | 0, s = a | 0, i = n | 0, a = r | 0;
-			let D = oa(C, T, ee);
-			n = sa(D, S, w, E), r = D | 0;
+			let t = na(u, d, 14) ^ na(u, d, 18) ^ ia(u, d, 41), v = ra(u, d, 14) ^ ra(u, d, 18) ^ aa(u, d, 41), y = u & f ^ ~u & m, b = d & p ^ ~d & h, x = da(_, v, b, Xa[e], Qa[e]), S = fa(x, g, t, y, Ya[e], Za[e]), C = x | 0, w = na(n, r, 28) ^ ia(n, r, 34) ^ ia(n, r, 39), T = ra(n, r, 28) ^ aa(n, r, 34) ^ aa(n, r, 39), E = n & i ^ n & o ^ i & o, ee = r & a ^ r & s ^ a & s;
+			g = m | 0, _ = h | 0, m = f | 0, h = p | 0, f = u | 0, p = d | 0, {h: u, l: d} = oa(c | 0, l | 0, S | 0, C | 0), c = o | 0, l = s | 0, o = i | 0, s = a | 0, i = n | 0, a = r | 0;
+			let D = sa(C, T, ee);
+			n = ca(D, S, w, E), r = D | 0;
 		}
-		({h: n, l: r} = aa(this.Ah | 0, this.Al | 0, n | 0, r | 0)), {h: i, l: a} = aa(this.Bh | 0, this.Bl | 0, i | 0, a | 0), {h: o, l: s} = aa(this.Ch | 0, this.Cl | 0, o | 0, s | 0), {h: c, l: l} = aa(this.Dh | 0, this.Dl | 0, c | 0, l | 0), {h: u, l: d} = aa(this.Eh | 0, this.El | 0, u | 0, d | 0), {h: f, l: p} = aa(this.Fh | 0, this.Fl | 0, f | 0, p | 0), {h: m, l: h} = aa(this.Gh | 0, this.Gl | 0, m | 0, h | 0), {h: g, l: _} = aa(this.Hh | 0, this.Hl | 0, g | 0, _ | 0), this.set(n, r, i, a, o, s, c, l, u, d, f, p, m, h, g, _);
+		({h: n, l: r} = oa(this.Ah | 0, this.Al | 0, n | 0, r | 0)), {h: i, l: a} = oa(this.Bh | 0, this.Bl | 0, i | 0, a | 0), {h: o, l: s} = oa(this.Ch | 0, this.Cl | 0, o | 0, s | 0), {h: c, l: l} = oa(this.Dh | 0, this.Dl | 0, c | 0, l | 0), {h: u, l: d} = oa(this.Eh | 0, this.El | 0, u | 0, d | 0), {h: f, l: p} = oa(this.Fh | 0, this.Fl | 0, f | 0, p | 0), {h: m, l: h} = oa(this.Gh | 0, this.Gl | 0, m | 0, h | 0), {h: g, l: _} = oa(this.Hh | 0, this.Hl | 0, g | 0, _ | 0), this.set(n, r, i, a, o, s, c, l, u, d, f, p, m, h, g, _);
 	}
 	roundClean() {
-		xa(Xa, Za);
+		Sa(Za, Qa);
 	}
 	destroy() {
-		this.destroyed = !0, xa(this.buffer), this.set(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+		this.destroyed = !0, Sa(this.buffer), this.set(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 	}
-}, $a = class extends Qa {
+}, eo = class extends $a {
 	constructor() {
-		super(64, Ha);
+		super(64, Ua);
 	}
-}, eo = /* @__PURE__ */ Fa(() => new Ka(), /* @__PURE__ */ La(1)), to = /* @__PURE__ */ Fa(() => new $a(), /* @__PURE__ */ La(3));
+}, to = /* @__PURE__ */ Ia(() => new qa(), /* @__PURE__ */ Ra(1)), no = /* @__PURE__ */ Ia(() => new eo(), /* @__PURE__ */ Ra(3));
 // node_modules/@noble/curves/utils.js
-function no(e, t, n = () => {}) {
+function ro(e, t, n = () => {}) {
 	if (!Array.isArray(e)) throw TypeError(`"${t}" expected array, got type=${typeof e}`);
 	for (let r = 0; r < e.length; r++) n(e[r], `${t}[${r}]`);
 	return e;
 }
-var G = (e, t, n) => U(e, t, n), ro = ma;
-function io(e, t = "object") {
+var G = (e, t, n) => U(e, t, n), io = ha;
+function ao(e, t = "object") {
 	if (typeof e != "object" || !e || Array.isArray(e)) throw TypeError(t === "object" ? "expected valid options object" : `"${t}" expected object, got type=${typeof e}`);
 	return e;
 }
-function ao(e, t) {
+function oo(e, t) {
 	if (typeof e != "function") throw TypeError(`"${t}" is invalid: expected function, got ${typeof e}`);
 	return e;
 }
-var oo = Aa, so = (...e) => Na(...e), co = (e) => Ma(e), lo = fa, uo = (e) => Ia(e), fo = /* @__PURE__ */ BigInt(0), po = /* @__PURE__ */ BigInt(1), mo = (e) => e ? `"${e}" ` : "";
-function ho(e, t = "") {
-	if (typeof e != "boolean") throw TypeError(mo(t) + "expected boolean, got type=" + typeof e);
+var so = ja, co = (...e) => Pa(...e), lo = (e) => Na(e), uo = pa, fo = (e) => La(e), po = /* @__PURE__ */ BigInt(0), mo = /* @__PURE__ */ BigInt(1), ho = (e) => e ? `"${e}" ` : "";
+function go(e, t = "") {
+	if (typeof e != "boolean") throw TypeError(ho(t) + "expected boolean, got type=" + typeof e);
 	return e;
 }
-function go(e) {
+function _o(e) {
 	if (typeof e == "bigint") {
-		if (!wo(e)) throw RangeError("positive bigint expected, got " + e);
-	} else ro(e);
+		if (!To(e)) throw RangeError("positive bigint expected, got " + e);
+	} else io(e);
 	return e;
 }
-function _o(e, t = "") {
+function vo(e, t = "") {
 	if (typeof e != "number") {
 		let n = t && `"${t}" `;
 		throw TypeError(n + "expected number, got type=" + typeof e);
@@ -2849,45 +2849,45 @@ function _o(e, t = "") {
 		throw RangeError(n + "expected safe integer, got " + e);
 	}
 }
-function vo(e) {
-	if (typeof e != "string") throw TypeError("hex string expected, got " + typeof e);
-	return e === "" ? fo : BigInt("0x" + e);
-}
 function yo(e) {
-	return vo(Aa(e));
+	if (typeof e != "string") throw TypeError("hex string expected, got " + typeof e);
+	return e === "" ? po : BigInt("0x" + e);
 }
 function bo(e) {
-	return vo(Aa(Co(U(e)).reverse()));
+	return yo(ja(e));
 }
-function xo(e, t) {
-	if (ma(t), t === 0) throw Error("zero output length is invalid");
-	e = go(e);
-	let n = t * 2, r = e.toString(16);
-	if (r.length > n) throw RangeError("number is too large");
-	return Ma(r.padStart(n, "0"));
+function xo(e) {
+	return yo(ja(wo(U(e)).reverse()));
 }
 function So(e, t) {
-	return xo(e, t).reverse();
+	if (ha(t), t === 0) throw Error("zero output length is invalid");
+	e = _o(e);
+	let n = t * 2, r = e.toString(16);
+	if (r.length > n) throw RangeError("number is too large");
+	return Na(r.padStart(n, "0"));
 }
-function Co(e) {
-	return Uint8Array.from(G(e));
+function Co(e, t) {
+	return So(e, t).reverse();
 }
 function wo(e) {
-	return typeof e == "bigint" && fo <= e;
+	return Uint8Array.from(G(e));
 }
-function To(e, t, n) {
-	return wo(e) && wo(t) && wo(n) && t <= e && e < n;
+function To(e) {
+	return typeof e == "bigint" && po <= e;
 }
-function Eo(e, t, n, r) {
-	if (!To(t, n, r)) throw RangeError("expected valid " + e + ": " + n + " <= n < " + r + ", got " + t);
+function Eo(e, t, n) {
+	return To(e) && To(t) && To(n) && t <= e && e < n;
 }
-function Do(e) {
-	if (e < fo) throw Error("expected non-negative bigint, got " + e);
-	return e === fo ? 0 : e.toString(2).length;
+function Do(e, t, n, r) {
+	if (!Eo(t, n, r)) throw RangeError("expected valid " + e + ": " + n + " <= n < " + r + ", got " + t);
 }
-var Oo = (e) => (_o(e, "n"), (po << BigInt(e)) - po);
-function ko(e, t = {}, n = {}, r = "object") {
-	io(e, r), io(t, "fields"), io(n, "optFields");
+function Oo(e) {
+	if (e < po) throw Error("expected non-negative bigint, got " + e);
+	return e === po ? 0 : e.toString(2).length;
+}
+var ko = (e) => (vo(e, "n"), (mo << BigInt(e)) - mo);
+function Ao(e, t = {}, n = {}, r = "object") {
+	ao(e, r), ao(t, "fields"), ao(n, "optFields");
 	function i(t, n, i) {
 		let a = r === "object" ? `param "${String(t)}"` : `"${r}.${String(t)}"`, o = e[t];
 		if (!Object.hasOwn(e, t) && (i ? o !== void 0 : n !== "function")) throw TypeError(`${a} is invalid: expected own property`);
@@ -2899,26 +2899,26 @@ function ko(e, t = {}, n = {}, r = "object") {
 	a(t, !1), a(n, !0);
 }
 // node_modules/@noble/curves/abstract/modular.js
-var K = /* @__PURE__ */ BigInt(0), q = /* @__PURE__ */ BigInt(1), Ao = /* @__PURE__ */ BigInt(2), jo = /* @__PURE__ */ BigInt(3), Mo = /* @__PURE__ */ BigInt(4), No = /* @__PURE__ */ BigInt(5), Po = /* @__PURE__ */ BigInt(7), Fo = /* @__PURE__ */ BigInt(8), Io = /* @__PURE__ */ BigInt(9), Lo = /* @__PURE__ */ BigInt(15), Ro = /* @__PURE__ */ BigInt(16), zo = /* @__PURE__ */ BigInt("0x10000000000000000");
+var K = /* @__PURE__ */ BigInt(0), q = /* @__PURE__ */ BigInt(1), jo = /* @__PURE__ */ BigInt(2), Mo = /* @__PURE__ */ BigInt(3), No = /* @__PURE__ */ BigInt(4), Po = /* @__PURE__ */ BigInt(5), Fo = /* @__PURE__ */ BigInt(7), Io = /* @__PURE__ */ BigInt(8), Lo = /* @__PURE__ */ BigInt(9), Ro = /* @__PURE__ */ BigInt(15), zo = /* @__PURE__ */ BigInt(16), Bo = /* @__PURE__ */ BigInt("0x10000000000000000");
 function J(e, t) {
 	if (t <= K) throw Error("mod: expected positive modulus, got " + t);
 	let n = e % t;
 	return n >= K ? n : t + n;
 }
-function Bo(e, t, n) {
+function Vo(e, t, n) {
 	if (n <= q) throw Error("pow: expected modulus > 1, got " + n);
 	if (typeof t != "bigint") throw TypeError("invalid exponent: expected bigint, got " + typeof t);
 	if (t < K) throw Error("invalid exponent, negatives unsupported");
 	if (t === K) return q;
 	if (t === q) return e;
 	let r = e % n;
-	if (r < K && (r += n), t < zo) {
+	if (r < K && (r += n), t < Bo) {
 		let e = q;
 		for (; t > K;) t & q && (e = e * r % n), r = r * r % n, t >>= q;
 		return e;
 	}
 	let i = [];
-	for (; t > K;) i.push(Number(t & Lo)), t >>= Mo;
+	for (; t > K;) i.push(Number(t & Ro)), t >>= No;
 	let a = Array(16);
 	a[0] = q, a[1] = r;
 	for (let e = 2; e < 16; e++) a[e] = a[e - 1] * r % n;
@@ -2937,7 +2937,7 @@ function Y(e, t, n) {
 	for (; t-- > K;) r *= r, r %= n;
 	return r;
 }
-function Vo(e, t) {
+function Ho(e, t) {
 	if (e === K) throw Error("invert: expected non-zero number");
 	if (t <= q) throw Error("invert: expected modulus > 1, got " + t);
 	let n = J(e, t), r = t, i = K, a = q;
@@ -2948,43 +2948,43 @@ function Vo(e, t) {
 	if (r !== q) throw Error("invert: does not exist");
 	return J(i, t);
 }
-function Ho(e, t, n) {
+function Uo(e, t, n) {
 	let r = e;
 	if (!r.eql(r.sqr(t), n)) throw Error("Cannot find square root");
 }
-function Uo(e, t) {
+function Wo(e, t) {
 	if ((e & q) === K) throw Error(t + ": expected odd modulus, got " + e);
 }
-function Wo(e, t) {
-	let n = e, r = (n.ORDER + q) / Mo, i = n.pow(t, r);
-	return Ho(n, i, t), i;
-}
 function Go(e, t) {
-	let n = e, r = (n.ORDER - No) / Fo, i = n.mul(t, Ao), a = n.pow(i, r), o = n.mul(t, a), s = n.mul(n.mul(o, Ao), a), c = n.mul(o, n.sub(s, n.ONE));
-	return Ho(n, c, t), c;
+	let n = e, r = (n.ORDER + q) / No, i = n.pow(t, r);
+	return Uo(n, i, t), i;
 }
-function Ko(e) {
-	let t = rs(e), n = qo(e), r = n(t, t.neg(t.ONE)), i = n(t, r), a = n(t, t.neg(r)), o = (e + Po) / Ro;
+function Ko(e, t) {
+	let n = e, r = (n.ORDER - Po) / Io, i = n.mul(t, jo), a = n.pow(i, r), o = n.mul(t, a), s = n.mul(n.mul(o, jo), a), c = n.mul(o, n.sub(s, n.ONE));
+	return Uo(n, c, t), c;
+}
+function qo(e) {
+	let t = is(e), n = Jo(e), r = n(t, t.neg(t.ONE)), i = n(t, r), a = n(t, t.neg(r)), o = (e + Fo) / zo;
 	return ((e, t) => {
 		let n = e, s = n.pow(t, o), c = n.mul(s, r), l = n.mul(s, i), u = n.mul(s, a), d = n.eql(n.sqr(c), t), f = n.eql(n.sqr(l), t);
 		s = n.cmov(s, c, d), c = n.cmov(u, l, f);
 		let p = n.eql(n.sqr(c), t), m = n.cmov(s, c, p);
-		return Ho(n, m, t), m;
+		return Uo(n, m, t), m;
 	});
 }
-function qo(e) {
-	if (e < jo) throw Error("sqrt is not defined for small field");
-	Uo(e, "tonelliShanks");
+function Jo(e) {
+	if (e < Mo) throw Error("sqrt is not defined for small field");
+	Wo(e, "tonelliShanks");
 	let t = e - q, n = 0;
-	for (; t % Ao === K;) t /= Ao, n++;
-	let r = Ao, i = rs(e);
-	for (; $o(i, r) === 1;) if (r++ > 1e3) throw Error("Cannot find square root: probably non-prime P");
-	if (n === 1) return Wo;
-	let a = i.pow(r, t), o = (t + q) / Ao;
+	for (; t % jo === K;) t /= jo, n++;
+	let r = jo, i = is(e);
+	for (; es(i, r) === 1;) if (r++ > 1e3) throw Error("Cannot find square root: probably non-prime P");
+	if (n === 1) return Go;
+	let a = i.pow(r, t), o = (t + q) / jo;
 	return function(e, r) {
 		let i = e;
 		if (i.is0(r)) return r;
-		if ($o(i, r) !== 1) throw Error("Cannot find square root");
+		if (es(i, r) !== 1) throw Error("Cannot find square root");
 		let s = n, c = i.mul(i.ONE, a), l = i.pow(r, t), u = i.pow(r, o);
 		for (; !i.eql(l, i.ONE);) {
 			if (i.is0(l)) throw Error("Cannot find square root: probably non-prime P");
@@ -2996,10 +2996,10 @@ function qo(e) {
 		return u;
 	};
 }
-function Jo(e) {
-	return Uo(e, "Fp.sqrt"), e % Mo === jo ? Wo : e % Fo === No ? Go : e % Ro === Io ? Ko(e) : qo(e);
+function Yo(e) {
+	return Wo(e, "Fp.sqrt"), e % No === Mo ? Go : e % Io === Po ? Ko : e % zo === Lo ? qo(e) : Jo(e);
 }
-var Yo = (e, t) => (J(e, t) & q) === q, Xo = [
+var Xo = (e, t) => (J(e, t) & q) === q, Zo = [
 	"create",
 	"isValid",
 	"is0",
@@ -3018,31 +3018,31 @@ var Yo = (e, t) => (J(e, t) & q) === q, Xo = [
 	"mulN",
 	"sqrN"
 ];
-function Zo(e) {
-	if (io(e, "field"), typeof e.ORDER != "bigint") throw TypeError("param \"ORDER\" is invalid: expected bigint, got " + typeof e.ORDER);
-	_o(e.BYTES, "BYTES"), _o(e.BITS, "BITS");
-	for (let t of Xo) ao(e[t], "field." + t);
+function Qo(e) {
+	if (ao(e, "field"), typeof e.ORDER != "bigint") throw TypeError("param \"ORDER\" is invalid: expected bigint, got " + typeof e.ORDER);
+	vo(e.BYTES, "BYTES"), vo(e.BITS, "BITS");
+	for (let t of Zo) oo(e[t], "field." + t);
 	if (e.BYTES < 1 || e.BITS < 1) throw Error("invalid field: expected BYTES/BITS > 0");
 	if (e.ORDER <= q) throw Error("invalid field: expected ORDER > 1, got " + e.ORDER);
 	return e;
 }
-function Qo(e, t, n = !1) {
-	Zo(e), no(t, "nums"), ho(n, "passZero");
+function $o(e, t, n = !1) {
+	Qo(e), ro(t, "nums"), go(n, "passZero");
 	let r = e, i = Array(t.length).fill(n ? r.ZERO : void 0), a = t.reduce((e, t, n) => r.is0(t) ? e : (i[n] = e, r.mul(e, t)), r.ONE), o = r.inv(a);
 	return t.reduceRight((e, t, n) => r.is0(t) ? e : (i[n] = r.mul(e, i[n]), r.mul(e, t)), o), i;
 }
-function $o(e, t) {
-	Zo(e);
+function es(e, t) {
+	Qo(e);
 	let n = e;
-	Uo(n.ORDER, "FpLegendre");
-	let r = (n.ORDER - q) / Ao, i = n.pow(t, r), a = n.eql(i, n.ONE), o = n.eql(i, n.ZERO), s = n.eql(i, n.neg(n.ONE));
+	Wo(n.ORDER, "FpLegendre");
+	let r = (n.ORDER - q) / jo, i = n.pow(t, r), a = n.eql(i, n.ONE), o = n.eql(i, n.ZERO), s = n.eql(i, n.neg(n.ONE));
 	if (!a && !o && !s) throw Error("invalid Legendre symbol result");
 	return a ? 1 : o ? 0 : -1;
 }
-function es(e, t) {
-	if (t !== void 0 && ro(t), e <= K) throw Error("invalid n length: expected positive n, got " + e);
+function ts(e, t) {
+	if (t !== void 0 && io(t), e <= K) throw Error("invalid n length: expected positive n, got " + e);
 	if (t !== void 0 && t < 1) throw Error("invalid n length: expected positive bit length, got " + t);
-	let n = Do(e);
+	let n = Oo(e);
 	if (t !== void 0 && t < n) throw Error(`invalid n length: expected nBitLength (${t}) >= bitLen(n) (${n})`);
 	let r = t === void 0 ? n : t;
 	return {
@@ -3050,7 +3050,7 @@ function es(e, t) {
 		nByteLength: Math.ceil(r / 8)
 	};
 }
-var ts = /* @__PURE__ */ new WeakMap(), ns = class {
+var ns = /* @__PURE__ */ new WeakMap(), rs = class {
 	ORDER;
 	BITS;
 	BYTES;
@@ -3066,7 +3066,7 @@ var ts = /* @__PURE__ */ new WeakMap(), ns = class {
 			value: t.sqrt,
 			enumerable: !0
 		}), typeof t.isLE == "boolean" && (this.isLE = t.isLE), t.allowedLengths && (this._lengths = Object.freeze(t.allowedLengths.slice())), typeof t.modFromBytes == "boolean" && (this._mod = t.modFromBytes));
-		let { nBitLength: r, nByteLength: i } = es(e, n);
+		let { nBitLength: r, nByteLength: i } = ts(e, n);
 		if (i > 2048) throw Error("invalid field: expected ORDER of <= 2048 bytes");
 		this.ORDER = e, this.BITS = r, this.BYTES = i, Object.freeze(this);
 	}
@@ -3105,10 +3105,10 @@ var ts = /* @__PURE__ */ new WeakMap(), ns = class {
 		return J(e * t, this.ORDER);
 	}
 	pow(e, t) {
-		return Bo(e, t, this.ORDER);
+		return Vo(e, t, this.ORDER);
 	}
 	div(e, t) {
-		return J(e * Vo(t, this.ORDER), this.ORDER);
+		return J(e * Ho(t, this.ORDER), this.ORDER);
 	}
 	sqrN(e) {
 		return e * e;
@@ -3123,14 +3123,14 @@ var ts = /* @__PURE__ */ new WeakMap(), ns = class {
 		return e * t;
 	}
 	inv(e) {
-		return Vo(e, this.ORDER);
+		return Ho(e, this.ORDER);
 	}
 	sqrt(e) {
-		let t = ts.get(this);
-		return t || ts.set(this, t = Jo(this.ORDER)), t(this, e);
+		let t = ns.get(this);
+		return t || ns.set(this, t = Yo(this.ORDER)), t(this, e);
 	}
 	toBytes(e) {
-		return this.isLE ? So(e, this.BYTES) : xo(e, this.BYTES);
+		return this.isLE ? Co(e, this.BYTES) : So(e, this.BYTES);
 	}
 	fromBytes(e, t = !1) {
 		G(e);
@@ -3141,89 +3141,89 @@ var ts = /* @__PURE__ */ new WeakMap(), ns = class {
 			t.set(e, i ? 0 : t.length - e.length), e = t;
 		}
 		if (e.length !== r) throw Error("Field.fromBytes: expected " + r + " bytes, got " + e.length);
-		let s = i ? bo(e) : yo(e);
+		let s = i ? xo(e) : bo(e);
 		if (o && (s = J(s, a)), !t && !this.isValid(s)) throw Error("invalid field element: outside of range 0..ORDER");
 		return s;
 	}
 	invertBatch(e) {
-		return Qo(this, e, !0);
+		return $o(this, e, !0);
 	}
 	cmov(e, t, n) {
-		return ho(n, "condition"), n ? t : e;
+		return go(n, "condition"), n ? t : e;
 	}
 };
-function rs(e, t = {}) {
-	return Object.freeze(ns.prototype), new ns(e, t);
+function is(e, t = {}) {
+	return Object.freeze(rs.prototype), new rs(e, t);
 }
 // node_modules/@noble/curves/abstract/curve.js
-var is = /* @__PURE__ */ BigInt(0), as = /* @__PURE__ */ BigInt(1), os = /* @__PURE__ */ BigInt(4), ss = 16, cs = 128, ls = 5, us = 2 ** 31;
-function ds(e) {
+var as = /* @__PURE__ */ BigInt(0), os = /* @__PURE__ */ BigInt(1), ss = /* @__PURE__ */ BigInt(4), cs = 16, ls = 128, us = 5, ds = 2 ** 31;
+function fs(e) {
 	let t = e;
 	if (typeof t != "function") throw TypeError("\"Point\" expected constructor, got type=" + typeof e);
-	ao(t.fromAffine, "Point.fromAffine"), ao(t.fromBytes, "Point.fromBytes"), ao(t.fromHex, "Point.fromHex"), io(t.BASE, "Point.BASE"), io(t.ZERO, "Point.ZERO"), Zo(t.Fp), Zo(t.Fn);
+	oo(t.fromAffine, "Point.fromAffine"), oo(t.fromBytes, "Point.fromBytes"), oo(t.fromHex, "Point.fromHex"), ao(t.BASE, "Point.BASE"), ao(t.ZERO, "Point.ZERO"), Qo(t.Fp), Qo(t.Fn);
 }
-function fs(e, t) {
-	ds(e), gs(t, e);
-	let n = Qo(e.Fp, t.map((e) => e.Z));
+function ps(e, t) {
+	fs(e), _s(t, e);
+	let n = $o(e.Fp, t.map((e) => e.Z));
 	return t.map((t, r) => e.fromAffine(t.toAffine(n[r])));
 }
-function ps(e, t, n = 1) {
+function ms(e, t, n = 1) {
 	if (!Number.isSafeInteger(e) || e < n || e > t) throw Error("invalid window size, expected [" + n + ".." + t + "], got W=" + e);
 }
-function ms(e, t) {
-	let n = e * (4 * t + 128);
-	if (n > us) throw Error("invalid window size: table would need ~" + Math.ceil(n / 2 ** 20) + " MiB, max " + us / 2 ** 20 + " MiB");
-}
 function hs(e, t) {
+	let n = e * (4 * t + 128);
+	if (n > ds) throw Error("invalid window size: table would need ~" + Math.ceil(n / 2 ** 20) + " MiB, max " + ds / 2 ** 20 + " MiB");
+}
+function gs(e, t) {
 	if (e !== void 0) {
-		ao(e, "randomBytes");
+		oo(e, "randomBytes");
 		try {
 			let n = e(t);
-			if (!lo(n) || n.length !== t) return;
+			if (!uo(n) || n.length !== t) return;
 		} catch {
 			return;
 		}
 		return e;
 	}
 }
-function gs(e, t) {
-	no(e, "points"), e.forEach((e, n) => {
+function _s(e, t) {
+	ro(e, "points"), e.forEach((e, n) => {
 		if (!(e instanceof t)) throw Error("invalid point at index " + n);
 	});
 }
-function _s(e, t, n) {
+function vs(e, t, n) {
 	if (!Array.isArray(e)) throw Error("array of scalars expected");
 	e.forEach((e, r) => {
-		if (!(n === void 0 ? t.isValid(e) : wo(e) && e < n)) throw Error("invalid scalar at index " + r);
+		if (!(n === void 0 ? t.isValid(e) : To(e) && e < n)) throw Error("invalid scalar at index " + r);
 	});
 }
-var vs = /* @__PURE__ */ new WeakMap();
-function ys(e) {
-	return vs.get(e) || 1;
+var ys = /* @__PURE__ */ new WeakMap();
+function bs(e) {
+	return ys.get(e) || 1;
 }
-function bs(e, t) {
+function xs(e, t) {
 	let n = e.double(), r = [e];
 	for (let e = 1; e < t; e++) r.push(r[e - 1].add(n));
 	return r;
 }
-function xs(e, t) {
+function Ss(e, t) {
 	let n = 2 ** t, r = n / 2, i = BigInt(n - 1), a = [];
-	for (; e > is;) {
+	for (; e > as;) {
 		let t = 0;
-		e & as && (t = Number(e & i), t >= r && (t -= n), e -= BigInt(t)), a.push(t), e >>= as;
+		e & os && (t = Number(e & i), t >= r && (t -= n), e -= BigInt(t)), a.push(t), e >>= os;
 	}
 	return a;
 }
-function Ss(e, t, n) {
+function Cs(e, t, n) {
 	let r = 2 ** t, i = r / 2, a = BigInt(r - 1), o = BigInt(t), s = [];
 	for (let t = 0; t < n; t++) {
 		let t = Number(e & a);
-		e >>= o, t > i && (t -= r, e += as), s.push(t);
+		e >>= o, t > i && (t -= r, e += os), s.push(t);
 	}
-	if (e !== is) throw Error("invalid wnaf");
+	if (e !== as) throw Error("invalid wnaf");
 	return s;
 }
-function Cs(e, t, n) {
+function ws(e, t, n) {
 	let r = 0;
 	for (let e of n) r = Math.max(r, e.length);
 	let i = e;
@@ -3239,7 +3239,7 @@ function Cs(e, t, n) {
 	}
 	return i;
 }
-var ws = class {
+var Ts = class {
 	Point;
 	BASE;
 	ZERO;
@@ -3248,7 +3248,7 @@ var ws = class {
 	baseCanBeBlinded;
 	bits;
 	constructor(e, t) {
-		ds(e), this.randomBytes = hs(t, ss), this.Point = e, this.BASE = e.BASE, this.ZERO = e.ZERO, this.bits = e.Fn.BITS;
+		fs(e), this.randomBytes = gs(t, cs), this.Point = e, this.BASE = e.BASE, this.ZERO = e.ZERO, this.bits = e.Fn.BITS;
 	}
 	buildWnafTable(e, t, n) {
 		let r = Math.ceil(n / t) + 1, i = 2 ** (t - 1), a = [], o = e;
@@ -3265,7 +3265,7 @@ var ws = class {
 		};
 	}
 	wnafCachedCT(e, t) {
-		let { W: n, windows: r, comp: i } = e, a = 2 ** (n - 1), o = Ss(t, n, r), s = this.ZERO, c = this.BASE;
+		let { W: n, windows: r, comp: i } = e, a = 2 ** (n - 1), o = Cs(t, n, r), s = this.ZERO, c = this.BASE;
 		for (let e = 0; e < r; e++) {
 			let t = o[e], n = e * a, r = Math.abs(t) - 1, l = i[n];
 			for (let e = 1; e < a; e++) l = e === r ? i[n + e] : l;
@@ -3288,10 +3288,10 @@ var ws = class {
 		if (!(e instanceof this.Point)) throw TypeError("\"point\" expected Point instance, got type=" + typeof e);
 	}
 	validateMulInput(e, t) {
-		if (this.assertPoint(e), !To(t, as, this.Point.Fn.ORDER)) throw Error("invalid scalar");
+		if (this.assertPoint(e), !Eo(t, os, this.Point.Fn.ORDER)) throw Error("invalid scalar");
 	}
 	runCT(e, t, n, r) {
-		let i = ys(e);
+		let i = bs(e);
 		return i === 1 ? this.fixedWindowCT(e, t, n) : this.wnafCachedCT(this.getWnafPrecomputes(i, e, n, r), t);
 	}
 	mulCT(e, t, n) {
@@ -3299,14 +3299,14 @@ var ws = class {
 	}
 	mulCTBlinded(e, t, n) {
 		if (this.validateMulInput(e, t), this.randomBytes === void 0) throw Error("randomBytes is required for scalar blinding");
-		let r = this.Point.Fn.BITS + cs, i = this.randomBytes(ss);
-		if (!lo(i) || i.length !== ss) throw Error("randomBytes returned invalid byte array");
+		let r = this.Point.Fn.BITS + ls, i = this.randomBytes(cs);
+		if (!uo(i) || i.length !== cs) throw Error("randomBytes returned invalid byte array");
 		i[0] = i[0] & 63 | 128;
-		let a = t + yo(i) * this.Point.Fn.ORDER;
+		let a = t + bo(i) * this.Point.Fn.ORDER;
 		return this.runCT(e, a, r, n);
 	}
 	fixedWindowCT(e, t, n) {
-		let r = ls, i = Oo(r), a = Array(32);
+		let r = us, i = ko(r), a = Array(32);
 		a[0] = this.ZERO;
 		for (let t = 1; t < 32; t++) a[t] = a[t - 1].add(e);
 		let o = Math.ceil(n / r), s = this.ZERO;
@@ -3322,50 +3322,50 @@ var ws = class {
 		};
 	}
 	shouldBlind(e, t) {
-		return this.randomBytes === void 0 ? !1 : t === as || e === this.BASE && (this.baseCanBeBlinded === void 0 && (this.baseCanBeBlinded = this.mulUnsafe(this.BASE, this.Point.Fn.ORDER).is0()), this.baseCanBeBlinded);
+		return this.randomBytes === void 0 ? !1 : t === os || e === this.BASE && (this.baseCanBeBlinded === void 0 && (this.baseCanBeBlinded = this.mulUnsafe(this.BASE, this.Point.Fn.ORDER).is0()), this.baseCanBeBlinded);
 	}
 	mulSecret(e, t, n, r) {
 		return this.shouldBlind(e, n) ? this.mulCTBlinded(e, t, r) : this.mulCT(e, t, r);
 	}
 	mulUnsafe(e, t, n) {
-		if (this.assertPoint(e), !wo(t)) throw Error("invalid scalar");
-		let r = ys(e);
-		if (r === 1 || t >= this.Point.Fn.ORDER) return Ts(this.Point, [e], [t], !0);
+		if (this.assertPoint(e), !To(t)) throw Error("invalid scalar");
+		let r = bs(e);
+		if (r === 1 || t >= this.Point.Fn.ORDER) return Es(this.Point, [e], [t], !0);
 		let i = this.getWnafPrecomputes(r, e, this.bits, n);
 		return this.wnafCachedCT(i, t).p;
 	}
 	setWindowSize(e, t) {
-		this.assertPoint(e), ps(t, this.bits), ms((Math.ceil((this.bits + cs) / t) + 1) * 2 ** (t - 1), this.Point.Fp.BYTES), vs.set(e, t), this.wnafPrecomputes.delete(e);
+		this.assertPoint(e), ms(t, this.bits), hs((Math.ceil((this.bits + ls) / t) + 1) * 2 ** (t - 1), this.Point.Fp.BYTES), ys.set(e, t), this.wnafPrecomputes.delete(e);
 	}
 	hasWindowSize(e) {
-		return ys(e) !== 1;
+		return bs(e) !== 1;
 	}
 };
-function Ts(e, t, n, r = !1) {
-	if (ds(e), gs(t, e), ho(r, "allowOversized"), _s(n, e.Fn, r ? e.Fn.ORDER ** os : void 0), t.length !== n.length) throw Error("arrays of points and scalars must have equal length");
-	let i = t.map((e) => bs(e, 4)), a = n.map((e) => xs(e, 4));
-	return Cs(e.ZERO, i, a);
+function Es(e, t, n, r = !1) {
+	if (fs(e), _s(t, e), go(r, "allowOversized"), vs(n, e.Fn, r ? e.Fn.ORDER ** ss : void 0), t.length !== n.length) throw Error("arrays of points and scalars must have equal length");
+	let i = t.map((e) => xs(e, 4)), a = n.map((e) => Ss(e, 4));
+	return ws(e.ZERO, i, a);
 }
-function Es(e, t, n) {
+function Ds(e, t, n) {
 	if (t) {
 		if (t.ORDER !== e) throw Error("Field.ORDER must match order: Fp == p, Fn == n");
-		return Zo(t), t;
+		return Qo(t), t;
 	}
-	return rs(e, { isLE: n });
+	return is(e, { isLE: n });
 }
-function Ds(e, t, n = {}, r) {
+function Os(e, t, n = {}, r) {
 	if (e !== "weierstrass" && e !== "edwards") throw Error("expected curve type \"weierstrass\" or \"edwards\"");
 	if (r === void 0 && (r = e === "edwards"), !t || typeof t != "object") throw Error(`expected valid ${e} CURVE object`);
-	ko(n);
+	Ao(n);
 	for (let e of [
 		"p",
 		"n",
 		"h"
 	]) {
 		let n = t[e];
-		if (!(wo(n) && n !== is)) throw Error(`CURVE.${e} must be positive bigint`);
+		if (!(To(n) && n !== as)) throw Error(`CURVE.${e} must be positive bigint`);
 	}
-	let i = Es(t.p, n.Fp, r), a = Es(t.n, n.Fn, r), o = [
+	let i = Ds(t.p, n.Fp, r), a = Ds(t.n, n.Fn, r), o = [
 		"Gx",
 		"Gy",
 		"a",
@@ -3378,7 +3378,7 @@ function Ds(e, t, n = {}, r) {
 		Fn: a
 	};
 }
-function Os(e, t) {
+function ks(e, t) {
 	return function(n) {
 		let r = e(n);
 		return {
@@ -3388,21 +3388,21 @@ function Os(e, t) {
 	};
 }
 // node_modules/@noble/curves/abstract/edwards.js
-var ks = /* @__PURE__ */ BigInt(0), As = /* @__PURE__ */ BigInt(1), js = /* @__PURE__ */ BigInt(2), Ms = /* @__PURE__ */ BigInt(4), Ns = /* @__PURE__ */ BigInt(8);
-function Ps(e, t, n, r) {
+var As = /* @__PURE__ */ BigInt(0), js = /* @__PURE__ */ BigInt(1), Ms = /* @__PURE__ */ BigInt(2), Ns = /* @__PURE__ */ BigInt(4), Ps = /* @__PURE__ */ BigInt(8);
+function Fs(e, t, n, r) {
 	let i = e.sqr(n), a = e.sqr(r), o = e.add(e.mul(t.a, i), a), s = e.add(e.ONE, e.mul(t.d, e.mul(i, a)));
 	return e.eql(o, s);
 }
-function Fs(e, t = {}) {
-	ko(t, {}, {}, "extraOpts");
-	let n = t, r = Ds("edwards", e, n, n.FpFnLE), { Fp: i, Fn: a } = r, o = r.CURVE, { h: s } = o;
-	if ($o(i, o.a) !== 1) throw Error("edwards: CURVE.a must be a square in Fp for complete addition formulas");
-	if ($o(i, o.d) !== -1) throw Error("edwards: CURVE.d must be a non-square in Fp for complete addition formulas");
-	ko(n, {}, {
+function Is(e, t = {}) {
+	Ao(t, {}, {}, "extraOpts");
+	let n = t, r = Os("edwards", e, n, n.FpFnLE), { Fp: i, Fn: a } = r, o = r.CURVE, { h: s } = o;
+	if (es(i, o.a) !== 1) throw Error("edwards: CURVE.a must be a square in Fp for complete addition formulas");
+	if (es(i, o.d) !== -1) throw Error("edwards: CURVE.d must be a non-square in Fp for complete addition formulas");
+	Ao(n, {}, {
 		uvRatio: "function",
 		randomBytes: "function"
 	});
-	let c = n.randomBytes === void 0 ? uo : n.randomBytes, l = js << BigInt(i.BYTES * 8) - As;
+	let c = n.randomBytes === void 0 ? fo : n.randomBytes, l = Ms << BigInt(i.BYTES * 8) - js;
 	function u(e) {
 		if (!i.isOdd) throw Error("Field does not have .isOdd()");
 		return i.isOdd(e);
@@ -3416,15 +3416,15 @@ function Fs(e, t = {}) {
 		} catch {
 			return {
 				isValid: !1,
-				value: ks
+				value: As
 			};
 		}
 	} : n.uvRatio;
-	if (!Ps(i, o, o.Gx, o.Gy)) throw Error("bad curve params: generator point");
+	if (!Fs(i, o, o.Gx, o.Gy)) throw Error("bad curve params: generator point");
 	let f = i.eql(o.a, i.neg(i.ONE)) ? (e) => i.neg(e) : i.eql(o.a, i.ONE) ? (e) => e : (e) => i.mul(o.a, e);
 	function p(e, t, n = !1) {
-		let r = n ? As : ks;
-		return Eo("coordinate " + e, t, r, l), t;
+		let r = n ? js : As;
+		return Do("coordinate " + e, t, r, l), t;
 	}
 	function m(e) {
 		if (!(e instanceof h)) throw Error("EdwardsPoint expected");
@@ -3451,11 +3451,11 @@ function Fs(e, t = {}) {
 		}
 		static fromBytes(e, t = !1) {
 			let n = i.BYTES, { a: r, d: a } = o;
-			e = Co(G(e, n, "point")), ho(t, "zip215");
-			let s = Co(e), c = e[n - 1];
+			e = wo(G(e, n, "point")), go(t, "zip215");
+			let s = wo(e), c = e[n - 1];
 			s[n - 1] = c & -129;
-			let f = bo(s);
-			Eo("point.y", f, ks, t ? l : i.ORDER);
+			let f = xo(s);
+			Do("point.y", f, As, t ? l : i.ORDER);
 			let p = i.sqr(f), m = i.sub(p, i.ONE), g = i.sub(i.mulN(a, p), r), { isValid: _, value: v } = d(m, g);
 			if (!_) throw Error("bad point: invalid y coordinate");
 			let y = u(v), b = !!(c & 128);
@@ -3466,7 +3466,7 @@ function Fs(e, t = {}) {
 			});
 		}
 		static fromHex(e, t = !1) {
-			return h.fromBytes(co(e), t);
+			return h.fromBytes(lo(e), t);
 		}
 		get x() {
 			return this.toAffine().x;
@@ -3475,7 +3475,7 @@ function Fs(e, t = {}) {
 			return this.toAffine().y;
 		}
 		precompute(e = 6, t = !0) {
-			return _.setWindowSize(this, e), t || this.multiply(js), this;
+			return _.setWindowSize(this, e), t || this.multiply(Ms), this;
 		}
 		assertValidity() {
 			let e = this, { a: t, d: n } = o;
@@ -3497,7 +3497,7 @@ function Fs(e, t = {}) {
 			return new h(i.neg(this.X), this.Y, this.Z, i.neg(this.T));
 		}
 		double() {
-			let { X: e, Y: t, Z: n } = this, r = i.sqr(e), a = i.sqr(t), o = i.mul(i.sqr(n), js), s = f(r), c = i.addN(e, t), l = i.sub(i.subN(i.sqr(c), r), a), u = i.addN(s, a), d = i.subN(u, o), p = i.subN(s, a), m = i.mul(l, d), g = i.mul(u, p), _ = i.mul(l, p), v = i.mul(d, u);
+			let { X: e, Y: t, Z: n } = this, r = i.sqr(e), a = i.sqr(t), o = i.mul(i.sqr(n), Ms), s = f(r), c = i.addN(e, t), l = i.sub(i.subN(i.sqr(c), r), a), u = i.addN(s, a), d = i.subN(u, o), p = i.subN(s, a), m = i.mul(l, d), g = i.mul(u, p), _ = i.mul(l, p), v = i.mul(d, u);
 			return new h(m, g, v, _);
 		}
 		add(e) {
@@ -3515,7 +3515,7 @@ function Fs(e, t = {}) {
 		}
 		multiplyUnsafe(e) {
 			if (!a.isValid(e)) throw RangeError("invalid scalar: expected 0 <= sc < curve.n");
-			return e === ks ? h.ZERO : this.is0() || e === As ? this : _.mulUnsafe(this, e, g);
+			return e === As ? h.ZERO : this.is0() || e === js ? this : _.mulUnsafe(this, e, g);
 		}
 		isSmallOrder() {
 			return this.clearCofactor().is0();
@@ -3527,7 +3527,7 @@ function Fs(e, t = {}) {
 			let t = this, n = e;
 			if (n != null && typeof n != "bigint") throw TypeError("\"invertedZ\" expected bigint, got type=" + typeof n);
 			let { X: r, Y: a, Z: o } = t, s = t.is0();
-			n ??= s ? i.create(Ns) : i.inv(o);
+			n ??= s ? i.create(Ps) : i.inv(o);
 			let c = i.mul(r, n), l = i.mul(a, n), u = i.mul(o, n);
 			if (s) return {
 				x: i.ZERO,
@@ -3540,26 +3540,26 @@ function Fs(e, t = {}) {
 			};
 		}
 		clearCofactor() {
-			return s === As ? this : s === js ? this.double() : s === Ms ? this.double().double() : s === Ns ? this.double().double().double() : this.multiplyUnsafe(s);
+			return s === js ? this : s === Ms ? this.double() : s === Ns ? this.double().double() : s === Ps ? this.double().double().double() : this.multiplyUnsafe(s);
 		}
 		toBytes() {
 			let { x: e, y: t } = this.toAffine(), n = i.toBytes(t);
 			return n[n.length - 1] |= u(e) ? 128 : 0, n;
 		}
 		toHex() {
-			return oo(this.toBytes());
+			return so(this.toBytes());
 		}
 		toString() {
 			return `<Point ${this.is0() ? "ZERO" : this.toHex()}>`;
 		}
 	}
-	let g = (e) => fs(h, e), _ = new ws(h, c);
+	let g = (e) => ps(h, e), _ = new Ts(h, c);
 	return _.bits >= 6 && h.BASE.precompute(6), Object.freeze(h.prototype), Object.freeze(h), h;
 }
-function Is(e, t, n = {}) {
-	if (ds(e), typeof t != "function") throw Error("\"hash\" function param is required");
+function Ls(e, t, n = {}) {
+	if (fs(e), typeof t != "function") throw Error("\"hash\" function param is required");
 	let r = t, i = n;
-	ko(i, {}, {
+	Ao(i, {}, {
 		adjustScalarBytes: "function",
 		randomBytes: "function",
 		domain: "function",
@@ -3570,13 +3570,13 @@ function Is(e, t, n = {}) {
 		toMontgomerySecret: "function"
 	});
 	let { prehash: a } = i, { BASE: o, Fp: s, Fn: c } = e, l = r.outputLen, u = 2 * s.BYTES;
-	if (l !== void 0 && (_o(l, "hash.outputLen"), l !== u)) throw Error(`hash.outputLen must be ${u}, got ${l}`);
-	let d = i.randomBytes === void 0 ? uo : i.randomBytes, f = i.toMontgomery, p = i.toMontgomerySecret, m = i.adjustScalarBytes === void 0 ? (e) => e : i.adjustScalarBytes, h = i.domain === void 0 ? (e, t, n) => {
-		if (ho(n, "phflag"), t.length || n) throw Error("Contexts/pre-hash are not supported");
+	if (l !== void 0 && (vo(l, "hash.outputLen"), l !== u)) throw Error(`hash.outputLen must be ${u}, got ${l}`);
+	let d = i.randomBytes === void 0 ? fo : i.randomBytes, f = i.toMontgomery, p = i.toMontgomerySecret, m = i.adjustScalarBytes === void 0 ? (e) => e : i.adjustScalarBytes, h = i.domain === void 0 ? (e, t, n) => {
+		if (go(n, "phflag"), t.length || n) throw Error("Contexts/pre-hash are not supported");
 		return e;
 	} : i.domain;
 	function g(e) {
-		return c.create(bo(e));
+		return c.create(xo(e));
 	}
 	function _(e) {
 		let t = T.secretKey;
@@ -3602,21 +3602,21 @@ function Is(e, t, n = {}) {
 		return v(e).pointBytes;
 	}
 	function b(e = Uint8Array.of(), ...t) {
-		let n = so(...t);
+		let n = co(...t);
 		return g(r(h(n, G(e, void 0, "context"), !!a)));
 	}
 	function x(e, t, n = {}) {
-		ko(n, {}, {}, "options"), e = Co(G(e, void 0, "message")), a && (e = a(e));
+		Ao(n, {}, {}, "options"), e = wo(G(e, void 0, "message")), a && (e = a(e));
 		let { prefix: r, scalar: i, pointBytes: s } = v(t), l = b(n.context, r, e), u = o.multiply(l).toBytes(), d = b(n.context, u, s, e), f = c.create(l + d * i);
 		if (!c.isValid(f)) throw Error("sign failed: invalid s");
-		return G(so(u, c.toBytes(f)), T.signature, "result");
+		return G(co(u, c.toBytes(f)), T.signature, "result");
 	}
 	let S = { zip215: i.zip215 };
 	function C(t, n, r, i = S) {
-		ko(i);
+		Ao(i);
 		let { context: s } = i, c = i.zip215 === void 0 ? !!S.zip215 : i.zip215, l = T.signature;
-		t = G(t, l, "signature"), n = G(n, void 0, "message"), r = G(r, T.publicKey, "publicKey"), c !== void 0 && ho(c, "zip215"), a && (n = a(n));
-		let u = l / 2, d = t.subarray(0, u), f = bo(t.subarray(u, l)), p, m, h;
+		t = G(t, l, "signature"), n = G(n, void 0, "message"), r = G(r, T.publicKey, "publicKey"), c !== void 0 && go(c, "zip215"), a && (n = a(n));
+		let u = l / 2, d = t.subarray(0, u), f = xo(t.subarray(u, l)), p, m, h;
 		try {
 			p = e.fromBytes(r, c), m = e.fromBytes(d, c), h = o.multiplyUnsafe(f);
 		} catch {
@@ -3636,7 +3636,7 @@ function Is(e, t, n = {}) {
 		return e = e === void 0 ? d(T.seed) : e, G(e, T.seed, "seed");
 	}
 	function ee(e) {
-		return lo(e) && e.length === T.secretKey;
+		return uo(e) && e.length === T.secretKey;
 	}
 	function D(t, n) {
 		try {
@@ -3660,7 +3660,7 @@ function Is(e, t, n = {}) {
 		}
 	};
 	return Object.freeze(T), Object.freeze(te), Object.freeze({
-		keygen: Os(E, y),
+		keygen: ks(E, y),
 		getPublicKey: y,
 		sign: x,
 		verify: C,
@@ -3670,78 +3670,125 @@ function Is(e, t, n = {}) {
 	});
 }
 // node_modules/@noble/curves/ed25519.js
-var Ls = /* @__PURE__ */ BigInt(1), Rs = /* @__PURE__ */ BigInt(2), zs = /* @__PURE__ */ BigInt(5), Bs = /* @__PURE__ */ BigInt(8), Vs = /* @__PURE__ */ BigInt("0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed"), Hs = {
-	p: Vs,
+var Rs = /* @__PURE__ */ BigInt(1), zs = /* @__PURE__ */ BigInt(2), Bs = /* @__PURE__ */ BigInt(5), Vs = /* @__PURE__ */ BigInt(8), Hs = /* @__PURE__ */ BigInt("0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed"), Us = {
+	p: Hs,
 	n: BigInt("0x1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed"),
-	h: Bs,
+	h: Vs,
 	a: BigInt("0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffec"),
 	d: BigInt("0x52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3"),
 	Gx: BigInt("0x216936d3cd6e53fec0a4e231fdd6dc5c692cc7609525a7b2c9562d608f25d51a"),
 	Gy: BigInt("0x6666666666666666666666666666666666666666666666666666666666666658")
 };
-function Us(e) {
-	let t = BigInt(10), n = BigInt(20), r = BigInt(40), i = BigInt(80), a = Vs, o = e * e % a * e % a, s = Y(Y(o, Rs, a) * o % a, Ls, a) * e % a, c = Y(s, zs, a) * s % a, l = Y(c, t, a) * c % a, u = Y(l, n, a) * l % a, d = Y(u, r, a) * u % a;
+function Ws(e) {
+	let t = BigInt(10), n = BigInt(20), r = BigInt(40), i = BigInt(80), a = Hs, o = e * e % a * e % a, s = Y(Y(o, zs, a) * o % a, Rs, a) * e % a, c = Y(s, Bs, a) * s % a, l = Y(c, t, a) * c % a, u = Y(l, n, a) * l % a, d = Y(u, r, a) * u % a;
 	return {
-		pow_p_5_8: Y(Y(Y(Y(d, i, a) * d % a, i, a) * d % a, t, a) * c % a, Rs, a) * e % a,
+		pow_p_5_8: Y(Y(Y(Y(d, i, a) * d % a, i, a) * d % a, t, a) * c % a, zs, a) * e % a,
 		b2: o
 	};
 }
-function Ws(e) {
+function Gs(e) {
 	return e[0] &= 248, e[31] &= 127, e[31] |= 64, e;
 }
-var Gs = /* @__PURE__ */ BigInt("19681161376707505956807079304988542015446066515923890162744021073123829784752");
-function Ks(e, t) {
-	let n = Vs, r = J(t * t * t, n), i = Us(e * J(r * r * t, n)).pow_p_5_8, a = J(e * r * i, n), o = J(t * a * a, n), s = a, c = J(a * Gs, n), l = o === e, u = o === J(-e, n), d = o === J(-e * Gs, n);
-	return l && (a = s), (u || d) && (a = c), Yo(a, n) && (a = J(-a, n)), {
+var Ks = /* @__PURE__ */ BigInt("19681161376707505956807079304988542015446066515923890162744021073123829784752");
+function qs(e, t) {
+	let n = Hs, r = J(t * t * t, n), i = Ws(e * J(r * r * t, n)).pow_p_5_8, a = J(e * r * i, n), o = J(t * a * a, n), s = a, c = J(a * Ks, n), l = o === e, u = o === J(-e, n), d = o === J(-e * Ks, n);
+	return l && (a = s), (u || d) && (a = c), Xo(a, n) && (a = J(-a, n)), {
 		isValid: l || u,
 		value: a
 	};
 }
-var qs = /* @__PURE__ */ Fs(Hs, { uvRatio: Ks }), Js = qs.Fp;
-function Ys(e) {
-	let { y: t } = e;
-	return Js.toBytes(Js.div(Ls + t, Ls - t));
-}
+var Js = /* @__PURE__ */ Is(Us, { uvRatio: qs }), Ys = Js.Fp;
 function Xs(e) {
-	let t = qs.Fp.BYTES;
-	return U(e, t), Ws(to(e.subarray(0, t))).subarray(0, t);
+	let { y: t } = e;
+	return Ys.toBytes(Ys.div(Rs + t, Rs - t));
 }
 function Zs(e) {
-	return Is(qs, to, Object.assign({
-		adjustScalarBytes: Ws,
-		toMontgomery: Ys,
-		toMontgomerySecret: Xs,
+	let t = Js.Fp.BYTES;
+	return U(e, t), Gs(no(e.subarray(0, t))).subarray(0, t);
+}
+function Qs(e) {
+	return Ls(Js, no, Object.assign({
+		adjustScalarBytes: Gs,
+		toMontgomery: Xs,
+		toMontgomerySecret: Zs,
 		zip215: !0
 	}, e));
 }
-var Qs = /* @__PURE__ */ Zs({});
-// src/operator/ed25519.ts
-function $s(e, t, n) {
+var $s = /* @__PURE__ */ Qs({}), ec = "Ed25519", tc = null;
+function nc() {
+	return tc ??= (async () => {
+		try {
+			return await crypto.subtle.generateKey(ec, !1, ["sign", "verify"]), !0;
+		} catch {
+			return !1;
+		}
+	})(), tc;
+}
+async function rc() {
+	if (await nc()) {
+		let e = await crypto.subtle.generateKey(ec, !1, ["sign", "verify"]);
+		return {
+			privateKey: e.privateKey,
+			publicKey: new Uint8Array(await crypto.subtle.exportKey("raw", e.publicKey))
+		};
+	}
+	let e = Uint8Array.from($s.utils.randomSecretKey());
+	return {
+		privateKey: e,
+		publicKey: $s.getPublicKey(e)
+	};
+}
+async function ic(e) {
+	let t = $s.getPublicKey(e);
+	if (!await nc()) return {
+		privateKey: e,
+		publicKey: t
+	};
+	let n = new Uint8Array(ac.length + e.length);
+	return n.set(ac), n.set(e, ac.length), {
+		privateKey: await crypto.subtle.importKey("pkcs8", n, ec, !1, ["sign"]),
+		publicKey: t
+	};
+}
+var ac = Uint8Array.of(48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32), oc = Uint8Array.of(48, 42, 48, 5, 6, 3, 43, 101, 112, 3, 33, 0);
+async function sc(e, t) {
+	return e instanceof Uint8Array ? $s.sign(t, e) : new Uint8Array(await crypto.subtle.sign(ec, e, Uint8Array.from(t)));
+}
+function cc(e, t, n) {
 	try {
-		return !Qs.Point.fromBytes(e).isSmallOrder() && Qs.verify(t, n, e, { zip215: !1 });
+		return !$s.Point.fromBytes(e).isSmallOrder() && $s.verify(t, n, e, { zip215: !1 });
 	} catch {
 		return !1;
 	}
 }
-function ec(e) {
-	return eo(e).slice(0, 8);
+function lc(e) {
+	return to(e).slice(0, 8);
+}
+function uc(e) {
+	return `SHA256:${dc(to(e)).replace(/=+$/, "")}`;
+}
+function dc(e) {
+	return btoa(String.fromCharCode(...e));
 }
 // src/operator/cose.ts
-var tc = -8, nc = -19, rc = 1, ic = 4, ac = {
+var fc = -8, pc = -19, mc = 1, hc = 4, gc = {
 	maxDepth: 2,
 	maxItems: 16
-}, oc = class extends F {
+}, _c = class extends F {
 	reason;
 	name = "BadSignature";
 	constructor(e, t) {
 		super(t), this.reason = e;
 	}
 };
-function sc(e, { context: t, robotId: n, topic: r }, i) {
-	return An([
+function vc(e) {
+	return jn(/* @__PURE__ */ new Map([[mc, fc], [hc, lc(e)]]));
+}
+function yc(e, { context: t, robotId: n, topic: r }, i) {
+	return jn([
 		"Signature1",
 		e,
-		An([
+		jn([
 			t,
 			n,
 			r
@@ -3749,34 +3796,195 @@ function sc(e, { context: t, robotId: n, topic: r }, i) {
 		i
 	]);
 }
-function cc(e, t, n, r) {
-	let i = I(kn(n, {
+function bc(e, t, n) {
+	return jn([
+		e,
+		/* @__PURE__ */ new Map(),
+		t,
+		n
+	]);
+}
+function xc(e, t, n, r) {
+	let i = I(An(n, {
 		maxBytes: r,
-		...ac
+		...gc
 	}), "a signed message");
 	if (i.length !== 4) throw new F("not a COSE_Sign1 of four fields");
 	let a = L(i[0], "a protected header");
 	if (!(i[1] instanceof Map) || i[1].size) throw new F("COSE_Sign1 with an unprotected header");
-	let o = L(i[2], "a payload"), s = L(i[3], "a signature", 64), c = lc(a);
-	if (c !== H(ec(e))) throw new oc("unknown_key", `signed with the key ${c}`);
-	if (!$s(e, s, sc(a, t, o))) throw new oc("bad_signature", `the signature with the key ${c} is wrong`);
+	let o = L(i[2], "a payload"), s = L(i[3], "a signature", 64), c = Sc(a);
+	if (c !== H(lc(e))) throw new _c("unknown_key", `signed with the key ${c}`);
+	if (!cc(e, s, yc(a, t, o))) throw new _c("bad_signature", `the signature with the key ${c} is wrong`);
 	return o;
 }
-function lc(e) {
-	let t = kn(e, {
+function Sc(e) {
+	let t = An(e, {
 		maxBytes: 64,
-		...ac
+		...gc
 	});
 	if (!(t instanceof Map) || t.size !== 2) throw new F("a protected header has alg and kid, and nothing else");
-	let n = t.get(rc);
-	if (n !== tc && n !== nc) throw new F("alg is none of EdDSA (-8) and Ed25519 (-19)");
-	return H(L(t.get(ic), "kid", 8));
+	let n = t.get(mc);
+	if (n !== fc && n !== pc) throw new F("alg is none of EdDSA (-8) and Ed25519 (-19)");
+	return H(L(t.get(hc), "kid", 8));
 }
-// src/operator/messages.ts
-var uc = {
+// src/operator/drive.ts
+var Cc = 1e3, wc = 1500, Tc = 1e3, Ec = [
+	"no_lease",
+	"lease_held",
+	"wrong_epoch",
+	"stopping"
+], Dc = class {
+	dialogue;
+	channel;
+	now;
+	giveBack;
+	leaseS;
+	watchdogS;
+	sent = 0;
+	carriedOut = 0;
+	scale = null;
+	latencyMs = null;
+	ended;
+	refusal = "";
+	over = !1;
+	end;
+	newest = 0;
+	lastAtMs = -Infinity;
+	silentSinceMs = null;
+	constructor(e, t, n, r, i, a) {
+		this.dialogue = e, this.channel = t, this.now = n, this.giveBack = r, this.leaseS = i, this.watchdogS = a, this.ended = new Promise((e) => {
+			this.end = e;
+		});
+	}
+	publish(e) {
+		if (this.over) return;
+		let t = this.now();
+		t - this.lastAtMs > Tc && (this.silentSinceMs = null), this.lastAtMs = t, this.silentSinceMs ??= t;
+		let n = ++this.newest;
+		this.dialogue.drive(this, this.channel, e, Cc, () => {
+			let e = !this.over && n === this.newest;
+			return e && (this.sent += 1), e;
+		});
+	}
+	async release() {
+		this.over = !0;
+		let e = await this.giveBack();
+		return this.end("released"), e;
+	}
+	get complaint() {
+		let e = this.now(), t = e - this.lastAtMs <= Tc, n = this.silentSinceMs === null ? 0 : e - this.silentSinceMs;
+		return !this.over && t && n > wc ? `no answer for ${(n / 1e3).toFixed(1)} s` : this.refusal;
+	}
+	heard(e, t) {
+		let n = this.now();
+		this.silentSinceMs = this.lastAtMs > t ? Math.max(t, this.silentSinceMs ?? t) : null, this.latencyMs = n - t;
+		let r = typeof e.detail == "object" && e.detail ? e.detail : {};
+		e.state === "succeeded" ? (this.refusal = "", this.carriedOut += typeof r.count == "number" ? r.count : 1, this.scale = typeof r.scale == "number" ? r.scale : null) : (this.refusal = e.reason || e.state, Ec.includes(this.refusal.split(":")[0]) && !this.over && (this.over = !0, this.end(this.refusal)));
+	}
+}, Oc = class e {
+	name;
+	publicKey;
+	privateKey;
+	constructor(e, t, n) {
+		this.name = e, this.publicKey = t, this.privateKey = n;
+	}
+	static async generate(t) {
+		let { privateKey: n, publicKey: r } = await rc();
+		return new e(t, r, n);
+	}
+	static async import(t, n) {
+		let r = /-----BEGIN PRIVATE KEY-----([A-Za-z0-9+/=\s]+)-----END PRIVATE KEY-----/.exec(t)?.[1];
+		if (!r) throw t.includes("PUBLIC KEY") ? Error("this is a public key, and a private one is needed") : t.includes("ENCRYPTED") ? Error("this key is encrypted; write it unencrypted (openssl pkey)") : Error("no private key in PEM; make one with 'ros-cloud-bridge keys new'");
+		let i = Uint8Array.from(atob(r.replace(/\s/g, "")), (e) => e.charCodeAt(0));
+		if (i.length !== ac.length + 32 || !ac.every((e, t) => i[t] === e)) throw Error("a private key, but not an Ed25519 one");
+		let { privateKey: a, publicKey: o } = await ic(i.slice(ac.length));
+		return new e(n, o, a);
+	}
+	static fromStored({ name: t, publicKey: n, privateKey: r }) {
+		return new e(t, n, r);
+	}
+	get publicPem() {
+		return `-----BEGIN PUBLIC KEY-----\n${dc(Uint8Array.of(...oc, ...this.publicKey))}\n-----END PUBLIC KEY-----\n`;
+	}
+	get fingerprint() {
+		return uc(this.publicKey);
+	}
+	get guarded() {
+		return !(this.privateKey instanceof Uint8Array);
+	}
+	sign(e) {
+		return sc(this.privateKey, e);
+	}
+	toStored() {
+		return {
+			name: this.name,
+			publicKey: this.publicKey,
+			privateKey: this.privateKey
+		};
+	}
+}, kc = "ros_cloud_bridge", Ac = "operator", jc = "key";
+function Mc(e) {
+	return new Promise((t, n) => {
+		e.onsuccess = () => t(e.result), e.onerror = () => n(e.error ?? /* @__PURE__ */ Error("the browser keeps no keys"));
+	});
+}
+async function Nc(e, t) {
+	let n = indexedDB.open(kc, 1);
+	n.onupgradeneeded = () => n.result.createObjectStore(Ac);
+	let r = await Mc(n);
+	try {
+		return await Mc(t(r.transaction(Ac, e).objectStore(Ac)));
+	} finally {
+		r.close();
+	}
+}
+async function Pc() {
+	let e = await Nc("readonly", (e) => e.get(jc));
+	return e ? Oc.fromStored(e) : null;
+}
+async function Fc(e) {
+	await Nc("readwrite", (t) => t.put(e.toStored(), jc));
+}
+async function Ic() {
+	await Nc("readwrite", (e) => e.delete(jc));
+}
+function Lc(e, t) {
+	if (!e.startsWith(`${t}/`)) return null;
+	if (new TextEncoder().encode(e).length > 256 || e.split("/").length > 8) throw new F("topic longer or deeper than the protocol allows");
+	let [n, r, ...i] = e.slice(t.length + 1).split("/");
+	return n && r ? {
+		robotId: n,
+		kind: r,
+		rest: i
+	} : null;
+}
+// src/operator/clock.ts
+var Rc = 6e5, zc = class {
+	epoch = "";
+	robotMs = 0;
+	atMs = 0;
+	begin(e, t, n) {
+		e === this.epoch ? this.take(t, n) : (this.epoch = e, this.robotMs = t, this.atMs = n);
+	}
+	take(e, t) {
+		e < this.estimate(t) || (this.robotMs = e, this.atMs = t);
+	}
+	forget() {
+		this.epoch = "";
+	}
+	knows(e) {
+		return this.epoch !== "" && e - this.atMs <= Rc;
+	}
+	nowMs(e) {
+		return Math.max(0, Math.floor(this.estimate(e)));
+	}
+	estimate(e) {
+		return this.robotMs + (e - this.atMs) * .9999;
+	}
+}, Bc = 1, Vc = {
 	maxDepth: 24,
 	maxItems: 16384
-}, dc = [
+}, Hc = [
 	"received",
 	"accepted",
 	"running",
@@ -3786,39 +3994,341 @@ var uc = {
 	"rejected",
 	"timed_out",
 	"unknown"
-], fc = 3;
-function pc(e) {
-	let t = I(kn(e, {
-		maxBytes: bn,
-		...uc
+], Uc = 3;
+function Wc(e) {
+	return jn([
+		Bc,
+		e.type,
+		e.id,
+		e.instance,
+		e.epoch,
+		e.sequence,
+		e.sentMs,
+		e.deadlineMs,
+		Kc(e.arguments)
+	]);
+}
+function Gc(e) {
+	let t = I(An(e, {
+		maxBytes: xn,
+		...Vc
 	}), "an answer");
 	if (t.length !== 8) throw new F("an answer has eight fields");
-	ji(t[0]);
-	let n = z(t[4], "a state", dc.length - 1);
+	Mi(t[0]);
+	let n = z(t[4], "a state", Hc.length - 1);
 	return {
 		id: H(L(t[1], "id", 16)),
 		epoch: H(L(t[2], "epoch", 8)),
 		robotMs: Number(R(t[3], "robot_ms")),
-		state: dc[n],
-		final: n >= fc,
+		state: Hc[n],
+		final: n >= Uc,
 		number: Number(R(t[5], "number")),
-		reason: jn(t[6], "a reason"),
-		detail: mc(t[7])
+		reason: Mn(t[6], "a reason"),
+		detail: qc(t[7])
 	};
 }
-function mc(e) {
-	if (e instanceof Tn) return e.value;
-	if (Array.isArray(e)) return e.map(mc);
+function Kc(e) {
+	return typeof e != "object" || !e || e instanceof Uint8Array || e instanceof En || e instanceof Map ? e : ArrayBuffer.isView(e) || Array.isArray(e) ? Array.from(e, Kc) : new Map(Object.entries(e).map(([e, t]) => [e, Kc(t)]));
+}
+function qc(e) {
+	if (e instanceof En) return e.value;
+	if (Array.isArray(e)) return e.map(qc);
 	if (!(e instanceof Map)) return e;
 	let t = Object.create(null);
 	for (let [n, r] of e) {
 		if (typeof n != "string") throw new F("a key that is no text");
-		t[n] = mc(r);
+		t[n] = qc(r);
 	}
 	return t;
 }
-// src/protocol/forms/about.ts
-var hc = 1024, gc = new TextDecoder("utf-8", { fatal: !0 }), _c = class {
+// src/operator/dialogue.ts
+var Jc = 1e3, Yc = 5e3, Xc = 2500, Zc = 5e3, Qc = 200, $c = 8, el = 512, tl = class {
+	channel;
+	type;
+	args;
+	expiresAtMs;
+	onAnswer;
+	resolve;
+	id = "";
+	epoch = "";
+	payload = null;
+	publishedAtMs = null;
+	againAtMs = 0;
+	last = null;
+	number = -1;
+	retried = !1;
+	ended = !1;
+	constructor(e, t, n, r, i, a) {
+		this.channel = e, this.type = t, this.args = n, this.expiresAtMs = r, this.onAnswer = i, this.resolve = a;
+	}
+	end(e) {
+		this.ended = !0, this.resolve(e);
+	}
+}, nl = class {
+	robotId;
+	world;
+	clock = new zc();
+	questions = /* @__PURE__ */ new Map();
+	newestAnswered = -Infinity;
+	timeAtMs = 0;
+	sequences = /* @__PURE__ */ new Map();
+	waiting = [];
+	flights = /* @__PURE__ */ new Map();
+	driven = /* @__PURE__ */ new Map();
+	signing = Promise.resolve();
+	constructor(e, t) {
+		this.robotId = e, this.world = t;
+	}
+	submit(e) {
+		this.waiting.push(e), this.tick();
+	}
+	withdraw(e) {
+		return e.payload || !this.waiting.includes(e) ? !1 : (this.end(e, {
+			state: "cancelled",
+			ok: !1,
+			reason: "cancelled before it was sent",
+			detail: null
+		}), !0);
+	}
+	tick() {
+		let e = this.world.now();
+		for (let t of [...this.waiting, ...this.flights.values()]) {
+			let n = t.publishedAtMs === null ? 0 : Xc;
+			t.last === null && e >= t.expiresAtMs + n && this.end(t, {
+				state: null,
+				ok: !1,
+				reason: rl(t),
+				detail: null
+			});
+		}
+		if (this.waiting.length && this.clock.knows(e)) {
+			for (let e of this.waiting) this.enqueue(() => this.sign(e));
+			this.waiting = [];
+		} else this.waiting.length && e >= this.timeAtMs && (this.timeAtMs = e + Jc, this.enqueue(() => this.askTime()));
+		for (let t of this.flights.values()) e >= t.againAtMs && this.publish(t);
+	}
+	again() {
+		this.timeAtMs = 0;
+		for (let e of this.flights.values()) e.againAtMs = 0;
+		this.tick();
+	}
+	get knowsTime() {
+		return this.clock.knows(this.world.now());
+	}
+	drive(e, t, n, r, i) {
+		this.enqueue(async () => {
+			if (!i() || !this.knowsTime) return;
+			let a = this.command("publish", t, n, r), o = this.world.topic(this.robotId, t), s = await this.world.seal(this.robotId, o, Wc(a));
+			this.driven.set(H(a.id), {
+				driver: e,
+				sentAtMs: this.world.now(),
+				epoch: H(a.epoch)
+			}), this.driven.size > el && this.driven.delete(this.driven.keys().next().value), this.world.publish(o, s, r / 1e3);
+		});
+	}
+	take(e) {
+		let t = this.world.now();
+		if (this.questions.has(e.id)) {
+			this.takeTime(e, t);
+			return;
+		}
+		let n = this.driven.get(e.id);
+		if (n) {
+			if (!e.final) return;
+			this.driven.delete(e.id), this.refresh(e, t), (e.state === "rejected" || e.epoch === n.epoch) && n.driver.heard(e, n.sentAtMs);
+			return;
+		}
+		let r = this.flights.get(e.id);
+		r && (this.refresh(e, t), (e.final || e.epoch === r.epoch) && (r.againAtMs = t + Yc, e.final ? this.finish(r, e, t) : e.number > r.number && (r.number = e.number, r.last = e.state, r.onAnswer(e))));
+	}
+	takeTime(e, t) {
+		let n = this.questions.get(e.id);
+		this.questions.delete(e.id), n <= this.newestAnswered || (this.newestAnswered = n, this.clock.begin(e.epoch, e.robotMs, t), this.timeAtMs = Math.min(this.timeAtMs, t + Qc), this.tick());
+	}
+	refresh(e, t) {
+		e.epoch === this.clock.epoch ? this.clock.take(e.robotMs, t) : this.clock.forget();
+	}
+	finish(e, t, n) {
+		if (e.onAnswer(t), t.state === "rejected" && t.reason.split(":")[0] === "wrong_epoch" && e.last === null && !e.retried && n < e.expiresAtMs) {
+			this.clock.epoch === e.epoch && this.clock.forget(), this.flights.delete(e.id), Object.assign(e, {
+				id: "",
+				payload: null,
+				retried: !0
+			}), this.submit(e);
+			return;
+		}
+		let r = t.state;
+		this.end(e, {
+			state: r,
+			ok: r === "succeeded",
+			reason: t.reason,
+			detail: t.detail
+		});
+	}
+	end(e, t) {
+		this.waiting = this.waiting.filter((t) => t !== e), this.flights.delete(e.id), e.end(t);
+	}
+	enqueue(e) {
+		this.signing = this.signing.then(e).catch((e) => console.error(e));
+	}
+	async askTime() {
+		let e = crypto.getRandomValues(/* @__PURE__ */ new Uint8Array(16)), t = this.world.topic(this.robotId, "time"), n = {
+			type: "time",
+			id: e,
+			instance: this.world.instance,
+			epoch: /* @__PURE__ */ new Uint8Array(),
+			sequence: 0,
+			sentMs: 0,
+			deadlineMs: 0,
+			arguments: null
+		}, r = await this.world.seal(this.robotId, t, Wc(n));
+		this.questions.set(H(e), this.world.now()), this.questions.size > $c && this.questions.delete(this.questions.keys().next().value), this.world.publish(t, r, Zc / 1e3);
+	}
+	async sign(e) {
+		let t = this.world.now();
+		if (!e.ended) {
+			if (!this.clock.knows(t)) this.waiting.push(e);
+			else {
+				try {
+					let n = this.command(e.type, e.channel, e.args(), Math.max(0, e.expiresAtMs - t));
+					e.id = H(n.id), e.epoch = H(n.epoch);
+					let r = this.world.topic(this.robotId, e.channel);
+					e.payload = await this.world.seal(this.robotId, r, Wc(n));
+				} catch (t) {
+					this.end(e, {
+						state: null,
+						ok: !1,
+						reason: `not sent: ${String(t)}`,
+						detail: null
+					});
+					return;
+				}
+				e.ended || (this.flights.set(e.id, e), this.publish(e));
+			}
+		}
+	}
+	command(e, t, n, r) {
+		let i = (this.sequences.get(t) ?? 0) + 1;
+		this.sequences.set(t, i);
+		let a = this.clock.nowMs(this.world.now());
+		return {
+			type: e,
+			id: crypto.getRandomValues(/* @__PURE__ */ new Uint8Array(16)),
+			instance: this.world.instance,
+			epoch: Ni(this.clock.epoch),
+			sequence: i,
+			sentMs: a,
+			deadlineMs: a + Math.round(r),
+			arguments: n
+		};
+	}
+	publish(e) {
+		let t = this.world.now();
+		e.publishedAtMs ??= t, e.againAtMs = t + (e.last === null ? Jc : Yc);
+		let n = Math.max(Jc, e.expiresAtMs - t);
+		this.world.publish(this.world.topic(this.robotId, e.channel), e.payload, n / 1e3);
+	}
+};
+function rl(e) {
+	return e.publishedAtMs === null ? "the robot does not tell its time: is it online, and does it know this key?" : "no answer: it may have run";
+}
+// src/operator/operator.ts
+var il = 5, al = 2, ol = /^[0-9a-f]{64}$/, sl = class {
+	options;
+	dropped = 0;
+	root;
+	now;
+	dialogues = /* @__PURE__ */ new Map();
+	world;
+	constructor(e) {
+		this.options = e, this.root = e.root ?? "rcb/v1", this.now = e.now ?? (() => performance.now()), this.world = {
+			now: this.now,
+			topic: (t, n) => `${this.root}/${t}/cmd/${e.name}/${n}`,
+			seal: (e, t, n) => this.seal(e, t, n),
+			publish: e.publish,
+			instance: crypto.getRandomValues(/* @__PURE__ */ new Uint8Array(8))
+		};
+	}
+	filters(e = "+") {
+		return [`${this.root}/${e}/ack/${this.options.name}`];
+	}
+	feed(e, t) {
+		let n, r;
+		try {
+			let i = Lc(e, this.root);
+			if (!i || i.kind !== "ack" || i.rest.join("/") !== this.options.name) return;
+			n = i.robotId;
+			let a = this.options.pinned(n);
+			if (!a || !ol.test(a)) throw new F(`no key of ${n} is pinned`);
+			r = Gc(xc(Ni(a), {
+				context: "rcb/1 answer",
+				robotId: n,
+				topic: e
+			}, t, xn));
+		} catch (e) {
+			if (!(e instanceof F)) throw e;
+			this.dropped += 1;
+			return;
+		}
+		this.dialogues.get(n)?.take(r);
+	}
+	tick() {
+		for (let e of this.dialogues.values()) e.tick();
+	}
+	reconnected() {
+		for (let e of this.dialogues.values()) e.again();
+	}
+	publish(e, t, n, r) {
+		return this.command(e, t, "publish", n, r);
+	}
+	call(e, t, n, r) {
+		return this.command(e, t, "call", n, r);
+	}
+	goal(e, t, n, r, i) {
+		let { flight: a, outcome: o } = this.submit(e, t, "goal", () => n, i, (e) => {
+			let { detail: t } = e;
+			e.state === "running" && typeof t == "object" && t && "feedback" in t && r?.(t.feedback);
+		});
+		return {
+			outcome: o,
+			cancel: () => this.dialogue(e).withdraw(a) ? o : this.submit(e, t, "cancel", () => ({ goal: Ni(a.id) }), i).outcome
+		};
+	}
+	command(e, t, n, r, i) {
+		return this.submit(e, t, n, () => r, i).outcome;
+	}
+	async drive(e, t) {
+		let n = await this.command(e, t, "acquire", null, al);
+		if (!n.ok) throw Error(`${t}: ${n.state ?? "no answer"}: ${n.reason}`);
+		let r = n.detail ?? {};
+		return new Dc(this.dialogue(e), t, this.now, () => this.command(e, t, "release", null, al), typeof r.lease_s == "number" ? r.lease_s : 0, typeof r.watchdog_s == "number" ? r.watchdog_s : 0);
+	}
+	submit(e, t, n, r, i = il, a = () => void 0) {
+		let o, s = new Promise((e) => {
+			o = e;
+		}), c = new tl(t, n, r, this.now() + 1e3 * i, a, o);
+		return this.dialogue(e).submit(c), {
+			flight: c,
+			outcome: s
+		};
+	}
+	dialogue(e) {
+		let t = this.dialogues.get(e);
+		return t || this.dialogues.set(e, t = new nl(e, this.world)), t;
+	}
+	async seal(e, t, n) {
+		if (this.options.trustsTransport?.(e)) return n;
+		let { key: r } = this.options;
+		if (!r) throw Error("there is no key to sign with");
+		let i = vc(r.publicKey), a = bc(i, n, await r.sign(yc(i, {
+			context: "rcb/1 command",
+			robotId: e,
+			topic: t
+		}, n)));
+		if (a.length > 65536) throw Error(`a command has at most ${bn} bytes`);
+		return a;
+	}
+}, cl = 1024, ll = new TextDecoder("utf-8", { fatal: !0 }), ul = class {
 	bytes;
 	view;
 	position = 4;
@@ -3836,12 +4346,12 @@ var hc = 1024, gc = new TextDecoder("utf-8", { fatal: !0 }), _c = class {
 	}
 	text() {
 		let e = this.uint32();
-		if (e > hc) throw new F(`a string of ${e} bytes`);
+		if (e > cl) throw new F(`a string of ${e} bytes`);
 		let t = this.position;
 		if (this.position += e, this.position > this.bytes.length) throw new F("the message ends too early");
 		let n = this.bytes.subarray(t, this.position);
 		try {
-			return gc.decode(n.at(-1) === 0 ? n.subarray(0, -1) : n);
+			return ll.decode(n.at(-1) === 0 ? n.subarray(0, -1) : n);
 		} catch {
 			throw new F("a string that is no UTF-8");
 		}
@@ -3858,38 +4368,38 @@ var hc = 1024, gc = new TextDecoder("utf-8", { fatal: !0 }), _c = class {
 		return t;
 	}
 };
-function vc(e, t, n) {
+function dl(e, t, n) {
 	let r = e.length;
-	for (let { bytes: e } of t) r = yc(r) + 4 + e.length;
+	for (let { bytes: e } of t) r = fl(r) + 4 + e.length;
 	let i = new Uint8Array(r + (n?.length ?? 0)), a = new DataView(i.buffer);
 	i.set(e);
 	let o = e.length;
-	for (let { count: e, bytes: n } of t) o = yc(o), a.setUint32(o, e, !0), i.set(n, o + 4), o += 4 + n.length;
+	for (let { count: e, bytes: n } of t) o = fl(o), a.setUint32(o, e, !0), i.set(n, o + 4), o += 4 + n.length;
 	return n && i.set(n, o), i;
 }
-function yc(e) {
+function fl(e) {
 	return e + 3 & -4;
 }
 // src/protocol/forms/columns.ts
-var bc = 4096, xc = 1, Sc = 1, Cc = 2, wc = 4, Tc = 8;
+var pl = 4096, ml = 1, hl = 1, gl = 2, _l = 4, vl = 8;
 function X(e) {
 	return new Uint8Array(e.buffer, e.byteOffset, e.byteLength);
 }
-function Ec(e, t) {
+function yl(e, t) {
 	return Uint8Array.from({ length: t }, (t, n) => e[n >> 3] >> 7 - (n & 7) & 1);
 }
-var Dc = 4 * un, Oc = class {
+var bl = 4 * un, xl = class {
 	restoredBytes;
-	room = Dc;
+	room = bl;
 	heads;
 	streams;
 	next = 0;
 	mask = null;
 	constructor(e) {
-		let t = new Pn(e);
+		let t = new Fn(e);
 		if (this.restoredBytes = t.varint(), this.restoredBytes > 67108864) throw new F("a form restores to more than a batch may hold");
 		let n = t.varint();
-		if (n > bc) throw new F(`a form of ${n} streams`);
+		if (n > pl) throw new F(`a form of ${n} streams`);
 		let r = un, i = Array.from({ length: n }, () => {
 			let e = t.varint();
 			if (r -= e, r < 0) throw new F("the streams of a form are too long");
@@ -3903,7 +4413,7 @@ var Dc = 4 * un, Oc = class {
 			stored: t.take(n || e),
 			framed: n > 0
 		})), t.left) throw new F("a form is too long");
-		this.heads = new Pn(this.take());
+		this.heads = new Fn(this.take());
 	}
 	head(e) {
 		return this.heads.take(e);
@@ -3946,14 +4456,14 @@ var Dc = 4 * un, Oc = class {
 		return o;
 	}
 	floats(e, t, n = 0) {
-		if (this.peek() !== 48) return kc(this.words(e, t, n));
+		if (this.peek() !== 48) return Sl(this.words(e, t, n));
 		this.byte();
-		let r = this.byte(), i = this.divisor(), a = this.readMask(r, e), o = a ? a.reduce((e, t) => e + t, 0) : 0, s = (r & wc) !== 0, c = this.planes(this.byte(), s ? e : e - o, r & Tc ? 8 : 4, n), l = t === 4 ? new Float32Array(e) : new Float64Array(e), u = c instanceof BigUint64Array ? new BigInt64Array(c.buffer) : new Int32Array(c.buffer), d = a ? kc(this.words(o, t)) : /* @__PURE__ */ new Float32Array(), f = 0, p = 0;
+		let r = this.byte(), i = this.divisor(), a = this.readMask(r, e), o = a ? a.reduce((e, t) => e + t, 0) : 0, s = (r & _l) !== 0, c = this.planes(this.byte(), s ? e : e - o, r & vl ? 8 : 4, n), l = t === 4 ? new Float32Array(e) : new Float64Array(e), u = c instanceof BigUint64Array ? new BigInt64Array(c.buffer) : new Int32Array(c.buffer), d = a ? Sl(this.words(o, t)) : /* @__PURE__ */ new Float32Array(), f = 0, p = 0;
 		for (let t = 0; t < e; t++) {
 			let e = a?.[t];
 			l[t] = e ? d[p++] : Number(u[s ? t : f]) / i, e || (f += 1);
 		}
-		return a && Ac(l, a, d, t), l;
+		return a && Cl(l, a, d, t), l;
 	}
 	end(e) {
 		if (this.heads.left) throw new F("the heads of a form are too long");
@@ -3972,53 +4482,53 @@ var Dc = 4 * un, Oc = class {
 		let t = this.streams[this.next];
 		if (!t) throw new F("a form lacks a stream");
 		if (e !== void 0 && t.length !== e) throw new F(`a stream of ${t.length} bytes where ${e} belong`);
-		return this.next += 1, t.framed ? Ci(t.stored, t.length) : t.stored;
+		return this.next += 1, t.framed ? wi(t.stored, t.length) : t.stored;
 	}
 	readMask(e, t) {
-		if (e & Sc) this.mask = Ec(this.take(t + 7 >> 3), t);
-		else if (!(e & Cc)) return null;
+		if (e & hl) this.mask = yl(this.take(t + 7 >> 3), t);
+		else if (!(e & gl)) return null;
 		if (this.mask?.length !== t) throw new F("a column lacks its mask");
 		return this.mask;
 	}
 	planes(e, t, n, r) {
-		if (e >> 4 !== xc) throw new F(`unknown kind of column ${e}`);
+		if (e >> 4 !== ml) throw new F(`unknown kind of column ${e}`);
 		let i = this.byte();
 		if (i > n) throw new F("a column has more planes than its words");
 		let a = Array.from({ length: i }, () => this.take(t)), o = this.makeWords(t, n), s = X(o);
 		return a.forEach((e, r) => {
 			for (let i = 0, a = r; i < t; i++, a += n) s[a] = e[i];
-		}), jc(o, r, e & 15), o;
+		}), wl(o, r, e & 15), o;
 	}
 };
-function kc(e) {
+function Sl(e) {
 	return e.BYTES_PER_ELEMENT === 4 ? new Float32Array(e.buffer) : new Float64Array(e.buffer);
 }
-function Ac(e, t, n, r) {
+function Cl(e, t, n, r) {
 	let i = X(e), a = X(n), o = 0;
 	t.forEach((e, t) => {
 		e && i.set(a.subarray(r * o, r * ++o), r * t);
 	});
 }
-function jc(e, t, n) {
+function wl(e, t, n) {
 	if (n !== 0) {
 		if (n > 4) throw new F(`unknown predictor ${n}`);
 		if (n > 2 && (t <= 0 || e.length % t)) throw new F("a predictor of pictures for what is none");
 		if (e instanceof BigUint64Array) {
 			for (let t = 0; t < e.length; t++) e[t] = e[t] >> 1n ^ -(e[t] & 1n);
-			Pc(e, t, n, Nc);
+			Dl(e, t, n, El);
 		} else {
 			for (let t = 0; t < e.length; t++) e[t] = e[t] >>> 1 ^ -(e[t] & 1);
-			Pc(e, t, n, Mc);
+			Dl(e, t, n, Tl);
 		}
 	}
 }
-function Mc(e, t, n) {
+function Tl(e, t, n) {
 	for (let r = t + n; r < e.length; r++) e[r] = e[r] + e[r - n];
 }
-function Nc(e, t, n) {
+function El(e, t, n) {
 	for (let r = t + n; r < e.length; r++) e[r] = e[r] + e[r - n];
 }
-function Pc(e, t, n, r) {
+function Dl(e, t, n, r) {
 	if (n <= 2) for (let t = 0; t < n; t++) r(e, 0, 1);
 	else {
 		if (n === 4) for (let n = 0; n < e.length; n += t) r(e.subarray(n, n + t), 0, 1);
@@ -4026,7 +4536,7 @@ function Pc(e, t, n, r) {
 	}
 }
 // src/protocol/forms/cloud.ts
-var Fc = 64, Ic = 4096, Lc = [
+var Ol = 64, kl = 4096, Al = [
 	1,
 	1,
 	1,
@@ -4036,33 +4546,33 @@ var Fc = 64, Ic = 4096, Lc = [
 	4,
 	4,
 	8
-], Rc = 7;
-function zc(e) {
-	let t = new Oc(e), n = t.head(t.uint32());
+], jl = 7;
+function Ml(e) {
+	let t = new xl(e), n = t.head(t.uint32());
 	if (!n.length) throw new F("a form without a cloud");
-	let r = new _c(n.subarray(0, -1)), i = Bc(r), a = i.height * i.width, o = i.height > 1 ? i.width : 0, s = new Uint8Array(a * i.step), c = Hc(t, i, a, s);
+	let r = new ul(n.subarray(0, -1)), i = Nl(r), a = i.height * i.width, o = i.height > 1 ? i.width : 0, s = new Uint8Array(a * i.step), c = Fl(t, i, a, s);
 	for (let e of i.fields) if (!c.includes(e.name)) for (let n = 0; n < e.count; n++) {
 		let r = e.float ? t.floats(a, e.size, o) : t.words(a, e.size, o);
-		Vc(s, e.offset + n * e.size, i.step, e.size, r);
+		Pl(s, e.offset + n * e.size, i.step, e.size, r);
 	}
 	let l = Uint8Array.of(+!!n.at(-1));
-	return t.end(vc(r.bytes, [{
+	return t.end(dl(r.bytes, [{
 		count: s.length,
 		bytes: s
 	}], l));
 }
-function Bc(e) {
+function Nl(e) {
 	e.header();
 	let t = e.uint32(), n = e.uint32(), r = e.uint32();
-	if (r > Fc) throw new F(`a cloud of ${r} fields`);
+	if (r > Ol) throw new F(`a cloud of ${r} fields`);
 	let i = Array.from({ length: r }, () => {
-		let t = e.text(), n = e.uint32(), r = e.uint8(), i = r ? Lc[r] : void 0;
+		let t = e.text(), n = e.uint32(), r = e.uint8(), i = r ? Al[r] : void 0;
 		if (i === void 0) throw new F(`unknown datatype ${r} of a field`);
 		return {
 			name: t,
 			offset: n,
 			size: i,
-			float: r >= Rc,
+			float: r >= jl,
 			count: e.uint32()
 		};
 	}), a = e.uint8(), o = e.uint32();
@@ -4070,7 +4580,7 @@ function Bc(e) {
 	let s = t * n;
 	if (s * Math.max(1, o) > 67108864 || !o && s) throw new F("a cloud that is too large");
 	if (s * i.reduce((e, t) => e + t.size * t.count, 0) > 67108864) throw new F("the fields of a cloud overlap too often");
-	for (let e of i) if (!e.count || e.count > Ic || e.offset + e.size * e.count > o) throw new F("a field ends behind its point");
+	for (let e of i) if (!e.count || e.count > kl || e.offset + e.size * e.count > o) throw new F("a field ends behind its point");
 	return {
 		height: t,
 		width: n,
@@ -4078,11 +4588,11 @@ function Bc(e) {
 		fields: i
 	};
 }
-function Vc(e, t, n, r, i) {
+function Pl(e, t, n, r, i) {
 	let a = X(i);
 	for (let i = 0, o = t; i < a.length; i += r, o += n) for (let t = 0; t < r; t++) e[o + t] = a[i + t];
 }
-function Hc(e, t, n, r) {
+function Fl(e, t, n, r) {
 	let i = e.byte();
 	if (!i) return [];
 	let a = [
@@ -4091,26 +4601,26 @@ function Hc(e, t, n, r) {
 		"z"
 	].map((e) => t.fields.filter((t) => t.name === e));
 	if (i !== 1 || a.some((e) => e.length !== 1 || !e[0].float || e[0].count !== 1)) throw new F("a form of points that are none");
-	let o = e.divisor(), s = Ec(X(e.words(n + 7 >> 3, 1)), n), c = s.reduce((e, t) => e + t, 0), l = Math.ceil(c / 16), u = X(e.words(l, 1)), d = new Int8Array(e.words(l, 1).buffer), f = [
+	let o = e.divisor(), s = yl(X(e.words(n + 7 >> 3, 1)), n), c = s.reduce((e, t) => e + t, 0), l = Math.ceil(c / 16), u = X(e.words(l, 1)), d = new Int8Array(e.words(l, 1).buffer), f = [
 		0,
 		1,
 		2
 	].map(() => new Int32Array(e.words(c, 4).buffer));
-	return Jc(u, d, f), a.forEach((i, a) => {
+	return Vl(u, d, f), a.forEach((i, a) => {
 		let { size: l, offset: u } = i[0], d = X(e.words(n - c, l)), p = l === 4 ? new Float32Array(n) : new Float64Array(n), m = X(p), h = 0, g = 0;
 		for (let e = 0; e < n; e++) s[e] ? p[e] = f[a][h++] / o : m.set(d.subarray(l * g, l * ++g), l * e);
-		Vc(r, u, t.step, l, p);
+		Pl(r, u, t.step, l, p);
 	}), [
 		"x",
 		"y",
 		"z"
 	];
 }
-var Uc = 65536, Wc = Array.from({ length: 64 }, (e, t) => t - 32), Gc = Wc.map((e) => Math.round(Uc * Math.tan(e * Math.PI / 256))), Kc = Wc.map((e) => Math.round(Uc * Math.sin(e * Math.PI / 128)));
-function qc(e, t) {
-	return Math.floor((e * t + Uc / 2) / Uc);
+var Il = 65536, Ll = Array.from({ length: 64 }, (e, t) => t - 32), Rl = Ll.map((e) => Math.round(Il * Math.tan(e * Math.PI / 256))), zl = Ll.map((e) => Math.round(Il * Math.sin(e * Math.PI / 128)));
+function Bl(e, t) {
+	return Math.floor((e * t + Il / 2) / Il);
 }
-function Jc(e, t, n) {
+function Vl(e, t, n) {
 	let r = [
 		0,
 		0,
@@ -4121,16 +4631,16 @@ function Jc(e, t, n) {
 		0
 	], [a, o, s] = n;
 	for (let n = 0; n < a.length; n++) {
-		let c = e[n >> 4] + 32, l = c >> 6 & 3, u = Gc[c & 63], d = Kc[c & 63], f = a[n] - r[0] | 0, p = o[n] - r[1] | 0, m = s[n] - r[2] | 0;
+		let c = e[n >> 4] + 32, l = c >> 6 & 3, u = Rl[c & 63], d = zl[c & 63], f = a[n] - r[0] | 0, p = o[n] - r[1] | 0, m = s[n] - r[2] | 0;
 		r[0] = a[n], r[1] = o[n], r[2] = s[n];
 		let h = m + Math.floor((t[n >> 4] * f + 64) / 128);
-		f -= qc(u, p), p += qc(d, f), f -= qc(u, p), (l === 2 || l === 3) && (f = -f), (l === 1 || l === 2) && (p = -p);
+		f -= Bl(u, p), p += Bl(d, f), f -= Bl(u, p), (l === 2 || l === 3) && (f = -f), (l === 1 || l === 2) && (p = -p);
 		let g = l & 1;
 		i[0] = i[0] + (g ? p : f) | 0, i[1] = i[1] + (g ? f : p) | 0, i[2] = i[2] + h | 0, a[n] = i[0], o[n] = i[1], s[n] = i[2];
 	}
 }
 // node_modules/@noble/hashes/_blake.js
-var Yc = /* @__PURE__ */ Uint8Array.from([
+var Hl = /* @__PURE__ */ Uint8Array.from([
 	0,
 	1,
 	2,
@@ -4388,7 +4898,7 @@ var Yc = /* @__PURE__ */ Uint8Array.from([
 	1,
 	9
 ]);
-function Xc(e, t, n, r, i) {
+function Ul(e, t, n, r, i) {
 	return e = e + t + i | 0, r = W(r ^ e, 16), n = n + r | 0, t = W(t ^ n, 12), {
 		a: e,
 		b: t,
@@ -4396,7 +4906,7 @@ function Xc(e, t, n, r, i) {
 		d: r
 	};
 }
-function Zc(e, t, n, r, i) {
+function Wl(e, t, n, r, i) {
 	return e = e + t + i | 0, r = W(r ^ e, 8), n = n + r | 0, t = W(t ^ n, 7), {
 		a: e,
 		b: t,
@@ -4405,13 +4915,13 @@ function Zc(e, t, n, r, i) {
 	};
 }
 // node_modules/@noble/hashes/blake2.js
-function Qc(e, t = {}, n, r, i) {
-	if (ma(n), e <= 0 || e > n) throw Error("\"dkLen\" must be 1.." + n + ", got " + e);
+function Gl(e, t = {}, n, r, i) {
+	if (ha(n), e <= 0 || e > n) throw Error("\"dkLen\" must be 1.." + n + ", got " + e);
 	let { key: a, salt: o, personalization: s } = t;
 	if (a !== void 0 && (a.length < 1 || a.length > n)) throw Error("\"key\" expected to be undefined or of length=1.." + n);
 	o !== void 0 && U(o, r, "salt"), s !== void 0 && U(s, i, "personalization");
 }
-var $c = class {
+var Kl = class {
 	buffer;
 	buffer32;
 	finished = !1;
@@ -4422,29 +4932,29 @@ var $c = class {
 	outputLen;
 	canXOF = !1;
 	constructor(e, t) {
-		ma(e), ma(t), this.blockLen = e, this.outputLen = t, this.buffer = new Uint8Array(e), this.buffer32 = ba(this.buffer);
+		ha(e), ha(t), this.blockLen = e, this.outputLen = t, this.buffer = new Uint8Array(e), this.buffer32 = xa(this.buffer);
 	}
 	update(e) {
-		va(this), U(e);
+		ya(this), U(e);
 		let { blockLen: t, buffer: n, buffer32: r } = this, i = e.length, a = e.byteOffset, o = e.buffer;
 		for (let s = 0; s < i;) {
-			this.pos === t && (Da(r), this.compress(r, 0, !1), Da(r), this.pos = 0);
+			this.pos === t && (Oa(r), this.compress(r, 0, !1), Oa(r), this.pos = 0);
 			let c = Math.min(t - this.pos, i - s), l = a + s;
 			if (c === t && !(l % 4) && s + c < i) {
 				let e = new Uint32Array(o, l, Math.floor((i - s) / 4));
-				Da(e);
+				Oa(e);
 				for (let n = 0; s + t < i; n += r.length, s += t) this.length += t, this.compress(e, n, !1);
-				Da(e);
+				Oa(e);
 			} else n.set(s === 0 && c === i ? e : e.subarray(s, s + c), this.pos), this.pos += c, this.length += c, s += c;
 		}
 		return this;
 	}
 	digestInto(e) {
-		if (va(this), ya(e, this), e.byteOffset & 3) throw RangeError("\"output\" expected 4-byte aligned byteOffset, got " + e.byteOffset);
+		if (ya(this), ba(e, this), e.byteOffset & 3) throw RangeError("\"output\" expected 4-byte aligned byteOffset, got " + e.byteOffset);
 		let { pos: t, buffer32: n } = this;
-		this.finished = !0, this.buffer.fill(0, t), Da(n), this.compress(n, 0, !0), Da(n);
-		let r = this.get(), i = e === this.buffer ? n : ba(e), a = Math.floor(this.outputLen / 4);
-		for (let e = 0; e < a; e++) i[e] = Ta(r[e]);
+		this.finished = !0, this.buffer.fill(0, t), Oa(n), this.compress(n, 0, !0), Oa(n);
+		let r = this.get(), i = e === this.buffer ? n : xa(e), a = Math.floor(this.outputLen / 4);
+		for (let e = 0; e < a; e++) i[e] = Ea(r[e]);
 		let o = this.outputLen % 4;
 		if (!o) return;
 		let s = a * 4, c = r[a];
@@ -4464,9 +4974,9 @@ var $c = class {
 		return this._cloneInto();
 	}
 };
-function el(e, t, n, r, i, a, o, s, c, l, u, d, f, p, m, h, g, _, v, y) {
+function ql(e, t, n, r, i, a, o, s, c, l, u, d, f, p, m, h, g, _, v, y) {
 	let b = 0;
-	for (let x = 0; x < r; x++) ({a: i, b: c, c: f, d: g} = Xc(i, c, f, g, n[t + e[b++]])), {a: i, b: c, c: f, d: g} = Zc(i, c, f, g, n[t + e[b++]]), {a: a, b: l, c: p, d: _} = Xc(a, l, p, _, n[t + e[b++]]), {a: a, b: l, c: p, d: _} = Zc(a, l, p, _, n[t + e[b++]]), {a: o, b: u, c: m, d: v} = Xc(o, u, m, v, n[t + e[b++]]), {a: o, b: u, c: m, d: v} = Zc(o, u, m, v, n[t + e[b++]]), {a: s, b: d, c: h, d: y} = Xc(s, d, h, y, n[t + e[b++]]), {a: s, b: d, c: h, d: y} = Zc(s, d, h, y, n[t + e[b++]]), {a: i, b: l, c: m, d: y} = Xc(i, l, m, y, n[t + e[b++]]), {a: i, b: l, c: m, d: y} = Zc(i, l, m, y, n[t + e[b++]]), {a: a, b: u, c: h, d: g} = Xc(a, u, h, g, n[t + e[b++]]), {a: a, b: u, c: h, d: g} = Zc(a, u, h, g, n[t + e[b++]]), {a: o, b: d, c: f, d: _} = Xc(o, d, f, _, n[t + e[b++]]), {a: o, b: d, c: f, d: _} = Zc(o, d, f, _, n[t + e[b++]]), {a: s, b: c, c: p, d: v} = Xc(s, c, p, v, n[t + e[b++]]), {a: s, b: c, c: p, d: v} = Zc(s, c, p, v, n[t + e[b++]]);
+	for (let x = 0; x < r; x++) ({a: i, b: c, c: f, d: g} = Ul(i, c, f, g, n[t + e[b++]])), {a: i, b: c, c: f, d: g} = Wl(i, c, f, g, n[t + e[b++]]), {a: a, b: l, c: p, d: _} = Ul(a, l, p, _, n[t + e[b++]]), {a: a, b: l, c: p, d: _} = Wl(a, l, p, _, n[t + e[b++]]), {a: o, b: u, c: m, d: v} = Ul(o, u, m, v, n[t + e[b++]]), {a: o, b: u, c: m, d: v} = Wl(o, u, m, v, n[t + e[b++]]), {a: s, b: d, c: h, d: y} = Ul(s, d, h, y, n[t + e[b++]]), {a: s, b: d, c: h, d: y} = Wl(s, d, h, y, n[t + e[b++]]), {a: i, b: l, c: m, d: y} = Ul(i, l, m, y, n[t + e[b++]]), {a: i, b: l, c: m, d: y} = Wl(i, l, m, y, n[t + e[b++]]), {a: a, b: u, c: h, d: g} = Ul(a, u, h, g, n[t + e[b++]]), {a: a, b: u, c: h, d: g} = Wl(a, u, h, g, n[t + e[b++]]), {a: o, b: d, c: f, d: _} = Ul(o, d, f, _, n[t + e[b++]]), {a: o, b: d, c: f, d: _} = Wl(o, d, f, _, n[t + e[b++]]), {a: s, b: c, c: p, d: v} = Ul(s, c, p, v, n[t + e[b++]]), {a: s, b: c, c: p, d: v} = Wl(s, c, p, v, n[t + e[b++]]);
 	return {
 		v0: i,
 		v1: a,
@@ -4486,7 +4996,7 @@ function el(e, t, n, r, i, a, o, s, c, l, u, d, f, p, m, h, g, _, v, y) {
 		v15: y
 	};
 }
-var Z = /* @__PURE__ */ Va.slice(), tl = class extends $c {
+var Z = /* @__PURE__ */ Ha.slice(), Jl = class extends Kl {
 	v0 = Z[0] | 0;
 	v1 = Z[1] | 0;
 	v2 = Z[2] | 0;
@@ -4496,23 +5006,23 @@ var Z = /* @__PURE__ */ Va.slice(), tl = class extends $c {
 	v6 = Z[6] | 0;
 	v7 = Z[7] | 0;
 	constructor(e = {}) {
-		e = Pa({}, e);
+		e = Fa({}, e);
 		let t = e.dkLen === void 0 ? 32 : e.dkLen;
-		super(64, t), Qc(t, e, 32, 8, 8);
+		super(64, t), Gl(t, e, 32, 8, 8);
 		let { key: n, personalization: r, salt: i } = e, a = 0;
 		if (n !== void 0 && (U(n, void 0, "key"), a = n.length), this.v0 ^= this.outputLen | a << 8 | 16842752, i !== void 0) {
 			U(i, void 0, "salt");
-			let e = ba(ha(i));
-			this.v4 ^= Ta(e[0]), this.v5 ^= Ta(e[1]);
+			let e = xa(ga(i));
+			this.v4 ^= Ea(e[0]), this.v5 ^= Ea(e[1]);
 		}
 		if (r !== void 0) {
 			U(r, void 0, "personalization");
-			let e = ba(ha(r));
-			this.v6 ^= Ta(e[0]), this.v7 ^= Ta(e[1]);
+			let e = xa(ga(r));
+			this.v6 ^= Ea(e[0]), this.v7 ^= Ea(e[1]);
 		}
 		if (n !== void 0) {
 			let e = new Uint8Array(this.blockLen);
-			e.set(n), this.update(e), xa(e);
+			e.set(n), this.update(e), Sa(e);
 		}
 	}
 	get() {
@@ -4532,22 +5042,22 @@ var Z = /* @__PURE__ */ Va.slice(), tl = class extends $c {
 		this.v0 = e | 0, this.v1 = t | 0, this.v2 = n | 0, this.v3 = r | 0, this.v4 = i | 0, this.v5 = a | 0, this.v6 = o | 0, this.v7 = s | 0;
 	}
 	compress(e, t, n) {
-		let r = Zi(this.length), i = Xi(this.length), { v0: a, v1: o, v2: s, v3: c, v4: l, v5: u, v6: d, v7: f, v8: p, v9: m, v10: h, v11: g, v12: _, v13: v, v14: y, v15: b } = el(Yc, t, e, 10, this.v0, this.v1, this.v2, this.v3, this.v4, this.v5, this.v6, this.v7, Z[0], Z[1], Z[2], Z[3], r ^ Z[4], i ^ Z[5], n ? ~Z[6] : Z[6], Z[7]);
+		let r = Qi(this.length), i = Zi(this.length), { v0: a, v1: o, v2: s, v3: c, v4: l, v5: u, v6: d, v7: f, v8: p, v9: m, v10: h, v11: g, v12: _, v13: v, v14: y, v15: b } = ql(Hl, t, e, 10, this.v0, this.v1, this.v2, this.v3, this.v4, this.v5, this.v6, this.v7, Z[0], Z[1], Z[2], Z[3], r ^ Z[4], i ^ Z[5], n ? ~Z[6] : Z[6], Z[7]);
 		this.v0 ^= a ^ p, this.v1 ^= o ^ m, this.v2 ^= s ^ h, this.v3 ^= c ^ g, this.v4 ^= l ^ _, this.v5 ^= u ^ v, this.v6 ^= d ^ y, this.v7 ^= f ^ b;
 	}
 	destroy() {
-		this.destroyed = !0, xa(this.buffer32), this.set(0, 0, 0, 0, 0, 0, 0, 0);
+		this.destroyed = !0, Sa(this.buffer32), this.set(0, 0, 0, 0, 0, 0, 0, 0);
 	}
-}, nl = /* @__PURE__ */ Fa((e) => new tl(e));
+}, Yl = /* @__PURE__ */ Ia((e) => new Jl(e));
 // src/protocol/forms/sensors.ts
-function rl(e) {
-	return al(e, sl);
+function Xl(e) {
+	return Ql(e, eu);
 }
-function il(e) {
-	return al(e, (e, t) => e.floats(t, 4));
+function Zl(e) {
+	return Ql(e, (e, t) => e.floats(t, 4));
 }
-function al(e, t) {
-	let n = new Oc(e), r = new _c(n.head(n.uint32()));
+function Ql(e, t) {
+	let n = new xl(e), r = new ul(n.head(n.uint32()));
 	r.header(), r.skip(7, 4), r.end();
 	let i = n.uint32(), a = n.uint32();
 	if (4 * (i + a) > 67108864) throw new F(`a scan of ${i} ranges`);
@@ -4558,13 +5068,13 @@ function al(e, t) {
 		count: a,
 		bytes: X(n.floats(a, 4))
 	}];
-	return n.end(vc(r.bytes, o));
+	return n.end(dl(r.bytes, o));
 }
-var ol = 255;
-function sl(e, t) {
+var $l = 255;
+function eu(e, t) {
 	let n = e.divisor(), r = e.byte();
 	if (r > 8) throw new F("ranges of more than 64 bits");
-	let i = new Pn(e.body()), a = cl(i, t), o = i.take(a.reduce((e, t) => e + t, 0)), s = o.reduce((e, t) => e + Number(t === ol), 0), c = i.take(r * s);
+	let i = new Fn(e.body()), a = tu(i, t), o = i.take(a.reduce((e, t) => e + t, 0)), s = o.reduce((e, t) => e + Number(t === $l), 0), c = i.take(r * s);
 	if (i.left) throw new F("ranges are too long");
 	let l = new Uint32Array(e.words(t - o.length, 4).buffer), u = new Float32Array(t), d = new Uint32Array(u.buffer), f = 0, p = 0, m = 0, h = 0;
 	for (let e = 0; e < t; e++) {
@@ -4573,7 +5083,7 @@ function sl(e, t) {
 			continue;
 		}
 		let t = o[f++];
-		if (t === ol) {
+		if (t === $l) {
 			for (let e = 0; e < r; e++) t += c[e * s + p] * 256 ** e;
 			p += 1;
 		}
@@ -4581,49 +5091,49 @@ function sl(e, t) {
 	}
 	return u;
 }
-function cl(e, t) {
+function tu(e, t) {
 	let n = new Uint8Array(t);
 	for (let r = 0, i = 1; r < t; i ^= 1) {
 		let a = 0, o;
 		do
 			a += o = e.byte();
-		while (o === ol && a <= t);
+		while (o === $l && a <= t);
 		if (r + a > t) throw new F("the runs of a scan are longer than it");
 		n.fill(i, r, r + a), r += a;
 	}
 	return n;
 }
-var ll = {
+var nu = {
 	"16UC1": ["u", 2],
 	mono16: ["u", 2],
 	"16SC1": ["i", 2],
 	"32SC1": ["i", 4],
 	"32FC1": ["f", 4],
 	"64FC1": ["f", 8]
-}, ul = 4e4;
-function dl(e) {
-	let t = new Oc(e), n = new _c(t.head(t.uint32()));
+}, ru = 4e4;
+function iu(e) {
+	let t = new xl(e), n = new ul(t.head(t.uint32()));
 	n.header();
 	let r = n.uint32(), i = n.uint32(), a = n.text(), o = n.uint8(), s = n.uint32(), c = n.uint32();
 	n.end();
-	let l = Object.hasOwn(ll, a) ? ll[a] : null;
+	let l = Object.hasOwn(nu, a) ? nu[a] : null;
 	if (!l || o || c || s !== i * l[1]) throw new F("a form of another image than it says");
 	if (!r || !i || r * s > 67108864) throw new F(`an image of ${i} x ${r} pixels`);
-	let [u, d] = l, f = u === "f" ? X(t.floats(r * i, d, i)) : fl(t, r * i, d, i, u === "i");
-	return t.end(vc(n.bytes.subarray(0, -4), [{
+	let [u, d] = l, f = u === "f" ? X(t.floats(r * i, d, i)) : au(t, r * i, d, i, u === "i");
+	return t.end(dl(n.bytes.subarray(0, -4), [{
 		count: f.length,
 		bytes: f
 	}]));
 }
-function fl(e, t, n, r, i) {
+function au(e, t, n, r, i) {
 	let a = e.uint32();
-	if (a < 1 || a > ul) throw new F("a resolution out of bounds");
-	let o = e.byte() ? Ec(X(e.words(t + 7 >> 3, 1)), t) : null, s = e.words(t, n, r), c = n === 4 ? new Int32Array(s.buffer) : i ? new Int16Array(s.buffer) : new Uint16Array(s.buffer);
-	return a > 1 && pl(c, a, n, i), o?.forEach((e, t) => {
+	if (a < 1 || a > ru) throw new F("a resolution out of bounds");
+	let o = e.byte() ? yl(X(e.words(t + 7 >> 3, 1)), t) : null, s = e.words(t, n, r), c = n === 4 ? new Int32Array(s.buffer) : i ? new Int16Array(s.buffer) : new Uint16Array(s.buffer);
+	return a > 1 && ou(c, a, n, i), o?.forEach((e, t) => {
 		e || (c[t] = 0);
 	}), X(c);
 }
-function pl(e, t, n, r) {
+function ou(e, t, n, r) {
 	let i = r ? 2 ** (8 * n - 1) - 1 : 2 ** (8 * n) - 1, a = r ? -i - 1 : 0;
 	for (let n = 0; n < e.length; n++) {
 		let r = e[n];
@@ -4632,34 +5142,34 @@ function pl(e, t, n, r) {
 		e[n] = Math.max(a, Math.min(i, r < 0 ? -o : o));
 	}
 }
-var ml = 0, hl = 1, gl = 4, _l = 67108864, vl = 255, yl = class {
+var su = 0, cu = 1, lu = 4, uu = 67108864, du = 255, fu = class {
 	full = /* @__PURE__ */ new Map();
 	restore(e) {
-		let t = new Oc(e), n = t.byte(), r = new _c(t.head(t.uint32()));
+		let t = new xl(e), n = t.byte(), r = new ul(t.head(t.uint32()));
 		r.header(), r.skip(3, 4);
 		let i = r.uint32(), a = r.uint32();
 		if (r.skip(7, 8), r.end(), i * a > 67108864) throw new F(`a grid of ${i} x ${a} cells`);
-		if (n === ml) {
-			let e = X(t.words(i * a, 1, i)), n = t.end(vc(r.bytes, [{
+		if (n === su) {
+			let e = X(t.words(i * a, 1, i)), n = t.end(dl(r.bytes, [{
 				count: e.length,
 				bytes: e
 			}]));
-			return this.keep(H(nl(n, { dkLen: 8 })), {
+			return this.keep(H(Yl(n, { dkLen: 8 })), {
 				width: i,
 				height: a,
 				cells: e
 			}), n;
 		}
-		if (n !== hl) throw new F(`unknown kind of grid ${n}`);
+		if (n !== cu) throw new F(`unknown kind of grid ${n}`);
 		let o = H(t.head(8)), s = t.int32(), c = t.int32(), l = this.full.get(o);
 		if (!l) throw new F("a difference from a full grid that is not here");
-		let u = bl(t.words(i * a, 1), {
+		let u = pu(t.words(i * a, 1), {
 			width: i,
 			height: a,
 			right: s,
 			up: c
 		}, l);
-		return t.end(vc(r.bytes, [{
+		return t.end(dl(r.bytes, [{
 			count: u.length,
 			bytes: u
 		}]));
@@ -4669,46 +5179,46 @@ var ml = 0, hl = 1, gl = 4, _l = 67108864, vl = 255, yl = class {
 		let n = 0;
 		for (let { cells: e } of this.full.values()) n += e.length;
 		for (let [e, { cells: t }] of this.full) {
-			if (this.full.size <= gl && n <= _l) break;
+			if (this.full.size <= lu && n <= uu) break;
 			n -= t.length, this.full.delete(e);
 		}
 	}
 };
-function bl(e, t, n) {
+function pu(e, t, n) {
 	let r = X(e), { width: i, height: a, right: o, up: s } = t;
 	for (let e = 0, t = 0; e < a; e++) {
 		let a = e - s, c = a >= 0 && a < n.height;
 		for (let e = 0; e < i; e++, t++) {
-			let i = e - o, s = c && i >= 0 && i < n.width ? n.cells[a * n.width + i] : vl;
+			let i = e - o, s = c && i >= 0 && i < n.width ? n.cells[a * n.width + i] : du;
 			r[t] = r[t] + s;
 		}
 	}
 	return r;
 }
 // src/protocol/forms/index.ts
-var xl = {
-	"cloud_quantize/1": zc,
-	"depth/1": dl,
-	"laser_quantize/1": il,
-	"laser_quantize/2": rl
-}, Sl = "grid_diff/1", Cl = 256, wl = 4194304, Tl = class extends F {
+var mu = {
+	"cloud_quantize/1": Ml,
+	"depth/1": iu,
+	"laser_quantize/1": Zl,
+	"laser_quantize/2": Xl
+}, hu = "grid_diff/1", gu = 256, _u = 4194304, vu = class extends F {
 	name = "UnknownForm";
-}, El = class {
+}, yu = class {
 	form;
 	grids;
 	held = [];
 	heldBytes = 0;
 	constructor(e) {
-		this.form = e, this.grids = e === Sl ? new yl() : null;
+		this.form = e, this.grids = e === hu ? new fu() : null;
 	}
 	note(e) {
-		if (this.grids) for (this.held.push(e), this.heldBytes += e.length; this.held.length > 1 && (this.heldBytes > wl || this.held.length > Cl);) this.heldBytes -= this.held.shift().length;
+		if (this.grids) for (this.held.push(e), this.heldBytes += e.length; this.held.length > 1 && (this.heldBytes > _u || this.held.length > gu);) this.heldBytes -= this.held.shift().length;
 	}
 	restore(e) {
 		let { grids: t } = this;
-		if (!t) return Dl(this.form, e);
+		if (!t) return bu(this.form, e);
 		try {
-			return Ol(this.form, (e) => t.restore(e), e);
+			return xu(this.form, (e) => t.restore(e), e);
 		} catch (e) {
 			if (!this.held.length) throw e;
 		}
@@ -4719,14 +5229,14 @@ var xl = {
 		} catch {
 			continue;
 		}
-		return Ol(this.form, (e) => t.restore(e), e);
+		return xu(this.form, (e) => t.restore(e), e);
 	}
 };
-function Dl(e, t) {
-	if (!Object.hasOwn(xl, e)) throw new Tl(`nobody here knows the form ${e}`);
-	return Ol(e, xl[e], t);
+function bu(e, t) {
+	if (!Object.hasOwn(mu, e)) throw new vu(`nobody here knows the form ${e}`);
+	return xu(e, mu[e], t);
 }
-function Ol(e, t, n) {
+function xu(e, t, n) {
 	try {
 		return t(n);
 	} catch (t) {
@@ -4734,17 +5244,17 @@ function Ol(e, t, n) {
 	}
 }
 // src/protocol/account.ts
-function kl({ fields: e }) {
+function Su({ fields: e }) {
 	let t = I(e[4], "an account");
 	if (!t.length || t.length > 4096) throw new F(`an account has 1 to ${dn} routes`);
 	let n = hn, r = t.map((e) => {
-		let t = Al(e, n);
+		let t = Cu(e, n);
 		return n -= t.gaps.length, t;
 	});
 	if (new Set(r.map((e) => e.route)).size !== r.length) throw new F("an account has a route twice");
 	return r;
 }
-function Al(e, t) {
+function Cu(e, t) {
 	let n = I(e, "a route in an account");
 	if (n.length !== 5) throw new F("a route in an account has five fields");
 	let [r, i, a, o, s] = n;
@@ -4754,16 +5264,16 @@ function Al(e, t) {
 	let l = 1n;
 	return {
 		route: R(r, "route"),
-		descriptor: Wi(i),
+		descriptor: Gi(i),
 		committed: R(a, "committed"),
 		closed: o,
 		gaps: c.map((e) => {
-			let t = jl(e, l);
+			let t = wu(e, l);
 			return l = t.last + 1n, t;
 		})
 	};
 }
-function jl(e, t) {
+function wu(e, t) {
 	let n = I(e, "a gap");
 	if (n.length !== 3) throw new F("a gap has a reason, a first and a last number");
 	let r = Number(R(n[0], "reason")), i = R(n[1], "gap"), a = R(n[2], "gap");
@@ -4776,21 +5286,21 @@ function jl(e, t) {
 	};
 }
 // src/protocol/asking.ts
-var Ml = 1, Nl = 1e3, Pl = 2e3, Fl = 6e4, Il = 64;
-function Ll(e) {
+var Tu = 1, Eu = 1e3, Du = 2e3, Ou = 6e4, ku = 64;
+function Au(e) {
 	let t = /* @__PURE__ */ new Map();
 	for (let n of [
 		"info",
 		"routes",
 		"latched"
 	]) e[n] && t.set(n, !0);
-	return e.schemas?.length && t.set("schema", e.schemas.map(Mi)), e.dictionaries?.length && t.set("dict", e.dictionaries.map(Mi)), e.leases?.length && t.set("lease", e.leases.map(({ stream: e, hz: t, seconds: n }) => [
+	return e.schemas?.length && t.set("schema", e.schemas.map(Ni)), e.dictionaries?.length && t.set("dict", e.dictionaries.map(Ni)), e.leases?.length && t.set("lease", e.leases.map(({ stream: e, hz: t, seconds: n }) => [
 		e,
-		new Tn(t),
-		new Tn(n)
-	])), An([Ml, t]);
+		new En(t),
+		new En(n)
+	])), jn([Tu, t]);
 }
-var Rl = class {
+var ju = class {
 	needs = /* @__PURE__ */ new Map();
 	earliestMs = -Infinity;
 	firstSeenMs = null;
@@ -4799,57 +5309,57 @@ var Rl = class {
 	}
 	due(e, t) {
 		this.firstSeenMs ??= t;
-		let n = zl(e, t - this.firstSeenMs >= Nl);
+		let n = Mu(e, t - this.firstSeenMs >= Eu);
 		this.needs = new Map(n.map((e) => [e, this.needs.get(e) ?? {
 			dueMs: t,
 			times: 0
 		}]));
 		let r = n.filter((e) => this.needs.get(e).dueMs <= t);
 		if (!r.length || t < this.earliestMs) return null;
-		this.earliestMs = t + Pl;
+		this.earliestMs = t + Du;
 		for (let e of r) {
 			let n = this.needs.get(e);
-			n.dueMs = t + Math.min(Pl * 2 ** n.times, Fl), n.times = Math.min(n.times + 1, 8);
+			n.dueMs = t + Math.min(Du * 2 ** n.times, Ou), n.times = Math.min(n.times + 1, 8);
 		}
 		return {
 			info: r.includes("info"),
 			routes: r.includes("routes"),
 			latched: r.includes("latched"),
-			schemas: Bl("schema:", r),
-			dictionaries: Bl("dict:", r)
+			schemas: Nu("schema:", r),
+			dictionaries: Nu("dict:", r)
 		};
 	}
 };
-function zl(e, t) {
+function Mu(e, t) {
 	return [
 		...e.info && t ? [
 			"info",
 			"routes",
 			"latched"
 		] : e.routes ? ["routes"] : [],
-		...e.schemas.slice(0, Il).map((e) => `schema:${e}`),
+		...e.schemas.slice(0, ku).map((e) => `schema:${e}`),
 		...e.dictionaries.map((e) => `dict:${e}`)
 	];
 }
-function Bl(e, t) {
+function Nu(e, t) {
 	return t.filter((t) => t.startsWith(e)).map((t) => t.slice(e.length));
 }
 // src/protocol/dictionaries.ts
-var Vl = 16, Hl = 16, Ul = 512;
-function Wl(e) {
-	let t = I(kn(e, { maxBytes: 2 * vn }), "a dictionary");
+var Pu = 16, Fu = 16, Iu = 512;
+function Lu(e) {
+	let t = I(An(e, { maxBytes: 2 * vn }), "a dictionary");
 	if (t.length !== 4) throw new F("a dictionary has four fields");
-	ji(t[0]);
+	Mi(t[0]);
 	let n = z(t[2], "the length of a dictionary", vn);
 	if (n < 8) throw new F("a dictionary has at least 8 bytes");
-	let r = Ci(L(t[3], "a dictionary"), n), i = H(eo(r).subarray(0, 4));
+	let r = wi(L(t[3], "a dictionary"), n), i = H(to(r).subarray(0, 4));
 	if (i !== H(L(t[1], "a name", 4))) throw new F("a dictionary has another name than its content");
 	return {
 		name: i,
 		content: r
 	};
 }
-var Gl = class {
+var Ru = class {
 	quota;
 	givenUp = 0;
 	known = /* @__PURE__ */ new Map();
@@ -4868,38 +5378,38 @@ var Gl = class {
 	hold(e, t) {
 		for (let e of t.message.fields) if (typeof e != "number" && typeof e != "bigint" && !(e instanceof Uint8Array)) throw new F("a batch has integers and byte strings");
 		let n = this.waiting.get(e) ?? [];
-		for (this.waiting.set(e, n), n.push(t), this.heldBytes += Kl(t); this.heldBytes > this.quota || this.waiting.size > Hl;) {
+		for (this.waiting.set(e, n), n.push(t), this.heldBytes += zu(t); this.heldBytes > this.quota || this.waiting.size > Fu;) {
 			let [e, t] = this.waiting.entries().next().value;
-			this.heldBytes -= Kl(t.shift()), this.givenUp += 1, t.length || this.waiting.delete(e);
+			this.heldBytes -= zu(t.shift()), this.givenUp += 1, t.length || this.waiting.delete(e);
 		}
 	}
 	add({ name: e, content: t }) {
-		this.known.delete(e), this.known.set(e, t), this.known.size > Vl && this.known.delete(this.known.keys().next().value);
+		this.known.delete(e), this.known.set(e, t), this.known.size > Pu && this.known.delete(this.known.keys().next().value);
 		let n = this.waiting.get(e) ?? [];
 		this.waiting.delete(e);
-		for (let e of n) this.heldBytes -= Kl(e);
+		for (let e of n) this.heldBytes -= zu(e);
 		return n;
 	}
 };
-function Kl({ message: e }) {
-	return e.fields.reduce((e, t) => e + (t instanceof Uint8Array ? t.length : 0), Ul);
+function zu({ message: e }) {
+	return e.fields.reduce((e, t) => e + (t instanceof Uint8Array ? t.length : 0), Iu);
 }
 // src/protocol/documents.ts
-var ql = 4096, Jl = 1024, Yl = 256, Xl = 64, Zl = 256, Ql = 0xde0b6b3a7640000, $l = /^[0-9a-f]{16}$/, eu = /^([0-9a-f]{16})?$/, tu = /[\ud800-\udfff]/u, nu = new TextDecoder("utf-8", { fatal: !0 });
-function ru(e) {
+var Bu = 4096, Vu = 1024, Hu = 256, Uu = 64, Wu = 256, Gu = 0xde0b6b3a7640000, Ku = /^[0-9a-f]{16}$/, qu = /^([0-9a-f]{16})?$/, Ju = /[\ud800-\udfff]/u, Yu = new TextDecoder("utf-8", { fatal: !0 });
+function Xu(e) {
 	if (e.length > 1048576) throw new F(`document of ${e.length} bytes is over the limit of ${yn}`);
 	let t;
 	try {
-		t = JSON.parse(nu.decode(e));
+		t = JSON.parse(Yu.decode(e));
 	} catch (e) {
 		throw new F(`not JSON: ${String(e)}`);
 	}
-	if (!vu(t)) throw new F("a document is a JSON object");
+	if (!dd(t)) throw new F("a document is a JSON object");
 	let n = t.boot_id;
-	if (typeof n != "string" || !$l.test(n)) throw new F("a document has a boot_id of 16 hexadecimal digits");
+	if (typeof n != "string" || !Ku.test(n)) throw new F("a document has a boot_id of 16 hexadecimal digits");
 	return t;
 }
-function iu(e) {
+function Zu(e) {
 	let t = e.state;
 	return t !== "online" && t !== "offline" ? null : {
 		bootId: $(e.boot_id),
@@ -4909,35 +5419,35 @@ function iu(e) {
 		trustsTransport: e.trust === "transport"
 	};
 }
-function au(e, t) {
+function Qu(e, t) {
 	return e.bootId === t.bootId ? e.connection === t.connection ? e.online !== t.online : e.connection > t.connection : e.online || !t.online;
 }
-function ou(e) {
+function $u(e) {
 	let t = e.routes ?? [];
-	if (!Array.isArray(t) || t.length > ql) throw new F(`info has at most ${ql} routes`);
-	let n = t.map(cu);
+	if (!Array.isArray(t) || t.length > Bu) throw new F(`info has at most ${Bu} routes`);
+	let n = t.map(td);
 	return {
 		bootId: $(e.boot_id),
 		bridgeVersion: $(e.bridge_version),
 		configHash: $(e.config_hash),
 		key: $(e.key),
 		kid: $(e.kid),
-		channels: bu(e.channels, Jl).map((e) => ({
+		channels: pd(e.channels, Vu).map((e) => ({
 			name: $(e.name),
 			kind: $(e.kind),
 			type: $(e.type),
 			lease: e.lease === !0,
 			maxTtlS: Q(e.max_ttl_s) ?? 0
 		})),
-		streams: bu(e.streams, Jl).map(su),
+		streams: pd(e.streams, Vu).map(ed),
 		routesTotal: Q(e.routes_total) ?? n.length,
 		routes: n
 	};
 }
-function su(e) {
+function ed(e) {
 	return {
 		name: $(e.name, _n),
-		topics: Array.isArray(e.topics) ? e.topics.slice(0, Yl).map((e) => $(e)) : [],
+		topics: Array.isArray(e.topics) ? e.topics.slice(0, Hu).map((e) => $(e)) : [],
 		maxHz: Q(e.max_hz),
 		keep: $(e.keep),
 		confirm: $(e.confirm),
@@ -4949,9 +5459,9 @@ function su(e) {
 		idleHz: Q(e.idle_hz)
 	};
 }
-function cu(e) {
+function td(e) {
 	let t = new F("a route in info has route, stream, topic, type and schema");
-	if (!vu(e) || !lu(e.route)) throw t;
+	if (!dd(e) || !nd(e.route)) throw t;
 	let { stream: n, topic: r, type: i, schema: a, form: o = "" } = e;
 	for (let e of [
 		n,
@@ -4959,8 +5469,8 @@ function cu(e) {
 		i,
 		a,
 		o
-	]) if (typeof e != "string" || e.length > 1024 || tu.test(e)) throw t;
-	if (!eu.test(a) || o.length > 64) throw t;
+	]) if (typeof e != "string" || e.length > 1024 || Ju.test(e)) throw t;
+	if (!qu.test(a) || o.length > 64) throw t;
 	return {
 		route: BigInt(e.route),
 		stream: n,
@@ -4974,33 +5484,33 @@ function cu(e) {
 		sourceType: $(e.source_type)
 	};
 }
-function lu(e) {
+function nd(e) {
 	return typeof e == "number" && Number.isSafeInteger(e) && e >= 0;
 }
-function uu(e) {
-	let t = yu(e.demand);
+function rd(e) {
+	let t = fd(e.demand);
 	return {
 		bootId: $(e.boot_id),
 		uptimeS: Q(e.uptime_s),
 		timeNs: typeof e.time_ns == "number" && Number.isFinite(e.time_ns) ? e.time_ns : null,
-		link: du(yu(e.link)),
-		streams: bu(e.streams, Jl).map(pu),
-		leases: bu(t.leases, Yl).map((e) => ({
+		link: id(fd(e.link)),
+		streams: pd(e.streams, Vu).map(od),
+		leases: pd(t.leases, Hu).map((e) => ({
 			stream: $(e.stream),
 			consumer: $(e.consumer),
 			hz: Q(e.hz),
 			endsInS: Q(e.ends_in_s)
 		})),
-		refusedLeases: _u(t.refused),
+		refusedLeases: ud(t.refused),
 		grantsLeases: "demand" in e,
-		routes: mu(e.routes ?? []),
+		routes: sd(e.routes ?? []),
 		routesTotal: Q(e.routes_total) ?? 0,
-		spool: hu(yu(e.spool)),
-		problems: _u(e.problems)
+		spool: cd(fd(e.spool)),
+		problems: ud(e.problems)
 	};
 }
-function du(e) {
-	let t = yu(e.budget);
+function id(e) {
+	let t = fd(e.budget);
 	return {
 		connected: e.connected === !0,
 		connection: Q(e.connection),
@@ -5016,11 +5526,11 @@ function du(e) {
 		sentBytes: Q(e.sent_bytes),
 		sentMessages: Q(e.sent_messages),
 		stalled: e.stalled === !0,
-		budget: Object.keys(t).length ? fu(t) : null,
-		retransmittedSegments: Q(yu(e.tcp).retransmitted_segments)
+		budget: Object.keys(t).length ? ad(t) : null,
+		retransmittedSegments: Q(fd(e.tcp).retransmitted_segments)
 	};
 }
-function fu(e) {
+function ad(e) {
 	return {
 		limitBytes: Q(e.limit_bytes),
 		usedBytes: Q(e.used_bytes),
@@ -5030,7 +5540,7 @@ function fu(e) {
 		exhausted: e.exhausted === !0
 	};
 }
-function pu(e) {
+function od(e) {
 	return {
 		stream: $(e.stream),
 		priority: $(e.priority),
@@ -5041,67 +5551,67 @@ function pu(e) {
 		demandHz: Q(e.demand_hz)
 	};
 }
-function mu(e) {
-	if (!Array.isArray(e) || e.length > ql) throw new F(`health has at most ${ql} routes`);
+function sd(e) {
+	if (!Array.isArray(e) || e.length > Bu) throw new F(`health has at most ${Bu} routes`);
 	return e.map((e) => {
-		let t = vu(e) ? e.dropped ?? {} : null;
-		if (!vu(e) || !lu(e.route) || !vu(t) || Object.keys(t).length > Xl) throw new F("a route in health has its number and counts by reason");
+		let t = dd(e) ? e.dropped ?? {} : null;
+		if (!dd(e) || !nd(e.route) || !dd(t) || Object.keys(t).length > Uu) throw new F("a route in health has its number and counts by reason");
 		return {
 			route: BigInt(e.route),
 			stream: $(e.stream),
 			topic: $(e.topic),
-			figures: gu(e, ["route"]),
-			dropped: gu(t, [])
+			figures: ld(e, ["route"]),
+			dropped: ld(t, [])
 		};
 	});
 }
-function hu(e) {
+function cd(e) {
 	return Object.keys(e).length ? {
 		state: $(e.state),
 		recovered: $(e.recovered),
-		figures: gu(e, []),
-		streams: bu(e.streams, Jl).map((e) => ({
+		figures: ld(e, []),
+		streams: pd(e.streams, Vu).map((e) => ({
 			stream: $(e.stream),
 			waitsFor: $(e.waits_for),
-			figures: gu(e, [])
+			figures: ld(e, [])
 		}))
 	} : null;
 }
-function gu(e, t) {
+function ld(e, t) {
 	let n = Object.create(null);
-	for (let r of Object.keys(e).slice(0, Xl)) {
+	for (let r of Object.keys(e).slice(0, Uu)) {
 		let i = Q(e[r]);
-		i !== null && !t.includes(r) && (n[r.slice(0, Zl)] = i);
+		i !== null && !t.includes(r) && (n[r.slice(0, Wu)] = i);
 	}
 	return n;
 }
-function _u(e) {
+function ud(e) {
 	let t = Object.create(null);
-	for (let [n, r] of Object.entries(yu(e)).slice(0, Yl)) t[n.slice(0, Zl)] = $(r);
+	for (let [n, r] of Object.entries(fd(e)).slice(0, Hu)) t[n.slice(0, Wu)] = $(r);
 	return t;
 }
 function Q(e) {
-	return typeof e == "number" && e >= 0 && e <= Ql ? e : null;
+	return typeof e == "number" && e >= 0 && e <= Gu ? e : null;
 }
-function $(e, t = Zl) {
+function $(e, t = Wu) {
 	return typeof e == "string" ? e.slice(0, t) : "";
 }
-function vu(e) {
+function dd(e) {
 	return typeof e == "object" && !!e && !Array.isArray(e);
 }
-function yu(e) {
-	return vu(e) ? e : {};
+function fd(e) {
+	return dd(e) ? e : {};
 }
-function bu(e, t) {
-	return Array.isArray(e) ? e.slice(0, t).filter(vu) : [];
+function pd(e, t) {
+	return Array.isArray(e) ? e.slice(0, t).filter(dd) : [];
 }
 // src/protocol/ranges.ts
-var xu = class {
+var md = class {
 	left;
 	constructor(e) {
 		this.left = e;
 	}
-}, Su = class {
+}, hd = class {
 	maxRanges;
 	room;
 	total = 0n;
@@ -5129,7 +5639,7 @@ var xu = class {
 	}
 	holes(e, t) {
 		let n = [], r = e;
-		for (let i = Cu(this.ends, e); i < this.starts.length && this.starts[i] <= t; i++) r < this.starts[i] && n.push({
+		for (let i = gd(this.ends, e); i < this.starts.length && this.starts[i] <= t; i++) r < this.starts[i] && n.push({
 			first: r,
 			last: this.starts[i] - 1n
 		}), r = this.ends[i] + 1n;
@@ -5141,7 +5651,7 @@ var xu = class {
 	add(e, t) {
 		let { starts: n, ends: r } = this;
 		if (r.length && e === r.at(-1) + 1n) return r[r.length - 1] = t, this.total += t - e + 1n, !0;
-		let i = Cu(r, e - 1n), a = Cu(n, t + 2n), o = 1 - (a - i);
+		let i = gd(r, e - 1n), a = gd(n, t + 2n), o = 1 - (a - i);
 		if (this.room && o > 0 && (this.room.left < 1 || n.length >= this.maxRanges)) return !1;
 		this.room && (this.room.left -= o), this.total += t - e + 1n - this.count(e, t);
 		let s = o < 1 && n[i] < e ? n[i] : e, c = o < 1 && r[a - 1] > t ? r[a - 1] : t;
@@ -5151,7 +5661,7 @@ var xu = class {
 		this.room && (this.room.left += this.starts.length), this.starts.length = this.ends.length = 0, this.total = 0n;
 	}
 };
-function Cu(e, t) {
+function gd(e, t) {
 	let n = 0, r = e.length;
 	for (; n < r;) {
 		let i = n + r >> 1;
@@ -5160,7 +5670,7 @@ function Cu(e, t) {
 	return n;
 }
 // src/protocol/losses.ts
-var wu = 16, Tu = 256, Eu = 1024, Du = 262144, Ou = 16, ku = {
+var _d = 16, vd = 256, yd = 1024, bd = 262144, xd = 16, Sd = {
 	1: "lost_before_bridge",
 	2: "rate",
 	3: "decimation",
@@ -5180,18 +5690,18 @@ var wu = 16, Tu = 256, Eu = 1024, Du = 262144, Ou = 16, ku = {
 	24: "spool_full",
 	25: "damaged"
 };
-function Au(e) {
-	return ku[e] ?? `reason_${e}`;
+function Cd(e) {
+	return Sd[e] ?? `reason_${e}`;
 }
-function ju(e) {
+function wd(e) {
 	let t = 0n;
-	for (let [n, r] of e) n >= wu && (t += r);
+	for (let [n, r] of e) n >= _d && (t += r);
 	return t;
 }
-function Mu(e) {
+function Td(e) {
 	return e > 0n ? e : 0n;
 }
-function Nu(e) {
+function Ed(e) {
 	let t = e.length - 1;
 	if (e[t] - e[0] === BigInt(t)) return [{
 		first: e[0],
@@ -5204,7 +5714,7 @@ function Nu(e) {
 	}), r = t);
 	return n;
 }
-function Pu(e, t, n) {
+function Dd(e, t, n) {
 	let r = t.first;
 	for (let t of n) {
 		for (; r < t.first; r++) e.push(!1);
@@ -5212,25 +5722,25 @@ function Pu(e, t, n) {
 	}
 	for (; r <= t.last; r++) e.push(!1);
 }
-var Fu = class {
+var Od = class {
 	received = 0;
 	duplicates = 0;
 	first = null;
 	totals = /* @__PURE__ */ new Map();
 	told = {};
-	seen = new Su(Eu);
+	seen = new hd(yd);
 	last = 0n;
 	present = 0n;
 	baseline = null;
 	take(e, t, n) {
 		let r = this.first, i = this.last, a = this.gap(), o = [];
-		for (let t of Nu(e)) this.accept(t, n, o);
+		for (let t of Ed(e)) this.accept(t, n, o);
 		if (this.count(o), this.hearTotals(t), this.first === null) return o;
-		let s = Mu(this.gap() - a), c = r === null || this.first < r;
+		let s = Td(this.gap() - a), c = r === null || this.first < r;
 		if (t && c) {
 			let n = e.at(-1) - e[0] + 1n - BigInt(e.length);
-			this.baseline = Mu(ju(t) - n);
-		} else t && this.baseline === null && this.last > i ? this.baseline = Mu(ju(t) - s) : c && this.baseline !== null && (this.baseline = Mu(this.baseline - s));
+			this.baseline = Td(wd(t) - n);
+		} else t && this.baseline === null && this.last > i ? this.baseline = Td(wd(t) - s) : c && this.baseline !== null && (this.baseline = Td(this.baseline - s));
 		return o;
 	}
 	count(e) {
@@ -5240,12 +5750,12 @@ var Fu = class {
 	hearTotals(e) {
 		for (let [t, n] of e ?? []) {
 			let e = this.totals.get(t);
-			(e === void 0 ? this.totals.size < Tu : n > e) && this.totals.set(t, n);
+			(e === void 0 ? this.totals.size < vd : n > e) && this.totals.set(t, n);
 		}
 	}
 	accept(e, t, n) {
 		let r = this.seen.holes(e.first, e.last);
-		if (Pu(n, e, r), this.seen.add(e.first, e.last), this.first === null) {
+		if (Dd(n, e, r), this.seen.add(e.first, e.last), this.first === null) {
 			if (t) return;
 			this.first = e.first, this.last = e.last, this.present = e.last - e.first + 1n;
 			return;
@@ -5253,7 +5763,7 @@ var Fu = class {
 		let { first: i, last: a } = this;
 		for (let e of r) {
 			let t = e.first > i ? e.first : i, n = e.last < a ? e.last : a;
-			this.present += Mu(n - t + 1n);
+			this.present += Td(n - t + 1n);
 		}
 		e.last > a && (this.present += this.seen.count(a + 1n, e.last), this.last = e.last), e.first < i && !t && (this.present += this.seen.count(e.first, i - 1n), this.first = e.first);
 	}
@@ -5265,7 +5775,7 @@ var Fu = class {
 	}
 	reported() {
 		let e = {};
-		for (let [t, n] of this.totals) e[Au(t)] = Number(n);
+		for (let [t, n] of this.totals) e[Cd(t)] = Number(n);
 		for (let [t, n] of Object.entries(this.told)) Object.defineProperty(e, t, {
 			value: Math.max(n, e[t] ?? 0),
 			enumerable: !0,
@@ -5280,7 +5790,7 @@ var Fu = class {
 			unexplained: e
 		} : {
 			missing: e,
-			unexplained: Mu(e - (ju(this.totals) - this.baseline))
+			unexplained: Td(e - (wd(this.totals) - this.baseline))
 		};
 	}
 	before() {
@@ -5291,7 +5801,7 @@ var Fu = class {
 			ranges: this.seen.ranges
 		};
 	}
-}, Iu = class extends Fu {
+}, kd = class extends Od {
 	room;
 	committed = null;
 	closed = !1;
@@ -5300,7 +5810,7 @@ var Fu = class {
 	gone;
 	goneBy = /* @__PURE__ */ new Map();
 	constructor(e, t) {
-		if (super(), this.room = e, this.came = new Su(Du, e), this.settled = new Su(Du, e), this.gone = new Su(Du, e), !t) return;
+		if (super(), this.room = e, this.came = new hd(bd, e), this.settled = new hd(bd, e), this.gone = new hd(bd, e), !t) return;
 		let { first: n, totals: r, told: i, ranges: a } = t.before();
 		Object.assign(this, {
 			first: n,
@@ -5312,9 +5822,9 @@ var Fu = class {
 	take(e, t, n) {
 		this.hearTotals(t);
 		let r = [];
-		for (let t of Nu(e)) {
+		for (let t of Ed(e)) {
 			let e = this.came.holes(t.first, t.last);
-			Pu(r, t, e), e.length && this.note({
+			Dd(r, t, e), e.length && this.note({
 				first: e[0].first,
 				last: t.last
 			});
@@ -5333,7 +5843,7 @@ var Fu = class {
 	}
 	goneFor(e) {
 		let t = this.goneBy.get(e);
-		return t || (this.room.left -= Ou, this.goneBy.set(e, t = new Su(Du, this.room))), t;
+		return t || (this.room.left -= xd, this.goneBy.set(e, t = new hd(bd, this.room))), t;
 	}
 	release() {
 		for (let e of [
@@ -5342,7 +5852,7 @@ var Fu = class {
 			this.gone,
 			...this.goneBy.values()
 		]) e.clear();
-		this.room.left += Ou * this.goneBy.size, this.goneBy.clear();
+		this.room.left += xd * this.goneBy.size, this.goneBy.clear();
 	}
 	get complete() {
 		return this.committed !== null && this.settled.covers(1n, this.committed);
@@ -5354,13 +5864,13 @@ var Fu = class {
 	reported() {
 		let e = super.reported();
 		for (let [t, n] of this.goneBy) {
-			let r = Au(t);
+			let r = Cd(t);
 			n.total && (e[r] = Math.max(Number(n.total), e[r] ?? 0));
 		}
 		return e;
 	}
 	missing() {
-		let e = Mu(this.settled.total - this.came.total);
+		let e = Td(this.settled.total - this.came.total);
 		if (this.first === null) return {
 			missing: e,
 			unexplained: 0n
@@ -5372,11 +5882,11 @@ var Fu = class {
 			unexplained: r
 		};
 	}
-}, Lu = 4096, Ru = 1024, zu = 320;
-function Bu({ section: e }) {
-	return e.samples.reduce((e, t) => e + t.length + zu, Ru);
+}, Ad = 4096, jd = 1024, Md = 320;
+function Nd({ section: e }) {
+	return e.samples.reduce((e, t) => e + t.length + Md, jd);
 }
-var Vu = class {
+var Pd = class {
 	bootId;
 	room;
 	routes = /* @__PURE__ */ new Map();
@@ -5390,9 +5900,9 @@ var Vu = class {
 		this.bootId = e, this.room = t;
 	}
 	describe(e, t) {
-		if (!this.routes.has(e) && this.routes.size >= Lu) {
+		if (!this.routes.has(e) && this.routes.size >= Ad) {
 			let e = this.routes.keys().next().value, t = this.trackers.get(e);
-			t instanceof Iu && t.release(), this.routes.delete(e), this.trackers.delete(e), this.restorers.delete(e);
+			t instanceof kd && t.release(), this.routes.delete(e), this.trackers.delete(e), this.restorers.delete(e);
 		}
 		this.routes.get(e)?.form !== t.form && this.restorers.delete(e), this.routes.set(e, t);
 	}
@@ -5407,50 +5917,50 @@ var Vu = class {
 		let t = this.trackers.get(e);
 		if (t) return t;
 		if (this.durableStreams.has(this.routes.get(e).stream)) return this.durable(e);
-		let n = new Fu();
+		let n = new Od();
 		return this.trackers.set(e, n), n;
 	}
 	durable(e) {
 		let t = this.trackers.get(e) ?? null;
-		if (t instanceof Iu) return t;
-		let n = new Iu(this.room, t);
+		if (t instanceof kd) return t;
+		let n = new kd(this.room, t);
 		return this.trackers.set(e, n), n;
 	}
 	restorer(e) {
 		let { form: t } = this.routes.get(e);
 		if (!t) return null;
 		let n = this.restorers.get(e);
-		return n || this.restorers.set(e, n = new El(t)), n;
+		return n || this.restorers.set(e, n = new yu(t)), n;
 	}
 	get size() {
 		return Math.max(this.routes.size, this.trackers.size);
 	}
 	get full() {
-		return this.size >= Lu;
+		return this.size >= Ad;
 	}
 	get unfinished() {
-		return [...this.trackers.values()].some((e) => e instanceof Iu && !(e.closed && e.complete));
+		return [...this.trackers.values()].some((e) => e instanceof kd && !(e.closed && e.complete));
 	}
 	hear(e) {
-		for (let t of e) (this.figures.has(t.route) || this.figures.size < Lu) && this.figures.set(t.route, t), this.trackers.get(t.route)?.hear(t.dropped);
+		for (let t of e) (this.figures.has(t.route) || this.figures.size < Ad) && this.figures.set(t.route, t), this.trackers.get(t.route)?.hear(t.dropped);
 	}
 	wait(e) {
-		this.waiting.push(e), this.waitingBytes += Bu(e);
+		this.waiting.push(e), this.waitingBytes += Nd(e);
 	}
 	get isWaiting() {
 		return this.waiting.length > 0;
 	}
 	giveUpOldest() {
 		let e = this.waiting.shift();
-		return this.waitingBytes -= Bu(e), e.section.samples.length;
+		return this.waitingBytes -= Nd(e), e.section.samples.length;
 	}
 	described() {
 		if (!this.waiting.length) return [];
 		let e = this.waiting.filter((e) => this.routes.has(e.section.route));
-		return e.length && (this.waiting = this.waiting.filter((e) => !this.routes.has(e.section.route)), this.waitingBytes = this.waiting.reduce((e, t) => e + Bu(t), 0)), e;
+		return e.length && (this.waiting = this.waiting.filter((e) => !this.routes.has(e.section.route)), this.waitingBytes = this.waiting.reduce((e, t) => e + Nd(t), 0)), e;
 	}
 	forget() {
-		for (let e of this.trackers.values()) e instanceof Iu && e.release();
+		for (let e of this.trackers.values()) e instanceof kd && e.release();
 		return this.waiting.reduce((e, t) => e + t.section.samples.length, 0);
 	}
 	losses(e) {
@@ -5458,7 +5968,7 @@ var Vu = class {
 		for (let [n, r] of this.trackers) {
 			let i = this.routes.get(n);
 			if (!i) continue;
-			let { missing: a, unexplained: o } = r.missing(), s = r instanceof Iu ? r : null;
+			let { missing: a, unexplained: o } = r.missing(), s = r instanceof kd ? r : null;
 			t.push({
 				robotId: e,
 				bootId: this.bootId,
@@ -5479,7 +5989,7 @@ var Vu = class {
 		}
 		return t;
 	}
-}, Hu = 30, Uu = 64, Wu = 3, Gu = 1e3, Ku = 2e3, qu = 2e4, Ju = class {
+}, Fd = 30, Id = 64, Ld = 3, Rd = 1e3, zd = 2e3, Bd = 2e4, Vd = class {
 	consumer;
 	kept = /* @__PURE__ */ new Map();
 	earliestMs = -Infinity;
@@ -5499,8 +6009,8 @@ var Vu = class {
 		let n = this.kept.get(e)?.askedMs ?? null;
 		this.kept.set(e, {
 			hz: t,
-			seconds: Hu,
-			grantedS: Hu,
+			seconds: Fd,
+			grantedS: Fd,
 			dueMs: -Infinity,
 			askedMs: n,
 			inVain: 0,
@@ -5518,18 +6028,18 @@ var Vu = class {
 	due(e, t) {
 		let n = [];
 		if (t < this.earliestMs) return n;
-		for (let [r, i] of this.kept) i.dueMs > t || (i.seconds === 0 && (e || i.askedMs === null) ? this.kept.delete(r) : e || n.length === Uu || (n.push({
+		for (let [r, i] of this.kept) i.dueMs > t || (i.seconds === 0 && (e || i.askedMs === null) ? this.kept.delete(r) : e || n.length === Id || (n.push({
 			stream: r,
 			hz: i.hz,
 			seconds: i.seconds
-		}), i.askedMs = t, i.dueMs = t + Yu(i), i.seconds === 0 && this.kept.delete(r)));
-		return n.length && (this.earliestMs = t + Gu), n;
+		}), i.askedMs = t, i.dueMs = t + Hd(i), i.seconds === 0 && this.kept.delete(r)));
+		return n.length && (this.earliestMs = t + Rd), n;
 	}
 	heard(e, t) {
 		for (let [n, r] of this.kept) {
 			if (r.askedMs === null) continue;
 			let i = e.leases.find((e) => e.consumer === this.consumer && e.stream === n), a = e.grantsLeases ? e.refusedLeases[`${this.consumer}/${n}`] : "its bridge grants no leases";
-			i ? (r.granted = !0, r.reason = "", r.inVain = 0, r.grantedS = Math.min(r.seconds, (t - r.askedMs) / 1e3 + (i.endsInS ?? 0)), r.dueMs = Math.min(r.dueMs, r.askedMs + Yu(r))) : a === void 0 ? r.granted !== !1 && (r.granted = null, r.dueMs = Math.min(r.dueMs, r.askedMs + Ku * 2 ** r.inVain), r.inVain = Math.min(r.inVain + 1, 8)) : (r.granted = !1, r.reason = a);
+			i ? (r.granted = !0, r.reason = "", r.inVain = 0, r.grantedS = Math.min(r.seconds, (t - r.askedMs) / 1e3 + (i.endsInS ?? 0)), r.dueMs = Math.min(r.dueMs, r.askedMs + Hd(r))) : a === void 0 ? r.granted !== !1 && (r.granted = null, r.dueMs = Math.min(r.dueMs, r.askedMs + zd * 2 ** r.inVain), r.inVain = Math.min(r.inVain + 1, 8)) : (r.granted = !1, r.reason = a);
 		}
 	}
 	giveBack() {
@@ -5538,15 +6048,15 @@ var Vu = class {
 			hz: 0,
 			seconds: 0
 		}));
-		return this.kept.clear(), e.slice(0, Uu);
+		return this.kept.clear(), e.slice(0, Id);
 	}
 };
-function Yu(e) {
-	let t = Math.max(Gu, 1e3 * e.grantedS / Wu);
-	return e.granted === !1 ? Math.min(t, qu) : t;
+function Hd(e) {
+	let t = Math.max(Rd, 1e3 * e.grantedS / Ld);
+	return e.granted === !1 ? Math.min(t, Bd) : t;
 }
 // src/protocol/reassembly.ts
-var Xu = 12e4, Zu = 64, Qu = 1024, $u = 160, ed = 2 ** 32 - 1, td = class {
+var Ud = 12e4, Wd = 64, Gd = 1024, Kd = 160, qd = 2 ** 32 - 1, Jd = class {
 	quota;
 	givenUp = 0;
 	held = 0;
@@ -5556,7 +6066,7 @@ var Xu = 12e4, Zu = 64, Qu = 1024, $u = 160, ed = 2 ** 32 - 1, td = class {
 		this.quota = e;
 	}
 	add({ fields: e, boot: t, number: n }, r) {
-		let i = z(e[4], "an offset", 2 ** 53 - 1), a = z(e[5], "a length", ln), o = z(e[6], "a checksum", ed), s = L(e[7], "a fragment");
+		let i = z(e[4], "an offset", 2 ** 53 - 1), a = z(e[5], "a length", ln), o = z(e[6], "a checksum", qd), s = L(e[7], "a fragment");
 		if (!s.length || s.length >= a) throw new F(`fragment of ${s.length} bytes in a batch of ${a}`);
 		this.expire(r);
 		let c = `${t}/${n}`;
@@ -5572,12 +6082,12 @@ var Xu = 12e4, Zu = 64, Qu = 1024, $u = 160, ed = 2 ** 32 - 1, td = class {
 		try {
 			if (a !== l.length || o !== l.crc32) throw new F("fragments of a batch disagree");
 			if (i + s.length > a) throw new F("a fragment lies outside its batch");
-			if (this.held -= nd(l), rd(l, i, s), this.held += nd(l), l.parts.length > 65536) throw new F("a batch has too many fragments");
+			if (this.held -= Yd(l), Xd(l, i, s), this.held += Yd(l), l.parts.length > 65536) throw new F("a batch has too many fragments");
 		} catch (e) {
 			throw this.discard(t, n), e;
 		}
 		if (l.size === a) return this.complete(c, l);
-		for (; this.held > this.quota || this.partials.size > Zu;) this.giveUp();
+		for (; this.held > this.quota || this.partials.size > Wd;) this.giveUp();
 		return null;
 	}
 	discard(e, t) {
@@ -5587,12 +6097,12 @@ var Xu = 12e4, Zu = 64, Qu = 1024, $u = 160, ed = 2 ** 32 - 1, td = class {
 		this.forget(e);
 		let n = new Uint8Array(t.length);
 		for (let { start: e, data: r } of t.parts) n.set(r, e);
-		if (cd(n) !== t.crc32) throw new F("checksum of a batch is wrong");
-		return this.finished.add(e), this.finished.size > Qu && this.finished.delete(this.finished.values().next().value), n;
+		if (tf(n) !== t.crc32) throw new F("checksum of a batch is wrong");
+		return this.finished.add(e), this.finished.size > Gd && this.finished.delete(this.finished.values().next().value), n;
 	}
 	expire(e) {
 		for (let t of this.partials.values()) {
-			if (e - t.touchedMs <= Xu) return;
+			if (e - t.touchedMs <= Ud) return;
 			this.giveUp();
 		}
 	}
@@ -5601,23 +6111,23 @@ var Xu = 12e4, Zu = 64, Qu = 1024, $u = 160, ed = 2 ** 32 - 1, td = class {
 	}
 	forget(e) {
 		let t = this.partials.get(e);
-		t && (this.held -= nd(t), this.partials.delete(e));
+		t && (this.held -= Yd(t), this.partials.delete(e));
 	}
 };
-function nd({ size: e, parts: t }) {
-	return e + $u * t.length;
+function Yd({ size: e, parts: t }) {
+	return e + Kd * t.length;
 }
-function rd(e, t, n) {
-	let { parts: r } = e, i = t + n.length, a = id(r, t), o = a, s = [], c = t;
+function Xd(e, t, n) {
+	let { parts: r } = e, i = t + n.length, a = Zd(r, t), o = a, s = [], c = t;
 	for (; o < r.length && r[o].start < i; o++) {
 		let e = r[o];
-		od(e, t, n), c < e.start && s.push(ad(n, t, c, e.start)), s.push(e), c = e.end;
+		$d(e, t, n), c < e.start && s.push(Qd(n, t, c, e.start)), s.push(e), c = e.end;
 	}
-	c < i && s.push(ad(n, t, c, i));
+	c < i && s.push(Qd(n, t, c, i));
 	let l = r.slice(a, o).reduce((e, t) => e + t.data.length, 0);
 	e.size += s.reduce((e, t) => e + t.data.length, 0) - l, r.splice(a, o - a, ...s);
 }
-function id(e, t) {
+function Zd(e, t) {
 	let n = 0, r = e.length;
 	for (; n < r;) {
 		let i = n + r >> 1;
@@ -5625,29 +6135,29 @@ function id(e, t) {
 	}
 	return n;
 }
-function ad(e, t, n, r) {
+function Qd(e, t, n, r) {
 	return {
 		start: n,
 		end: r,
 		data: e.slice(n - t, r - t)
 	};
 }
-function od(e, t, n) {
+function $d(e, t, n) {
 	let r = Math.max(e.start, t), i = Math.min(e.end, t + n.length);
 	for (let a = r; a < i; a++) if (e.data[a - e.start] !== n[a - t]) throw new F(`fragments differ at byte ${a}`);
 }
-var sd = Uint32Array.from({ length: 256 }, (e, t) => {
+var ef = Uint32Array.from({ length: 256 }, (e, t) => {
 	let n = t;
 	for (let e = 0; e < 8; e++) n = n & 1 ? n >>> 1 ^ 3988292384 : n >>> 1;
 	return n;
 });
-function cd(e) {
+function tf(e) {
 	let t = 4294967295;
-	for (let n of e) t = sd[(t ^ n) & 255] ^ t >>> 8;
+	for (let n of e) t = ef[(t ^ n) & 255] ^ t >>> 8;
 	return ~t >>> 0;
 }
 // src/protocol/robot.ts
-var ld = 64, ud = 8192, dd = 1048576, fd = 256, pd = class {
+var nf = 64, rf = 8192, af = 1048576, of = 256, sf = class {
 	robotId;
 	quota;
 	reassembler;
@@ -5661,15 +6171,15 @@ var ld = 64, ud = 8192, dd = 1048576, fd = 256, pd = class {
 	health = null;
 	documents = {};
 	wanted = /* @__PURE__ */ new Set();
-	asker = new Rl();
-	room = new xu(dd);
+	asker = new ju();
+	room = new md(af);
 	givenUp = 0;
 	constructor(e, t, n) {
-		this.robotId = e, this.quota = t, this.reassembler = new td(t), this.dictionaries = new Gl(t), this.leases = new Ju(n);
+		this.robotId = e, this.quota = t, this.reassembler = new Jd(t), this.dictionaries = new Ru(t), this.leases = new Vd(n);
 	}
 	boot(e) {
-		let t = this.boots.get(e) ?? new Vu(e, this.room);
-		for (this.boots.delete(e), this.boots.set(e, t); this.boots.size > 1 && (this.boots.size > ld || this.routesKnown() > ud);) {
+		let t = this.boots.get(e) ?? new Pd(e, this.room);
+		for (this.boots.delete(e), this.boots.set(e, t); this.boots.size > 1 && (this.boots.size > nf || this.routesKnown() > rf);) {
 			let e = [...this.boots.values()].slice(0, -1), t = e.find((e) => !e.unfinished) ?? e[0];
 			this.boots.delete(t.bootId), this.givenUp += t.forget();
 		}
@@ -5681,7 +6191,7 @@ var ld = 64, ud = 8192, dd = 1048576, fd = 256, pd = class {
 		return e;
 	}
 	describe(e, t, n, r) {
-		e.describe(t, n), n.schemaId && !r && (this.wanted.add(n.schemaId), this.wanted.size > fd && this.wanted.delete(this.wanted.values().next().value));
+		e.describe(t, n), n.schemaId && !r && (this.wanted.add(n.schemaId), this.wanted.size > of && this.wanted.delete(this.wanted.values().next().value));
 	}
 	boundWaiting() {
 		this.wantsRoutes = !0;
@@ -5693,15 +6203,15 @@ var ld = 64, ud = 8192, dd = 1048576, fd = 256, pd = class {
 		this.givenUp += e;
 	}
 	takeState(e) {
-		let t = iu(e);
-		!t || this.state && !au(t, this.state) || (t.online && t.bootId !== this.state?.bootId && this.leases.again(), this.state = t, this.documents.state = e);
+		let t = Zu(e);
+		!t || this.state && !Qu(t, this.state) || (t.online && t.bootId !== this.state?.bootId && this.leases.again(), this.state = t, this.documents.state = e);
 	}
 	takeHealth(e, t) {
-		let n = uu(e);
+		let n = rd(e);
 		this.health = n, this.documents.health = e, this.boot(n.bootId).hear(n.routes), this.leases.heard(n, t);
 	}
 	takeInfo(e) {
-		return this.info = ou(e), this.documents.info = e, this.info;
+		return this.info = $u(e), this.documents.info = e, this.info;
 	}
 	get away() {
 		return this.state?.online === !1;
@@ -5737,7 +6247,7 @@ var ld = 64, ud = 8192, dd = 1048576, fd = 256, pd = class {
 			givenUpBatches: this.reassembler.givenUp + this.dictionaries.givenUp
 		};
 	}
-}, md = class {
+}, cf = class {
 	origin;
 	data;
 	sequence;
@@ -5805,7 +6315,7 @@ var ld = 64, ud = 8192, dd = 1048576, fd = 256, pd = class {
 		}
 		return this.restored;
 	}
-}, hd = 4096, gd = 32, _d = 1 << 20, vd = /^RIHS01_[0-9a-f]{64}$/, yd = /^={80}\n/m, bd = /^[a-z][a-z0-9_]*\/msg\/[A-Za-z][A-Za-z0-9_]*$/, xd = /^[A-Za-z][\w/]*(?:<=\d+)?\s+\w+\s*=/, Sd = /^([A-Za-z][\w/]*)(?:<=(\d+))?(?:\[(<=)?(\d*)\])?\s+([A-Za-z]\w*)(?:\s+\S.*)?$/, Cd = "structure_needs_at_least_one_member", wd = {
+}, lf = 4096, uf = 32, df = 1 << 20, ff = /^RIHS01_[0-9a-f]{64}$/, pf = /^={80}\n/m, mf = /^[a-z][a-z0-9_]*\/msg\/[A-Za-z][A-Za-z0-9_]*$/, hf = /^[A-Za-z][\w/]*(?:<=\d+)?\s+\w+\s*=/, gf = /^([A-Za-z][\w/]*)(?:<=(\d+))?(?:\[(<=)?(\d*)\])?\s+([A-Za-z]\w*)(?:\s+\S.*)?$/, _f = "structure_needs_at_least_one_member", vf = {
 	int8: 2,
 	uint8: 3,
 	char: 3,
@@ -5821,108 +6331,108 @@ var ld = 64, ud = 8192, dd = 1048576, fd = 256, pd = class {
 	byte: 16,
 	string: 17,
 	wstring: 18
-}, Td = 4, Ed = 1, Dd = 48, Od = 96, kd = 144;
-function Ad(e) {
-	let t = I(kn(e), "a schema");
+}, yf = 4, bf = 1, xf = 48, Sf = 96, Cf = 144;
+function wf(e) {
+	let t = I(An(e), "a schema");
 	if (t.length !== 6) throw new F("a schema has six fields");
-	ji(t[0]);
-	let n = jn(t[1], "a type"), r = jn(t[3], "a hash");
-	if (jn(t[2], "an encoding") !== "ros2msg") throw new F("the encoding of a schema is not ros2msg");
-	if (!vd.test(r)) throw new F("not a RIHS01 hash");
+	Mi(t[0]);
+	let n = Mn(t[1], "a type"), r = Mn(t[3], "a hash");
+	if (Mn(t[2], "an encoding") !== "ros2msg") throw new F("the encoding of a schema is not ros2msg");
+	if (!ff.test(r)) throw new F("not a RIHS01 hash");
 	let i = z(t[4], "the length of a schema", gn), a;
 	try {
-		a = new TextDecoder("utf-8", { fatal: !0 }).decode(Ci(L(t[5], "a text"), i));
+		a = new TextDecoder("utf-8", { fatal: !0 }).decode(wi(L(t[5], "a text"), i));
 	} catch (e) {
 		throw e instanceof F ? e : new F("schema text is not UTF-8");
 	}
-	let o = jd(a, n);
-	if (Id(o) !== r) throw new F(`schema of ${n} does not hash to its id`);
+	let o = Tf(a, n);
+	if (Af(o) !== r) throw new F(`schema of ${n} does not hash to its id`);
 	return {
 		id: r.slice(7, 23),
 		definition: o,
 		size: i + n.length
 	};
 }
-function jd(e, t) {
-	let [n, ...r] = e.split(yd), i = /* @__PURE__ */ new Map([[Pd(t), Md(n, t)]]);
+function Tf(e, t) {
+	let [n, ...r] = e.split(pf), i = /* @__PURE__ */ new Map([[Of(t), Ef(n, t)]]);
 	for (let e of r) {
 		let t = e.indexOf("\n") < 0 ? e.length : e.indexOf("\n"), n = e.slice(0, t);
 		if (!n.startsWith("MSG: ")) throw new F("a further type in a schema begins with \"MSG: package/Name\"");
-		let r = Nd(n.slice(5).trim(), "");
-		i.set(Pd(r), Md(e.slice(t + 1), r));
+		let r = Df(n.slice(5).trim(), "");
+		i.set(Of(r), Ef(e.slice(t + 1), r));
 	}
 	let a = {
 		root: t,
 		types: i
 	};
-	return Fd(a), a;
+	return kf(a), a;
 }
-function Md(e, t) {
+function Ef(e, t) {
 	let n = [];
 	for (let r of e.split("\n")) {
 		let e = r.split("#")[0].trim();
-		if (!e || xd.test(e)) continue;
-		let i = Sd.exec(e);
+		if (!e || hf.test(e)) continue;
+		let i = gf.exec(e);
 		if (!i) throw new F(`not a line of a message definition: ${e.slice(0, 80)}`);
 		let [, a, o, s, c, l] = i, u = c === void 0 ? "single" : c && !s ? "array" : "sequence";
 		if (n.push({
 			name: l,
-			type: Object.hasOwn(wd, a) ? a : Nd(a, t),
+			type: Object.hasOwn(vf, a) ? a : Df(a, t),
 			shape: u,
 			size: Number(c ?? 0),
 			textBound: Number(o ?? 0)
-		}), n.length > hd) throw new F("a definition with too many members");
+		}), n.length > lf) throw new F("a definition with too many members");
 	}
 	return n;
 }
-function Nd(e, t) {
+function Df(e, t) {
 	let n = e.split("/");
 	return n.length === 1 ? `${t.split("/")[0]}/msg/${e}` : n.length === 2 ? `${n[0]}/msg/${n[1]}` : e;
 }
-function Pd(e) {
-	if (!bd.test(e)) throw new F(`not a message type: ${e.slice(0, 80)}`);
+function Of(e) {
+	if (!mf.test(e)) throw new F(`not a message type: ${e.slice(0, 80)}`);
 	return e;
 }
-function Fd({ root: e, types: t }) {
+function kf({ root: e, types: t }) {
 	let n = 0;
 	for (let e of t.values()) n += e.length;
-	if (n > hd) throw new F(`${e} has more than ${hd} members`);
+	if (n > lf) throw new F(`${e} has more than ${lf} members`);
 	let r = /* @__PURE__ */ new Set(), i = /* @__PURE__ */ new Set(), a = (e) => {
-		if (i.has(e) || i.size > gd) throw new F(`${e} contains itself or is nested too deeply`);
+		if (i.has(e) || i.size > uf) throw new F(`${e} contains itself or is nested too deeply`);
 		if (r.has(e)) return;
 		let n = t.get(e);
 		if (!n) throw new F(`no definition of ${e}`);
 		i.add(e);
 		for (let t of n) {
-			if (t.shape === "array" && t.size > _d) throw new F(`${e} has an array of ${t.size} elements`);
-			Object.hasOwn(wd, t.type) || a(t.type);
+			if (t.shape === "array" && t.size > df) throw new F(`${e} has an array of ${t.size} elements`);
+			Object.hasOwn(vf, t.type) || a(t.type);
 		}
 		i.delete(e), r.add(e);
 	};
 	a(e);
 }
-function Id({ root: e, types: t }) {
+function Af({ root: e, types: t }) {
 	let n = /* @__PURE__ */ new Set([e]);
-	for (let e of n) for (let r of t.get(e)) Object.hasOwn(wd, r.type) || n.add(r.type);
+	for (let e of n) for (let r of t.get(e)) Object.hasOwn(vf, r.type) || n.add(r.type);
 	n.delete(e);
 	let r = (e) => {
 		let n = t.get(e), r = {
-			name: Cd,
+			name: _f,
 			type: "uint8",
 			shape: "single",
 			size: 0,
 			textBound: 0
 		};
-		return `{"type_name": "${e}", "fields": [${(n.length ? n : [r]).map(Ld).join(", ")}]}`;
+		return `{"type_name": "${e}", "fields": [${(n.length ? n : [r]).map(jf).join(", ")}]}`;
 	}, i = [...n].sort().map(r).join(", "), a = `{"type_description": ${r(e)}, "referenced_type_descriptions": [${i}]}`;
-	return `RIHS01_${H(eo(new TextEncoder().encode(a)))}`;
+	return `RIHS01_${H(to(new TextEncoder().encode(a)))}`;
 }
-function Ld({ name: e, type: t, shape: n, size: r, textBound: i }) {
-	let a = !Object.hasOwn(wd, t), o = a ? Ed : wd[t] + (i ? Td : 0);
-	return n === "array" && (o += Dd), n === "sequence" && (o += r ? Od : kd), `{"name": "${e}", "type": {"type_id": ${o}, "capacity": ${r}, "string_capacity": ${i}, "nested_type_name": "${a ? t : ""}"}}`;
+function jf({ name: e, type: t, shape: n, size: r, textBound: i }) {
+	let a = !Object.hasOwn(vf, t), o = a ? bf : vf[t] + (i ? yf : 0);
+	return n === "array" && (o += xf), n === "sequence" && (o += r ? Sf : Cf), `{"name": "${e}", "type": {"type_id": ${o}, "capacity": ${r}, "string_capacity": ${i}, "nested_type_name": "${a ? t : ""}"}}`;
 }
 // src/protocol/cdr.ts
-var Rd = new TextDecoder(), zd = {
+var Mf = new TextDecoder(), Nf = {
 	bool: {
 		size: 1,
 		get: (e, t) => e.getUint8(t) !== 0,
@@ -5988,7 +6498,7 @@ var Rd = new TextDecoder(), zd = {
 		get: (e, t, n) => e.getFloat64(t, n),
 		array: Float64Array
 	}
-}, Bd = class {
+}, Pf = class {
 	cdr;
 	view;
 	little;
@@ -5996,7 +6506,7 @@ var Rd = new TextDecoder(), zd = {
 	alignment;
 	constructor(e) {
 		if (this.cdr = e, e.length < 4) throw new F("a message without its encapsulation header");
-		this.view = new DataView(e.buffer, e.byteOffset, e.length), this.little = Dr(e), this.alignment = Or(e);
+		this.view = new DataView(e.buffer, e.byteOffset, e.length), this.little = Or(e), this.alignment = kr(e);
 	}
 	get left() {
 		return this.cdr.length - this.position;
@@ -6012,17 +6522,17 @@ var Rd = new TextDecoder(), zd = {
 	count() {
 		return this.align(4), this.view.getUint32(this.pass(4), this.little);
 	}
-}, Vd = class {
+}, Ff = class {
 	read;
 	constructor(e) {
-		this.read = new Hd(e).message(e.root);
+		this.read = new If(e).message(e.root);
 	}
 	decode(e) {
-		let t = new Bd(e), n = this.read(t);
+		let t = new Pf(e), n = this.read(t);
 		if (t.left > 3) throw new F(`${t.left} bytes follow the message`);
 		return n;
 	}
-}, Hd = class {
+}, If = class {
 	definition;
 	made = /* @__PURE__ */ new Map();
 	constructor(e) {
@@ -6043,11 +6553,11 @@ var Rd = new TextDecoder(), zd = {
 		return this.made.set(e, r), r;
 	}
 	member(e) {
-		let t = zd[e.type];
-		if (t) return e.shape === "single" ? Wd(t) : Gd(t, Ud(e));
-		let n = e.type === "string" ? Kd : e.type === "wstring" ? qd : this.message(e.type);
+		let t = Nf[e.type];
+		if (t) return e.shape === "single" ? Rf(t) : zf(t, Lf(e));
+		let n = e.type === "string" ? Bf : e.type === "wstring" ? Vf : this.message(e.type);
 		if (e.shape === "single") return n;
-		let r = Ud(e);
+		let r = Lf(e);
 		return (e) => {
 			let t = r ?? e.count();
 			if (t > e.left) throw new F("the message ends too early");
@@ -6057,13 +6567,13 @@ var Rd = new TextDecoder(), zd = {
 		};
 	}
 };
-function Ud(e) {
+function Lf(e) {
 	return e.shape === "array" ? e.size : null;
 }
-function Wd({ size: e, get: t }) {
+function Rf({ size: e, get: t }) {
 	return (n) => (n.align(e), t(n.view, n.pass(e), n.little));
 }
-function Gd({ size: e, get: t, array: n }, r) {
+function zf({ size: e, get: t, array: n }, r) {
 	return (i) => {
 		let a = r ?? i.count();
 		a && i.align(e);
@@ -6075,17 +6585,17 @@ function Gd({ size: e, get: t, array: n }, r) {
 		return s;
 	};
 }
-function Kd(e) {
+function Bf(e) {
 	let t = e.count(), n = e.pass(t), r = t && e.cdr[n + t - 1] === 0 ? n + t - 1 : n + t;
-	return Rd.decode(e.cdr.subarray(n, r));
+	return Mf.decode(e.cdr.subarray(n, r));
 }
-function qd(e) {
+function Vf(e) {
 	let t = e.count(), n = e.pass(2 * t), r = "";
 	for (let i = 0; i < t; i++) r += String.fromCharCode(e.view.getUint16(n + 2 * i, e.little));
 	return r;
 }
 // src/protocol/schemas.ts
-var Jd = 4194304, Yd = class {
+var Hf = 4194304, Uf = class {
 	known = /* @__PURE__ */ new Map();
 	size = 0;
 	has(e) {
@@ -6095,11 +6605,11 @@ var Jd = 4194304, Yd = class {
 		if (!this.known.has(e)) {
 			this.known.set(e, {
 				root: t.root,
-				reader: new Vd(t),
+				reader: new Ff(t),
 				size: n
 			}), this.size += n;
 			for (let [e, t] of this.known) {
-				if (this.size <= Jd) break;
+				if (this.size <= Hf) break;
 				this.known.delete(e), this.size -= t.size;
 			}
 		}
@@ -6110,19 +6620,7 @@ var Jd = 4194304, Yd = class {
 		if (r.root !== t) throw new F(`schema ${e} is not that of ${t}`);
 		return r.reader.decode(n);
 	}
-};
-function Xd(e, t) {
-	if (!e.startsWith(`${t}/`)) return null;
-	if (new TextEncoder().encode(e).length > 256 || e.split("/").length > 8) throw new F("topic longer or deeper than the protocol allows");
-	let [n, r, ...i] = e.slice(t.length + 1).split("/");
-	return n && r ? {
-		robotId: n,
-		kind: r,
-		rest: i
-	} : null;
-}
-// src/protocol/decoder.ts
-var Zd = 134217728, Qd = 4096, $d = 10, ef = [
+}, Wf = 134217728, Gf = 4096, Kf = 10, qf = [
 	"state",
 	"info",
 	"health",
@@ -6130,21 +6628,21 @@ var Zd = 134217728, Qd = 4096, $d = 10, ef = [
 	"dict/+",
 	"b/+",
 	"latched/#"
-], tf = class {
+], Jf = class {
 	root;
 	consumer;
 	quota;
 	maxRobots;
-	schemas = new Yd();
+	schemas = new Uf();
 	memories = /* @__PURE__ */ new Map();
 	constructor(e = {}) {
-		this.root = e.root ?? "rcb/v1", this.consumer = e.consumer ?? `web-${Math.random().toString(36).slice(2, 10)}`, this.quota = e.quota ?? Zd, this.maxRobots = e.maxRobots ?? Qd;
+		this.root = e.root ?? "rcb/v1", this.consumer = e.consumer ?? `web-${Math.random().toString(36).slice(2, 10)}`, this.quota = e.quota ?? Wf, this.maxRobots = e.maxRobots ?? Gf;
 	}
 	filters(e = "+") {
-		return ef.map((t) => `${this.root}/${e}/${t}`);
+		return qf.map((t) => `${this.root}/${e}/${t}`);
 	}
 	feed(e, t, n = performance.now()) {
-		let r = Xd(e, this.root);
+		let r = Lc(e, this.root);
 		if (!r || !t.length) return [];
 		if (t.length > 16777216) throw new F(`payload of ${t.length} bytes is over the limit`);
 		let { robotId: i, kind: a, rest: o } = r;
@@ -6152,7 +6650,7 @@ var Zd = 134217728, Qd = 4096, $d = 10, ef = [
 			case "b":
 			case "latched": return this.feedBatch(i, a, a === "b" && o.length === 1 && o[0] === "backlog", t, n);
 			case "schema": {
-				let e = Ad(t);
+				let e = wf(t);
 				if (o.length !== 1 || o[0] !== e.id) throw new F("a schema stands under another id than its own");
 				return this.schemas.add(e), [];
 			}
@@ -6202,15 +6700,15 @@ var Zd = 134217728, Qd = 4096, $d = 10, ef = [
 		return {
 			robotId: e,
 			topic: `${this.root}/${e}/ask/${this.consumer}`,
-			payload: Ll(t),
-			expiryS: $d
+			payload: Au(t),
+			expiryS: Kf
 		};
 	}
 	memory(e) {
 		let t = this.memories.get(e);
 		if (!t) {
 			if (this.memories.size >= this.maxRobots) throw new F(`more than ${this.maxRobots} robots`);
-			this.memories.set(e, t = new pd(e, this.quota, this.consumer));
+			this.memories.set(e, t = new sf(e, this.quota, this.consumer));
 		}
 		return t;
 	}
@@ -6219,17 +6717,17 @@ var Zd = 134217728, Qd = 4096, $d = 10, ef = [
 		return n.heardMs = t, n;
 	}
 	feedBatch(e, t, n, r, i) {
-		let a = Ni(r), o = this.heard(e, i);
-		if (a.kind === Ti.Abandoned) return o.reassembler.discard(a.boot, a.number), [];
-		if (a.kind !== Ti.Fragment) return this.feedWhole(o, {
+		let a = Pi(r), o = this.heard(e, i);
+		if (a.kind === Ei.Abandoned) return o.reassembler.discard(a.boot, a.number), [];
+		if (a.kind !== Ei.Fragment) return this.feedWhole(o, {
 			kind: t,
 			historical: n,
 			message: a
 		});
 		let s = o.reassembler.add(a, i);
 		if (!s) return [];
-		let c = Ni(s);
-		if (c.kind !== Ti.Batch && c.kind !== Ti.Account || c.boot !== a.boot || c.number !== a.number) throw new F("fragments hold something else than their batch");
+		let c = Pi(s);
+		if (c.kind !== Ei.Batch && c.kind !== Ei.Account || c.boot !== a.boot || c.number !== a.number) throw new F("fragments hold something else than their batch");
 		return this.feedWhole(o, {
 			kind: t,
 			historical: n,
@@ -6238,13 +6736,13 @@ var Zd = 134217728, Qd = 4096, $d = 10, ef = [
 	}
 	feedWhole(e, t) {
 		let { message: n, historical: r } = t;
-		if (n.kind === Ti.Account) {
+		if (n.kind === Ei.Account) {
 			if (!r) throw new F("accounts stand on b/backlog alone");
 			return this.feedAccount(e, n);
 		}
-		let i = Pi(n), a = i ? e.dictionaries.use(i) : void 0;
+		let i = Fi(n), a = i ? e.dictionaries.use(i) : void 0;
 		if (a === null) return e.dictionaries.hold(i, t), [];
-		let { sentNs: o, sections: s } = Fi(n, a), c = e.boot(n.boot), l = [];
+		let { sentNs: o, sections: s } = Ii(n, a), c = e.boot(n.boot), l = [];
 		for (let n of s) {
 			n.descriptor && (this.describe(e, c, n.route, n.descriptor), this.handOnDescribed(e, c, l));
 			let i = {
@@ -6258,7 +6756,7 @@ var Zd = 134217728, Qd = 4096, $d = 10, ef = [
 		return l;
 	}
 	feedDictionary(e, t, n) {
-		let r = Wl(t), i = this.heard(e, n), a = [], o = this.quota, s = null;
+		let r = Lu(t), i = this.heard(e, n), a = [], o = this.quota, s = null;
 		for (let e of i.dictionaries.add(r)) if (o < 0) i.dictionaries.givenUp += 1;
 		else try {
 			for (let t of this.feedWhole(i, e)) o -= t.data.length, a.push(t);
@@ -6270,7 +6768,7 @@ var Zd = 134217728, Qd = 4096, $d = 10, ef = [
 		return a;
 	}
 	feedAccount(e, t) {
-		let n = kl(t), r = e.boot(t.boot), i = [];
+		let n = Su(t), r = e.boot(t.boot), i = [];
 		for (let { route: t, descriptor: a, committed: o, closed: s, gaps: c } of n) {
 			if (a) this.describe(e, r, t, a), this.handOnDescribed(e, r, i);
 			else if (!r.routes.has(t) && (e.wantsRoutes = !0, r.full && !r.trackers.has(t))) continue;
@@ -6279,7 +6777,7 @@ var Zd = 134217728, Qd = 4096, $d = 10, ef = [
 		return i;
 	}
 	feedDocument(e, t, n, r) {
-		let i = ru(n), a = this.heard(e, r), o = [];
+		let i = Xu(n), a = this.heard(e, r), o = [];
 		if (t === "state" && a.takeState(i), t === "health" && a.takeHealth(i, r), t !== "info") return o;
 		let s = a.takeInfo(i), c = a.boot(s.bootId);
 		for (let e of s.routes) this.describe(a, c, e.route, e);
@@ -6305,8 +6803,8 @@ var Zd = 134217728, Qd = 4096, $d = 10, ef = [
 			schemas: this.schemas
 		};
 		i.samples.forEach((e, t) => {
-			u.restorer?.note(e), l[t] && r.push(new md(u, e, i.sequences[t], i.sourceNs[t], i.receiveNs[t]));
+			u.restorer?.note(e), l[t] && r.push(new cf(u, e, i.sequences[t], i.sourceNs[t], i.receiveNs[t]));
 		});
 	}
 };
-export { oc as BadSignature, tf as Decoder, F as ProtocolError, El as RouteRestorer, Tl as UnknownForm, sn as UnknownSchema, pc as decodeAnswer, cc as openSigned };
+export { _c as BadSignature, Jf as Decoder, Dc as Drive, sl as Operator, Oc as OperatorKey, F as ProtocolError, yu as RouteRestorer, vu as UnknownForm, sn as UnknownSchema, Gc as decodeAnswer, uc as fingerprint, Ic as forgetKey, xc as openSigned, Fc as storeKey, Pc as storedKey };
