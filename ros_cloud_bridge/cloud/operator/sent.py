@@ -113,6 +113,24 @@ class Sent:
         finally:
             self._forget(listener)
 
+    def when_done(self, callback: 'Callable[[Sent], None]') -> None:
+        """
+        Have its end told.
+
+        :param callback: called once, on the operator's own thread; at once if it has ended
+        """
+
+        def hear(answer: Answer | None) -> None:
+            if answer is None:
+                callback(self)
+
+        with self._changed:
+            ended = self._outcome is not None
+            if not ended:
+                self._listeners.append(hear)
+        if ended:
+            callback(self)
+
     def cancel(self) -> 'Sent':
         """
         Cancel a goal; it then ends by itself, as a rule cancelled.

@@ -16,6 +16,7 @@
 
 import time
 
+from ros_cloud_bridge.ros.mirror.commands.desk import Desk
 from ros_cloud_bridge.ros.mirror.mirror import Mirror
 from ros_cloud_bridge.ros.mirror.robot import MirroredRobot
 from ros_cloud_bridge.uplink.diagnosis import Level, Status
@@ -35,17 +36,18 @@ class MirrorDiagnosis:
         self._overflow = 0
         self._rates: dict[str, tuple[float, int]] = {}
 
-    def of(self, mirror: Mirror) -> list[Status]:
+    def of(self, mirror: Mirror, desk: Desk | None) -> list[Status]:
         """
         Judge it.
 
         :param mirror: the mirror
+        :param desk: from where robots are commanded, if they are
         :returns: the link first, then each robot
         """
         robots = mirror.robots
         names = {robot.robot_id for robot in robots}
         self._rates = {name: rate for name, rate in self._rates.items() if name in names}
-        return [self._link(mirror), *(self._robot(mirror, robot) for robot in robots)]
+        return [self._link(mirror), *(self._robot(mirror, desk, robot) for robot in robots)]
 
     def _link(self, mirror: Mirror) -> Status:
         counts = mirror.consumer.counts
@@ -78,7 +80,7 @@ class MirrorDiagnosis:
             ),
         )
 
-    def _robot(self, mirror: Mirror, robot: MirroredRobot) -> Status:
+    def _robot(self, mirror: Mirror, desk: Desk | None, robot: MirroredRobot) -> Status:
         state = mirror.consumer.states.get(robot.robot_id)
         problems = list(robot.problems.items())
         level, message = Level.OK, f'{robot.topics} topics'
@@ -105,6 +107,7 @@ class MirrorDiagnosis:
                     'unknown' if offset_ns is None else f'{offset_ns / 1e9:.6f}',
                 ),
                 ('stamps shifted by (s)', f'{robot.offset_ns / 1e9:.6f}'),
+                *(() if desk is None else desk.values(robot.robot_id)),
                 *((f'problem: {topic}', problem) for topic, problem in problems[:_SHOWN]),
             ),
         )

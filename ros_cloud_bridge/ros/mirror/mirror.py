@@ -15,10 +15,11 @@
 """Takes what a consumer receives and publishes it, per robot."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 import threading
 import time
+from typing import Any
 
 from rclpy.node import Node
 
@@ -77,6 +78,15 @@ class Mirror:
         """The robots that are mirrored, in the order in which they came."""
         with self._lock:
             return list(self._robots.values())
+
+    @property
+    def infos(self) -> dict[str, Mapping[str, Any]]:
+        """The newest ``info`` of each robot that is mirrored."""
+        known = {
+            robot.robot_id: self.consumer.decoder.document(robot.robot_id, 'info')
+            for robot in self.robots
+        }
+        return {robot_id: info for robot_id, info in known.items() if info is not None}
 
     @property
     def refused(self) -> dict[str, str]:
@@ -158,6 +168,7 @@ class Mirror:
         robot = MirroredRobot(
             self._node, robot_id, namespace, self.config, self._chosen, self._say
         )
+        robot.heard_at = time.monotonic()
         self._robots[robot_id] = robot
         self._namespaces[namespace] = robot_id
         self._say('info', f"robot '{robot_id}' is mirrored below {namespace or '/'}")
@@ -171,6 +182,11 @@ class Mirror:
     def _changed(self, state: RobotState) -> None:
         word = 'online' if state.online else 'offline'
         self._say('info', printable(f'{state.robot_id} is {word} ({state.reason})'))
+        if state.online:
+            # It may have channels for commands, and no streams.
+            with self._lock:
+                if state.robot_id not in self._robots:
+                    self._admit(state.robot_id)
 
 
 def _chooser(config: MirrorConfig) -> Callable[[str], bool]:

@@ -28,6 +28,7 @@ from ros_cloud_bridge.core.mirror_config import read_mirror_config
 from ros_cloud_bridge.core.mirror_table import MIRROR_BY_KEY, MirrorConfig
 from ros_cloud_bridge.ros.diagnostics import DiagnosticsPublisher
 from ros_cloud_bridge.ros.managed import ManagedNode
+from ros_cloud_bridge.ros.mirror.commands.desk import Desk, make_operator
 from ros_cloud_bridge.ros.mirror.diagnosis import MirrorDiagnosis
 from ros_cloud_bridge.ros.mirror.mirror import Mirror
 from ros_cloud_bridge.ros.mirrored import make_mirror_node
@@ -50,13 +51,18 @@ class MirrorNode(ManagedNode):
         self._config: MirrorConfig | None = None
         self._outlets: Node | None = None
         self._mirror: Mirror | None = None
+        self._desk: Desk | None = None
         self._timer: Timer | None = None
         self._diagnostics: DiagnosticsPublisher | None = None
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
     def configure_parts(self) -> None:
         """Read and check the parameters."""
-        self._config = read_mirror_config(flat_parameters(self))
+        config = read_mirror_config(flat_parameters(self))
+        if config.operator.name:
+            # A key that cannot be read is known before anything is connected.
+            make_operator(config, self.log)
+        self._config = config
 
     def activate_parts(self) -> None:
         """Connect, and publish."""
@@ -66,9 +72,15 @@ class MirrorNode(ManagedNode):
         self._timer = self.create_timer(
             self._config.graph_period_s, self._look, clock=STEADY_CLOCK
         )
+        desk = None
+        if self._config.operator.name:
+            desk = self._desk = Desk(self._outlets, self._config, self.log)
+            desk.start()
+            assert self.executor is not None
+            self.executor.add_node(self._outlets)
         diagnosis = MirrorDiagnosis(self.get_name())
         self._diagnostics = DiagnosticsPublisher(
-            self, self._config.diagnostics_period_s, lambda: diagnosis.of(mirror), self.log
+            self, self._config.diagnostics_period_s, lambda: diagnosis.of(mirror, desk), self.log
         )
         mirror.start()
 
@@ -89,10 +101,16 @@ class MirrorNode(ManagedNode):
         if self._diagnostics is not None:
             self._diagnostics.close()
             self._diagnostics = None
+        if self._desk is not None:
+            # First: what moves stops.
+            self._desk.stop()
+            self._desk = None
         if self._mirror is not None:
             self._mirror.stop()
             self._mirror = None
         if self._outlets is not None:
+            if self.executor is not None:
+                self.executor.remove_node(self._outlets)
             self._outlets.destroy_node()
             self._outlets = None
 
@@ -100,6 +118,8 @@ class MirrorNode(ManagedNode):
         try:
             if self._mirror is not None:
                 self._mirror.look(time.monotonic())
+                if self._desk is not None:
+                    self._desk.look(self._mirror.robots, self._mirror.infos)
         except Exception as error:  # a graph that changes under us is no reason to die
             self.log('error', f'graph: {error!r}')
 
