@@ -184,6 +184,8 @@ class Dashboards:
         painter = None
         try:
             painter = Painter(sample.topic, sample.type_name, definition, self._target.settings)
+            if painter.problem:
+                self._tell(sample, painter.problem)
         except ValueError as error:
             self._tell(sample, str(error))
         self._painters[key] = painter

@@ -84,11 +84,15 @@ class Painter:
         if self._statuses is None:
             self._fields = choose(KNOWN.get(type_name, ()), self._type, settings.fields)
         self._pictures = None
-        # A picture without words is shown where just its words were asked for, and the reverse.
+        # Why there are no pictures, where there should be some.
+        self.problem = ''
         if settings.pictures and is_picture(type_name):
-            self._pictures = Pictures(
-                type_name, definition, settings.width, converts=settings.converts
-            )
+            try:
+                self._pictures = Pictures(
+                    type_name, definition, settings.width, converts=settings.converts
+                )
+            except ValueError as error:
+                self.problem = f'no picture: {error}'
         nothing = not self._fields and self._statuses is None and self._pictures is None
         if nothing and settings.fields:
             raise ValueError(f'{type_name} has no field of {", ".join(settings.fields)}')
