@@ -52,6 +52,7 @@ from ros_cloud_bridge.reducing import Reducing
 from ros_cloud_bridge.signing.confirmations import ConfirmationKeys
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.pump import Pump, Shipment
+from ros_cloud_bridge.uplink.screens import Painting
 from ros_cloud_bridge.values import BridgeConfig, Drop, Lease, Received, StreamConfig, Trust
 from ros_cloud_bridge.wire.announce import Ask, decode_json
 from ros_cloud_bridge.wire.confirm import decode_confirmation
@@ -242,6 +243,7 @@ class Bridge:
         with self._wake:
             route = self._open(stream, topic, type_name, schema, gated, fitted)
             route.reducer_problem = problem
+            self._pump.screens.show(route, schema if fitted is None else fitted.schema)
             if fitted is not None:
                 self._reducing.opened(
                     route,
@@ -312,9 +314,10 @@ class Bridge:
     def _came(self, route: Route, now: float) -> None:
         if isinstance(route, DurableRoute) and self._spooling is not None:
             self._spooling.offered(route, now)
-        due = self._pump.outbox.next_due()
-        if due is not None and due < self._wake_at:
-            self._wake.notify()
+        for due in (self._pump.outbox.next_due(), self._pump.screens.next_due()):
+            if due is not None and due < self._wake_at:
+                self._wake.notify()
+                return
 
     def start(self) -> None:
         """Connect, and send from now on; after :meth:`pause`, send again."""
@@ -425,6 +428,8 @@ class Bridge:
             self._link.publish(step.message, step, step.expiry_s, step.again)
         elif isinstance(step, Encoding):
             self._encode(step)
+        elif isinstance(step, Painting):
+            self._paint(step)
 
     def _encode(self, encoding: Encoding) -> None:
         """Encode outside the lock: subscriptions go on meanwhile."""
@@ -441,6 +446,22 @@ class Bridge:
         with self._wake:
             self._pump.effort.encoded(spent, time.monotonic())
             self._pump.start(parcel)
+
+    def _paint(self, painting: Painting) -> None:
+        """Make messages for dashboards outside the lock, too."""
+        painting.paint()
+        route = painting.screen.route
+        with self._wake:
+            self._pump.screens.painted(painting, time.monotonic())
+            new = bool(painting.problem) and not route.dashboard_problem
+            if new:
+                route.dashboard_problem = painting.problem
+        if new:
+            self._log(
+                'warning',
+                f"stream '{route.stream.name}': {route.topic}: no dashboard of some samples: "
+                f'{painting.problem} (said once)',
+            )
 
     def _fail(self, error: Exception) -> None:
         text = f'pump: {error!r}'

@@ -114,6 +114,13 @@ class Drop(IntEnum):
         return self >= Drop.SUPERSEDED
 
 
+class DashboardForm(Enum):
+    """How the JSON of dashboards is built."""
+
+    FLAT = 'flat'
+    THINGSBOARD = 'thingsboard'
+
+
 class Received(NamedTuple):
     """
     One message as the middleware handed it over.
@@ -159,6 +166,9 @@ class StreamConfig:
     when_full: WhenFull = WhenFull.DROP_OLDEST
     backlog_order: BacklogOrder = BacklogOrder.OLDEST_FIRST
     spool_bytes: int = 0
+    dashboard_hz: float = 0.0
+    dashboard_fields: tuple[str, ...] = ()
+    dashboard_form: DashboardForm = DashboardForm.FLAT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

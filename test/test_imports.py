@@ -48,7 +48,7 @@ ROOMS = {
     'journal': LEAVES | {'core'},
     'reducers': LEAVES | {'core', 'wire'},
     'dashboard': LEAVES | {'wire', 'reducers'},
-    'uplink': LEAVES | {'core', 'wire'},
+    'uplink': LEAVES | {'core', 'wire', 'dashboard'},
     'reducing': LEAVES | {'core', 'reducers'},
     'advice': LEAVES | {'core'},
     'simulation': LEAVES | {'core', 'wire', 'uplink', 'reducers', 'reducing'},
@@ -57,7 +57,7 @@ ROOMS = {
     'durable': LEAVES | {'core', 'wire', 'store', 'uplink'},
     'bridge': LEAVES
     | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering', 'durable'}
-    | {'command', 'signing', 'reducers', 'reducing'},
+    | {'command', 'signing', 'reducers', 'reducing', 'dashboard'},
     'black_box': LEAVES | {'core', 'wire', 'store'},
     'ros': LEAVES
     | {'core', 'wire', 'uplink', 'bridge', 'link', 'journal', 'host_lock', 'black_box', 'command'},

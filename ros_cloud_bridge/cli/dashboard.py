@@ -37,14 +37,12 @@ from ros_cloud_bridge.cloud.dashboard_feed import DashboardFeed
 from ros_cloud_bridge.cloud.documents import dashboard_streams
 from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.sample import Sample
-from ros_cloud_bridge.core.config_fields import root_problem
+from ros_cloud_bridge.core.config_fields import MAX_DASHBOARD_ROOT_LEVELS, root_problem
 from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.values import MqttConfig, TlsConfig
 
 _DEFAULT_HZ = 1.0
 _MAX_HZ = 100.0
-# Levels below the robot: d, stream, topic, and a part of it.
-_MAX_ROOT_LEVELS = 8 - 1 - 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -164,8 +162,8 @@ def run(args: argparse.Namespace) -> int:
 def _target(args: argparse.Namespace) -> Target:
     root = args.prefix or args.root
     problem = root_problem(root)
-    if not problem and root.count('/') >= _MAX_ROOT_LEVELS:
-        problem = f'has more than {_MAX_ROOT_LEVELS} levels, and five follow'
+    if not problem and root.count('/') >= MAX_DASHBOARD_ROOT_LEVELS:
+        problem = f'has more than {MAX_DASHBOARD_ROOT_LEVELS} levels, and five follow'
     if problem:
         raise ConfigError('--prefix' if args.prefix else '--root', f"'{root}' {problem}")
     settings, gateway = target_settings(

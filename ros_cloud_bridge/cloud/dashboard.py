@@ -21,11 +21,11 @@ import json
 
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.dashboard.diagnostics import needs_all
-from ros_cloud_bridge.dashboard.forms import Form
 from ros_cloud_bridge.dashboard.painter import JPEG, Painter, Settings
 from ros_cloud_bridge.dashboard.turns import Turns
 from ros_cloud_bridge.errors import BridgeError, UnknownSchema
 from ros_cloud_bridge.mqtt.events import Outgoing
+from ros_cloud_bridge.values import DashboardForm
 from ros_cloud_bridge.wire.topics import RobotTopics
 
 GATEWAY_TOPIC = 'v1/gateway/telemetry'
@@ -130,8 +130,9 @@ class Dashboards:
                 self._paint(taken.sample, now)
         if made is not None:
             return made[1]
-        dues = [due for due in (self._samples.next_due(), self._made.next_due()) if due]
-        return max(0.0, min(dues) - now) if dues else None
+        dues = (self._samples.next_due(), self._made.next_due())
+        due = min((due for due in dues if due is not None), default=None)
+        return None if due is None else max(0.0, due - now)
 
     def _next_sample(self, now: float) -> _Taken | None:
         if self._all:
@@ -231,7 +232,7 @@ def target_settings(
     return (
         Settings(
             fields=fields,
-            form=Form.THINGSBOARD if gateway else Form(form),
+            form=DashboardForm.THINGSBOARD if gateway else DashboardForm(form),
             pictures=pictures and not gateway,
             width=width,
         ),

@@ -108,6 +108,11 @@ class Admission:
         return 0 if self._limits is None else self._limits.max_retained_bytes
 
     @property
+    def max_payload_bytes(self) -> int:
+        """The largest payload that the broker takes; 0 while there is none."""
+        return 0 if self._limits is None else self._limits.max_payload_bytes
+
+    @property
     def in_flight(self) -> int:
         """Messages without an answer."""
         return self._in_flight

@@ -30,6 +30,7 @@ from ros_cloud_bridge.values import (
     ChannelConfig,
     ChannelKind,
     Confirm,
+    DashboardForm,
     DemandConfig,
     DiscoveryConfig,
     Encode,
@@ -56,6 +57,7 @@ _CHOICES: dict[str, type[Enum]] = {
     'when_full': WhenFull,
     'backlog_order': BacklogOrder,
     'kind': ChannelKind,
+    'dashboard_form': DashboardForm,
 }
 
 

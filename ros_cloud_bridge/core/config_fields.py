@@ -24,6 +24,8 @@ from ros_cloud_bridge.core.selection import compile_pattern
 # Bounds of MQTT topic names in the protocol. Below the robot stand at most three levels, as in
 # latched/{topic}/{index}; half of the bytes are left for them.
 MAX_ROOT_LEVELS = 8 - 1 - 3
+# Dashboards have one more: d/{stream}/{topic}/{part}.
+MAX_DASHBOARD_ROOT_LEVELS = MAX_ROOT_LEVELS - 1
 MAX_ROOT_AND_ROBOT_BYTES = 128
 
 _NAME_64 = re.compile(r'[A-Za-z0-9_-]{1,64}')

@@ -17,6 +17,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from ros_cloud_bridge.core.config_fields import MAX_DASHBOARD_ROOT_LEVELS
 from ros_cloud_bridge.core.config_table import BLACK_BOXES, STREAMS
 from ros_cloud_bridge.core.ladder_steps import LEVELS, parse_step
 from ros_cloud_bridge.values import Confirm, Keep, SpoolConfig
@@ -47,6 +48,7 @@ def broken_promises(
         yield from _ladder(values, prefix)
         yield from _demand(values, prefix)
         yield from _keep(values, prefix, wrong)
+        yield from _dashboard(values, prefix, wrong)
     for name in names[BLACK_BOXES.section]:
         prefix = f'{BLACK_BOXES.section}.{name}.'
         yield from _span(values, prefix)
@@ -162,6 +164,24 @@ def _confirmation(
     assert isinstance(spool, int)
     if own > spool:
         yield f'{prefix}spool_bytes', f'{own:.0f} bytes are above spool.max_bytes, {spool} bytes'
+
+
+def _dashboard(
+    values: Mapping[str, object], prefix: str, wrong: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    if f'{prefix}dashboard_hz' in wrong:
+        return
+    if not values.get(f'{prefix}dashboard_hz'):
+        for leaf in ('dashboard_fields', 'dashboard_form'):
+            if values.get(f'{prefix}{leaf}', _DEFAULTS[leaf]) != _DEFAULTS[leaf]:
+                yield f'{prefix}{leaf}', 'needs dashboard_hz, which is 0'
+        return
+    root = str(values.get('root', ''))
+    if root.count('/') >= MAX_DASHBOARD_ROOT_LEVELS:
+        yield (
+            f'{prefix}dashboard_hz',
+            f"needs a root of at most {MAX_DASHBOARD_ROOT_LEVELS} levels; root is '{root}'",
+        )
 
 
 def _shown(value: object) -> str:

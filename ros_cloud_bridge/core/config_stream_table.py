@@ -21,6 +21,7 @@ from ros_cloud_bridge.core.reducer_chain import chain_problem
 from ros_cloud_bridge.values import (
     BacklogOrder,
     Confirm,
+    DashboardForm,
     Keep,
     Key,
     Priority,
@@ -243,5 +244,30 @@ STREAM_FIELDS = (
         zero_means='as much as spool.max_bytes',
         run_time=True,
         help='Most bytes of a durable stream on disk.',
+    ),
+    Field(
+        key='dashboard_hz',
+        kind=Kind.NUMBER,
+        default=_STREAM.dashboard_hz,
+        low=0.001,
+        high=10,
+        unit='Hz',
+        zero_means='no dashboards',
+        help='Most flat JSON messages per second for dashboards, per MQTT topic; they cost bytes, '
+        'see docs/dashboards.md.',
+    ),
+    Field(
+        key='dashboard_fields',
+        kind=Kind.LIST,
+        default=_STREAM.dashboard_fields,
+        help="What dashboards show: keys or fields, as in [x, yaw_deg, 'twist.*']; what suits the "
+        'type when empty.',
+    ),
+    Field(
+        key='dashboard_form',
+        kind=Kind.TEXT,
+        default=_STREAM.dashboard_form.value,
+        choices=tuple(form.value for form in DashboardForm),
+        help='How the JSON of dashboards is built.',
     ),
 )

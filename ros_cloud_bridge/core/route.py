@@ -17,6 +17,7 @@
 from collections import Counter, deque, OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import repeat
+from typing import Protocol
 
 from ros_cloud_bridge.core.keys import key_of
 from ros_cloud_bridge.core.ladder_steps import LEVELS
@@ -37,6 +38,25 @@ _NO_LIMIT = float('inf')
 
 # Keys come out of messages: there may be any number of them.
 _MAX_LIMITERS = 1024
+
+
+class Screen(Protocol):
+    """What shows a route's samples on dashboards."""
+
+    def offer(self, samples: Sequence[Received], now: float) -> None:
+        """
+        Take accepted samples in.
+
+        :param samples: in the order of their arrival
+        :param now: monotonic seconds
+        """
+
+    def document(self) -> dict[str, object]:
+        """
+        Give what ``health`` says of it.
+
+        :returns: JSON-able
+        """
 
 
 class Route:
@@ -66,6 +86,9 @@ class Route:
         self.unreduced: Unreduced | None = None
         # Why its stream's reducer does not fit it.
         self.reducer_problem = ''
+        # Where dashboards are made of it, and why not.
+        self.screen: Screen | None = None
+        self.dashboard_problem = ''
         self.level = LEVELS[0]
         self.gated = gated
         self.received = 0
@@ -198,6 +221,8 @@ class Route:
             self.on_accept(self, first, passed)
         if self.latched is not None:
             self.latched.update(queued, self.publishers, self.publisher_count)
+        if self.screen is not None:
+            self.screen.offer(passed, now)
         if not self._queue:
             self._waits_since = now
         self._queue.extend(queued)

@@ -20,12 +20,12 @@ double cannot hold) is left out, and so is what is not there: Grafana's MQTT sou
 message and fills what is missing, but takes a null for a value of the row before.
 """
 
-from enum import Enum
 import json
 import math
 
 from ros_cloud_bridge.dashboard.fields import MAX_NAME, Pairs
 from ros_cloud_bridge.dashboard.reading import Value
+from ros_cloud_bridge.values import DashboardForm
 
 MAX_FIELDS = 128
 MAX_TEXT = 256
@@ -37,14 +37,7 @@ _EXACT = 1 << 53
 _MS_NS = 1_000_000
 
 
-class Form(Enum):
-    """How the JSON is built."""
-
-    FLAT = 'flat'
-    THINGSBOARD = 'thingsboard'
-
-
-def encode(pairs: Pairs, time_ns: int, form: Form, prefix: str = '') -> bytes:
+def encode(pairs: Pairs, time_ns: int, form: DashboardForm, prefix: str = '') -> bytes:
     """
     Write a sample.
 
@@ -55,9 +48,9 @@ def encode(pairs: Pairs, time_ns: int, form: Form, prefix: str = '') -> bytes:
     :returns: UTF-8, at most :data:`MAX_BYTES`
     """
     time_ms = time_ns // _MS_NS
-    start = f'"{prefix}_' if prefix and form is Form.THINGSBOARD else '"'
+    start = f'"{prefix}_' if prefix and form is DashboardForm.THINGSBOARD else '"'
     parts: list[str] = []
-    seen = {'ts'} if form is Form.FLAT else set()
+    seen = {'ts'} if form is DashboardForm.FLAT else set()
     left = MAX_BYTES - 64
     for name, value in pairs:
         shown = _shown(value)
@@ -70,7 +63,7 @@ def encode(pairs: Pairs, time_ns: int, form: Form, prefix: str = '') -> bytes:
             break
         parts.append(part)
     body = ','.join(parts)
-    if form is Form.THINGSBOARD:
+    if form is DashboardForm.THINGSBOARD:
         return f'{{"ts":{time_ms},"values":{{{body}}}}}'.encode()
     return f'{{"ts":{time_ms}{"," if body else ""}{body}}}'.encode()
 

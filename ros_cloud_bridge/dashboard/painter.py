@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 import re
 
-from ros_cloud_bridge.dashboard.diagnostics import ARRAY, STATUS, statuses
+from ros_cloud_bridge.dashboard.diagnostics import ARRAY, needs_all, STATUS, statuses
 from ros_cloud_bridge.dashboard.fields import choose, Field, Pairs
-from ros_cloud_bridge.dashboard.forms import encode, Form
+from ros_cloud_bridge.dashboard.forms import encode
 from ros_cloud_bridge.dashboard.known import KNOWN
 from ros_cloud_bridge.dashboard.pictures import is_picture, Pictures
 from ros_cloud_bridge.dashboard.reading import message_type, Reading
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.values import DashboardForm
 from ros_cloud_bridge.wire.topics import mangle, one_level
 
 JPEG = 'jpeg'
@@ -45,7 +46,7 @@ class Settings:
     """
 
     fields: tuple[str, ...] = ()
-    form: Form = Form.FLAT
+    form: DashboardForm = DashboardForm.FLAT
     pictures: bool = True
     converts: bool = True
     width: int | None = None
@@ -77,6 +78,8 @@ class Painter:
 
     def __init__(self, topic: str, type_name: str, definition: str, settings: Settings) -> None:
         self._type = message_type(type_name, definition)
+        # Whether each sample may be about something else than the one before it.
+        self.each = needs_all(type_name)
         self._settings = settings
         self._prefix = re.sub(r'\W', '_', mangle(topic))
         self._statuses = _PREFIXES.get(type_name)

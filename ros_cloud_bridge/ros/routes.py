@@ -90,8 +90,8 @@ class RouteManager:
         self._log = log
         self._subscribed: dict[TopicAndType, RouteSubscriptions] = {}
         self._demanded: dict[TopicAndType, bool] = {}
-        # Topics that go out as they are, for their stream's reducer does not fit them.
-        self._unreduced: dict[TopicAndType, str] = {}
+        # Topics of which something that their stream asks for cannot be made.
+        self._short_of: dict[TopicAndType, str] = {}
         self._said: set[str] = set()
 
     def refresh(self) -> None:
@@ -109,8 +109,8 @@ class RouteManager:
         for key, publishers in found.items():
             try:
                 self._follow(key, publishers)
-                if key in self._unreduced:
-                    problems[key[0]] = self._unreduced[key]
+                if key in self._short_of:
+                    problems[key[0]] = self._short_of[key]
             except Exception as error:  # one topic's trouble is not the others'
                 problems[key[0]] = self._fail(key, error)
             self._explain(key[0], publishers, found)
@@ -176,11 +176,14 @@ class RouteManager:
         route = self._bridge.open_route(
             stream, topic, type_name, schema=schema, gated=may_gate(stream, publishers)
         )
-        self._unreduced.pop(key, None)
-        if route.reducer_problem:
-            problem = f'goes out as it is: {route.reducer_problem}'
-            self._unreduced[key] = problem
-            self._say('warning', f"stream '{stream.name}': {topic}: {problem}")
+        self._short_of.pop(key, None)
+        for problem, words in (
+            (route.dashboard_problem, 'no dashboard'),
+            (route.reducer_problem, 'goes out as it is'),
+        ):
+            if problem:
+                self._short_of[key] = f'{words}: {problem}'
+                self._say('warning', f"stream '{stream.name}': {topic}: {self._short_of[key]}")
         latched = self._latched and any(publisher.latched for publisher in publishers)
         if latched and route.latched is None:
             route.latched = LatchedValues(merge_frames=type_name == TF_STATIC_TYPE)

@@ -38,6 +38,7 @@ from ros_cloud_bridge.simulation.link import Connection, VirtualLink
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.parcels import Message
 from ros_cloud_bridge.uplink.pump import Pump, Shipment
+from ros_cloud_bridge.uplink.screens import Painting
 from ros_cloud_bridge.values import BridgeConfig, Drop, Received, StreamConfig
 from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
@@ -262,9 +263,11 @@ class SimulatedBridge:
         """
 
         def plain() -> Route:
-            return self.pump.open_route(
+            route = self.pump.open_route(
                 stream, topic, type_name, schema=schema, gated=gated, now=self._now
             )
+            self.pump.screens.show(route, schema)
+            return route
 
         if not stream.reducer:
             return plain()
@@ -283,6 +286,7 @@ class SimulatedBridge:
             now=self._now,
             reduction=fitted.reduction,
         )
+        self.pump.screens.show(route, fitted.schema)
         self._chains[route.number] = (fitted.chain, plain)
         return route
 
@@ -373,6 +377,9 @@ class SimulatedBridge:
                     self._busy_until = now + self.dallying.encode_s
                     self._wake(self._busy_until)
                     return
+            elif isinstance(step, Painting):
+                step.paint()
+                self.pump.screens.painted(step, now)
             else:
                 self._wake(now + (_IDLE_S if step is None else min(step, _IDLE_S)))
                 return

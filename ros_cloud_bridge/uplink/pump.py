@@ -43,7 +43,8 @@ from ros_cloud_bridge.uplink.effort import EffortGauge
 from ros_cloud_bridge.uplink.health import HealthReporter
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
 from ros_cloud_bridge.uplink.portrait import MOST_INFO_BYTES, SelfPortrait
-from ros_cloud_bridge.uplink.schedule import ANNOUNCEMENTS, Schedule
+from ros_cloud_bridge.uplink.schedule import ANNOUNCEMENTS, DASHBOARDS, Schedule
+from ros_cloud_bridge.uplink.screens import Painting, Screens
 from ros_cloud_bridge.uplink.steering import Steering
 from ros_cloud_bridge.values import (
     BridgeConfig,
@@ -63,6 +64,10 @@ _SHORTEST_WAIT_S = 0.005
 # ``info`` leaves its routes out where it would hold the link for longer: batches describe them.
 _INFO_S = 0.5
 _LEAST_INFO_BYTES = 4096
+# No message for dashboards holds the link for longer, nor waits longer for an answer.
+_SHOW_S = 0.25
+_LEAST_SHOWN_BYTES = 1024
+_SHOWN_EXPIRY_S = 5.0
 # What the log calls a shortage that is not the link's.
 _SHORTAGES = {
     Limit.RATE: 'link.max_bytes_per_s is reached',
@@ -80,11 +85,14 @@ class Shipment:
     expiry_s: float | None
     packet: Packet
     backlog: Shipped | None = None
+    fleeting: bool = False
 
     @property
     def again(self) -> bool:
         """Whether the session shall send it again after a reconnect; the spool does so itself."""
-        return self.backlog is None and (self.parcel is None or not self.parcel.durable)
+        if self.fleeting or self.backlog is not None:
+            return False
+        return self.parcel is None or not self.parcel.durable
 
     @property
     def size(self) -> int:
@@ -130,6 +138,7 @@ class Pump:
         self.effort = EffortGauge(config.link.encode, now)
         self.batches = BatchMaker(assembler, self.outbox, self.admission, wall_ns)
         self.backlog = Backlog(topics.backlog)
+        self.screens = Screens(topics)
         self.health = HealthReporter(self, now)
         self.changes: deque[Change] = deque()
         self.rates_changed = False
@@ -317,18 +326,21 @@ class Pump:
             self._abandon(parcel, Drop.ABANDONED)
         self.backlog.give_up()
 
-    def next(self, now: float) -> Shipment | Encoding | float | None:
+    def next(self, now: float) -> Shipment | Encoding | Painting | float | None:
         """
         Say what to do next.
 
         :param now: monotonic seconds
-        :returns: a message to publish, a batch to encode, how many seconds to wait, or None when
-            only an event changes anything
+        :returns: a message to publish, a batch to encode, a sample to paint, how many seconds to
+            wait, or None when only an event changes anything
         """
         self._steer(now)
         if not self._connected:
             return max(_SHORTEST_WAIT_S, self.steering.next_at(now) - now)
         self._give_up_interrupted(now)
+        painting = self.screens.painting(now) if self.flowing else None
+        if painting is not None:
+            return painting
         wait = self.admission.wait_s(now)
         if wait == 0.0:
             return self._next_message(now)
@@ -373,10 +385,11 @@ class Pump:
             ready = self.batches.ready(now)
             ready += [route for route in latched.values() if route not in ready]
         announcing = self._announcing(now)
-        live = bool(ready) or announcing or self.schedule.underway
+        showing = self.flowing and self.screens.waits(now)
+        live = bool(ready) or announcing or showing or self.schedule.underway
         if self.flowing and self.backlog.waits and self.backlog.turn(live):
             return self._ship_backlog(now)
-        chosen = self.schedule.pick(ready, announcing, now)
+        chosen = self.schedule.pick(ready, announcing, now, showing)
         if isinstance(chosen, Parcel):
             return self._ship_parcel(chosen, now)
         if isinstance(chosen, Route):
@@ -385,6 +398,8 @@ class Pump:
             return self._form(chosen, self.schedule.share(chosen.stream.priority, ready), now)
         if chosen == ANNOUNCEMENTS:
             return self._announce(now)
+        if chosen == DASHBOARDS:
+            return self._show(now)
         self.admission.idle()
         return self._wait_s(now)
 
@@ -537,6 +552,18 @@ class Pump:
         self.backlog.charge_live(size)
         return self._ship(message, None, expiry_s, now)
 
+    def _show(self, now: float) -> Shipment | float:
+        room = max(_LEAST_SHOWN_BYTES, round((self.admission.capacity(now) or 0.0) * _SHOW_S))
+        message = self.screens.take(now, min(room, self.admission.max_payload_bytes))
+        if message is None:
+            return _SHORTEST_WAIT_S
+        size = link_cost(len(message.payload) + len(message.topic))
+        self.schedule.charge_dashboard(size)
+        self.backlog.charge_live(size)
+        shipment = self._ship(message, None, _SHOWN_EXPIRY_S, now)
+        shipment.fleeting = True
+        return shipment
+
     def _repeat(self, now: float) -> None:
         for context in self.batches.assembler.contexts.values():
             fresh = context.take_fresh()
@@ -586,9 +613,9 @@ class Pump:
 
     def _wait_s(self, now: float) -> float:
         dues = [self.announcer.next_due(), self.health.next_at, self.steering.next_at(now)]
-        due = self.outbox.next_due()
-        if due is not None and self.flowing:
-            dues.append(due)
+        if self.flowing:
+            flowing = (self.outbox.next_due(), self.screens.next_due())
+            dues += [due for due in flowing if due is not None]
         return max(_SHORTEST_WAIT_S, min(dues) - now)
 
 

@@ -121,7 +121,14 @@ def _stream_document(stream: StreamConfig) -> dict[str, object]:
         'idle_hz': stream.idle_hz,
         'confirm': stream.confirm.value if stream.keep is Keep.DURABLE else '',
         'confirm_by': stream.confirm_by,
+        'dashboard': _dashboard_document(stream),
     }
+
+
+def _dashboard_document(stream: StreamConfig) -> dict[str, object] | None:
+    if not stream.dashboard_hz:
+        return None
+    return {'max_hz': stream.dashboard_hz, 'form': stream.dashboard_form.value}
 
 
 def _channel_document(channel: ChannelConfig) -> dict[str, object]:
@@ -166,6 +173,7 @@ def route_document(route: Route, now: float) -> dict[str, object]:
         'dropped': {reason.name.lower(): count for reason, count in route.drops.items() if count},
         **durable,
         **_reducing(route),
+        **({} if route.screen is None else {'dashboard': route.screen.document()}),
     }
 
 

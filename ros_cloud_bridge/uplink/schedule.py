@@ -19,7 +19,8 @@ Whose message goes next: batches underway, routes with a batch to form, and anno
 1. Presence and what consumers wait for go first, up to a share of the link.
 2. A stream that has not had its guaranteed rate yet comes next.
 3. The rest is shared fairly by class, and within a class by the streams' weights; a route whose
-   samples have waited long counts for more.
+   samples have waited long counts for more. Announcements, and last of all dashboards, share
+   like classes of their own.
 
 A batch that needs several fragments gives way after each of them, to other routes of its class as
 well as to other classes.
@@ -37,6 +38,9 @@ CLASS_WEIGHT = {Priority.HIGH: 16.0, Priority.NORMAL: 4.0, Priority.LOW: 1.0}
 # Announcements share like a class of their own.
 ANNOUNCEMENTS = 'announcements'
 ANNOUNCEMENT_WEIGHT = 4.0
+# So do dashboards, behind all else: what they show is sent already.
+DASHBOARDS = 'dashboards'
+DASHBOARD_WEIGHT = 0.5
 # A route that has waited this long counts for twice its weight, up to the most.
 _AGE_S = 1.0
 _MOST_AGE_WEIGHT = 4.0
@@ -91,7 +95,7 @@ class Schedule:
             self._busy.difference_update(route.number for route, _ in parcel.shares)
 
     def pick(
-        self, ready: Sequence[Route], announcing: bool, now: float
+        self, ready: Sequence[Route], announcing: bool, now: float, showing: bool = False
     ) -> Route | Parcel | str | None:
         """
         Pick what goes next.
@@ -99,7 +103,9 @@ class Schedule:
         :param ready: routes with a batch to form, in the order of preference
         :param announcing: whether an announcement waits
         :param now: monotonic seconds
-        :returns: a batch underway, a route that shall form one, :data:`ANNOUNCEMENTS` or None
+        :param showing: whether a message for dashboards waits
+        :returns: a batch underway, a route that shall form one, :data:`ANNOUNCEMENTS`,
+            :data:`DASHBOARDS` or None
         """
         if not self.guarantees.excessive:
             promised = self.pick_promised(ready, now)
@@ -110,10 +116,12 @@ class Schedule:
         contenders: list[object] = [priority for priority in Priority if priority in waiting]
         if announcing:
             contenders.insert(min(2, len(contenders)), ANNOUNCEMENTS)
+        if showing:
+            contenders.append(DASHBOARDS)
         chosen = self._classes.pick(contenders)
         if isinstance(chosen, Priority):
             return _turn(self._routes[chosen], waiting[chosen])
-        return ANNOUNCEMENTS if chosen is not None else None
+        return None if chosen is None else str(chosen)
 
     def pick_promised(self, ready: Sequence[Route], now: float) -> Route | Parcel | None:
         """
@@ -183,6 +191,14 @@ class Schedule:
         :param size: bytes on the link
         """
         self._classes.charge(ANNOUNCEMENTS, size, ANNOUNCEMENT_WEIGHT)
+
+    def charge_dashboard(self, size: int) -> None:
+        """
+        Charge a message for dashboards.
+
+        :param size: bytes on the link
+        """
+        self._classes.charge(DASHBOARDS, size, DASHBOARD_WEIGHT)
 
     def durable(self) -> list[Parcel]:
         """

@@ -131,6 +131,7 @@ def test_the_reference_shows_every_key_and_its_default() -> None:
     own |= {'commands', 'operator_keys'}
     own |= {f'black_box.crash.{key}' for key in ('topics', 'deny', 'triggers')}
     own |= {f'stream.pose.{key}' for key in ('topics', 'deny', 'max_hz', 'priority', 'ladder')}
+    own |= {'stream.pose.dashboard_hz', 'stream.pose.dashboard_fields'}
     written = flatten(read_config(flat))
     defaults = {field.key: field.default for field in FIELDS}
     defaults.update({f'stream.pose.{field.key}': field.default for field in STREAM_FIELDS})

@@ -40,6 +40,7 @@ from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.mqtt import presets
 from ros_cloud_bridge.values import (
     BridgeConfig,
+    DashboardForm,
     Keep,
     Key,
     Priority,
@@ -472,6 +473,40 @@ def test_an_unknown_key_does_not_change_at_run_time() -> None:
     assert not may_change_at_run_time('robot_id')
 
 
+def test_dashboards_of_a_stream() -> None:
+    keys = {
+        'dashboard_hz': 1,
+        'dashboard_fields': ['x', 'twist.*'],
+        'dashboard_form': 'thingsboard',
+    }
+    given = {f'stream.pose.{key}': value for key, value in keys.items()}
+    (stream,) = read_config({**BASE, **given}).streams
+    assert (stream.dashboard_hz, stream.dashboard_fields) == (1.0, ('x', 'twist.*'))
+    assert stream.dashboard_form is DashboardForm.THINGSBOARD
+    (stream,) = read_config(BASE).streams
+    assert stream.dashboard_hz == 0.0
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        (
+            {'stream.pose.dashboard_fields': ['x']},
+            'stream.pose.dashboard_fields: needs dashboard_hz, which is 0',
+        ),
+        (
+            {'stream.pose.dashboard_hz': 1.0, 'root': 'a/b/c/d'},
+            "stream.pose.dashboard_hz: needs a root of at most 3 levels; root is 'a/b/c/d'",
+        ),
+    ],
+    ids=['off', 'levels'],
+)
+def test_dashboards_that_cannot_be(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config({**BASE, **changes})
+    assert str(caught.value) == said
+
+
 def values_of(field: Field) -> st.SearchStrategy[object]:
     if field.choices:
         return st.sampled_from(field.choices)
@@ -491,7 +526,9 @@ EXCLUSIVE = (
     'mqtt.password_env', 'mqtt.tls.', 'streams', 'black_boxes', 'link.monthly', 'link.max_bytes',
     'commands', 'confirm_trust')  # fmt: skip
 # Keys of a stream that depend on others.
-DEPENDENT = ('topics', 'reducer', 'keep', 'key', 'max_age_s', 'ladder', 'on_demand', 'idle_hz')
+DEPENDENT = (
+    'topics', 'reducer', 'keep', 'key', 'max_age_s', 'ladder', 'on_demand', 'idle_hz',
+    'dashboard_hz', 'dashboard_fields', 'dashboard_form')  # fmt: skip
 NEED_DURABLE = ('ttl_s', 'confirm', 'confirm_by', 'when_full', 'backlog_order', 'spool_bytes')
 GOOD = st.fixed_dictionaries(
     {'robot_id': values_of(FIELDS[0])},

@@ -21,9 +21,10 @@ from typing import Any
 
 import pytest
 
-from ros_cloud_bridge.dashboard.forms import Form, MAX_BYTES, MAX_FIELDS
+from ros_cloud_bridge.dashboard.forms import MAX_BYTES, MAX_FIELDS
 from ros_cloud_bridge.dashboard.painter import Painter, Settings, Shown
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.values import DashboardForm
 from ros_cloud_bridge.wire.schema import EMPTY_MEMBER
 from support.dashboard_messages import cdr, golden, message
 from support.random_messages import definition, Sensor, STORE, TYPES
@@ -34,7 +35,9 @@ ODOMETRY = 'nav_msgs/msg/Odometry'
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 
 
-def painter(type_name: str, *fields: str, form: Form = Form.FLAT, topic: str = '/a/b') -> Painter:
+def painter(
+    type_name: str, *fields: str, form: DashboardForm = DashboardForm.FLAT, topic: str = '/a/b'
+) -> Painter:
     settings = Settings(fields=fields, form=form, pictures=False)
     return Painter(topic, type_name, definition(type_name), settings)
 
@@ -193,9 +196,11 @@ def test_a_flood_of_statuses_is_bounded() -> None:
 
 
 def test_the_form_of_thingsboard() -> None:
-    made = painter('std_msgs/msg/Float32', form=Form.THINGSBOARD, topic='/arm/load')
+    made = painter('std_msgs/msg/Float32', form=DashboardForm.THINGSBOARD, topic='/arm/load')
     raw = cdr('std_msgs/msg/Float32', data=0.5)
     assert document(made, raw) == {'ts': 1764000000123, 'values': {'arm_load_data': 0.5}}
-    array = Painter('/d', DIAGNOSTICS, definition(DIAGNOSTICS), Settings(form=Form.THINGSBOARD))
+    array = Painter(
+        '/d', DIAGNOSTICS, definition(DIAGNOSTICS), Settings(form=DashboardForm.THINGSBOARD)
+    )
     (found,) = documents(array, cdr(DIAGNOSTICS, status=[status('a b')]))
     assert found['values']['d_a_b_level'] == 0
