@@ -57,7 +57,7 @@ ROOMS = {
     'durable': LEAVES | {'core', 'wire', 'store', 'uplink'},
     'bridge': LEAVES
     | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering', 'durable'}
-    | {'command', 'signing', 'reducers', 'reducing', 'dashboard'},
+    | {'command', 'signing', 'reducers', 'reducing'},
     'black_box': LEAVES | {'core', 'wire', 'store'},
     'ros': LEAVES
     | {'core', 'wire', 'uplink', 'bridge', 'link', 'journal', 'host_lock', 'black_box', 'command'},

@@ -81,7 +81,8 @@ class Painting:
     """
     A sample to paint, which needs no lock.
 
-    ``at`` is when it was accepted, monotonic; ``problem`` says afterwards why not all of it could be.
+    ``at`` is when it was accepted, monotonic; ``problem`` says afterwards what could not be made
+    and why.
     """
 
     screen: RouteScreen
