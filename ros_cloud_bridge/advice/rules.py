@@ -43,10 +43,10 @@ class Rule:
     """
     How topics of one kind are sent.
 
-    ``delays_s`` are by :class:`Thrift`. ``reducers`` are those at default errors, the first that
-    fits is taken; ``coarse`` give up more, one after the other. ``rates`` in Hz are what it is
-    slowed down to, fastest first; from ``ample_hz`` on nobody misses any, below ``useful_hz`` it
-    is of little use.
+    ``delays_s`` are by :class:`Thrift`. ``reducers`` are those at default errors,
+    ``coarse`` those that give up more, each more than the one before it. ``rates`` in Hz are what
+    it is slowed down to, fastest first; from ``ample_hz`` on nobody misses any, below
+    ``useful_hz`` it is of little use.
     ``levels`` are steps of the ladder that the reducers know.
     """
 
@@ -81,8 +81,8 @@ RULES = {
             priority=Priority.HIGH,
             keep=Keep.LATEST,
             delays_s=_QUICK,
-            reducers=('precision',),
-            coarse=('select drop=*covariance | precision',),
+            reducers=('precision', 'stamps | precision'),
+            coarse=('stamps | select drop=*covariance | precision',),
             rates=(20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2),
         ),
         Rule(
@@ -91,8 +91,8 @@ RULES = {
             priority=Priority.HIGH,
             keep=Keep.LATEST,
             delays_s=_QUICK,
-            reducers=('precision',),
-            coarse=('select drop=*covariance | precision',),
+            reducers=('precision', 'stamps | precision'),
+            coarse=('stamps | select drop=*covariance | precision',),
             rates=(20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2),
         ),
         Rule(
@@ -101,8 +101,8 @@ RULES = {
             priority=Priority.HIGH,
             keep=Keep.LATEST,
             delays_s=_QUICK,
-            reducers=('precision',),
-            coarse=('select drop=*covariance | precision',),
+            reducers=('precision', 'stamps | precision'),
+            coarse=('stamps | select drop=*covariance | precision',),
             rates=(10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1),
             ample_hz=5.0,
             useful_hz=0.5,
@@ -113,7 +113,7 @@ RULES = {
             priority=Priority.HIGH,
             keep=Keep.LATEST,
             delays_s=_SLOW,
-            reducers=('precision',),
+            reducers=('precision', 'stamps | precision'),
             rates=(2.0, 1.0, 0.5, 0.2, 0.1, 0.02),
             ample_hz=1.0,
             useful_hz=0.1,
@@ -126,11 +126,11 @@ RULES = {
             keep=Keep.FIFO,
             delays_s=_QUICK,
             max_age_s=5.0,
-            reducers=('tf_motion',),
+            reducers=('tf_motion', 'stamps | tf_motion'),
             coarse=(
-                'tf_motion metres=0.05 radians=0.05',
-                'tf_motion metres=0.2 radians=0.1 max_s=5',
-                'tf_motion metres=0.5 radians=0.2 max_s=10',
+                'stamps | tf_motion metres=0.05 radians=0.05',
+                'stamps | tf_motion metres=0.2 radians=0.1 max_s=5',
+                'stamps | tf_motion metres=0.5 radians=0.2 max_s=10',
             ),
             levels=('reduced', 'minimal'),
         ),
@@ -140,8 +140,8 @@ RULES = {
             priority=Priority.NORMAL,
             keep=Keep.LATEST,
             delays_s=_CALM,
-            reducers=('precision tolerance=0.0005',),
-            coarse=('precision tolerance=0.005',),
+            reducers=('precision tolerance=0.0005', 'stamps | precision tolerance=0.0005'),
+            coarse=('stamps | precision tolerance=0.005',),
             rates=(20.0, 10.0, 5.0, 2.0, 1.0, 0.5),
             levels=('reduced', 'minimal'),
         ),
@@ -152,8 +152,8 @@ RULES = {
             keep=Keep.FIFO,
             delays_s=_SLOW,
             max_age_s=60.0,
-            reducers=('precision',),
-            coarse=('select drop=*covariance | precision',),
+            reducers=('precision', 'stamps | precision'),
+            coarse=('stamps | select drop=*covariance | precision',),
             rates=(50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.2),
             ample_hz=20.0,
             levels=('reduced',),
@@ -166,7 +166,10 @@ RULES = {
             keep=Keep.FIFO,
             delays_s=_SLOW,
             max_age_s=60.0,
-            reducers=('precision fields=*covariance:5b,*:1e-7',),
+            reducers=(
+                'precision fields=*covariance:5b,*:1e-7',
+                'stamps | precision fields=*covariance:5b,*:1e-7',
+            ),
             rates=(20.0, 10.0, 5.0, 2.0, 1.0, 0.2),
             on_demand=True,
         ),
@@ -178,7 +181,7 @@ RULES = {
             delays_s=_SLOW,
             max_age_s=60.0,
             # Tesla, newton or metres per second squared: only a share of the value suits all.
-            reducers=('precision bits=12',),
+            reducers=('precision bits=12', 'stamps | precision bits=12'),
             rates=(20.0, 10.0, 5.0, 2.0, 1.0, 0.2),
             levels=('reduced',),
             on_demand=True,
@@ -189,7 +192,7 @@ RULES = {
             priority=Priority.NORMAL,
             keep=Keep.LATEST,
             delays_s=_CALM,
-            reducers=('precision',),
+            reducers=('precision', 'stamps | precision'),
             rates=(10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1),
             ample_hz=5.0,
             useful_hz=0.5,
@@ -201,11 +204,10 @@ RULES = {
             priority=Priority.NORMAL,
             keep=Keep.LATEST,
             delays_s=_CALM,
-            reducers=('laser_quantize',),
+            reducers=('laser_quantize', 'stamps | laser_quantize'),
             coarse=(
-                'laser_quantize resolution=0.02',
-                'laser_quantize resolution=0.02 intensity_bits=0',
-                'laser_quantize resolution=0.05 intensity_bits=0',
+                'stamps | laser_quantize intensity_bits=0',
+                'stamps | laser_quantize resolution=0.05 intensity_bits=0',
             ),
             rates=(20.0, 10.0, 5.0, 2.0, 1.0, 0.5),
             ample_hz=5.0,
@@ -333,7 +335,7 @@ RULES = {
             priority=Priority.LOW,
             keep=Keep.LATEST,
             delays_s=_SLOW,
-            reducers=('precision',),
+            reducers=('precision', 'stamps | precision'),
             rates=(5.0, 2.0, 1.0, 0.5, 0.2, 0.1),
             ample_hz=1.0,
             useful_hz=0.1,

@@ -62,9 +62,11 @@ def steps_of(topics: Sequence[TopicSurvey], rule: Rule) -> tuple[Step, ...]:
     """
     hz = min(topic.hz for topic in topics)
     steps = [Step(sacrifice=Sacrifice.NOTHING)]
-    usual = next((text for text in rule.reducers if _saves(topics, text, '', hz)), '')
-    if usual:
-        steps.append(Step(sacrifice=Sacrifice.ERROR, reducer=usual))
+    usual = ''
+    for text in rule.reducers:
+        if _saves(topics, text, usual, hz):
+            usual = text
+            steps.append(Step(sacrifice=Sacrifice.ERROR, reducer=text))
     slower = [rate for rate in rule.rates if rate < hz]
     useful = [rate for rate in slower if rate >= rule.useful_hz]
     for rate in useful:

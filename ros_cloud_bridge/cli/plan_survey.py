@@ -28,10 +28,13 @@ from typing import TYPE_CHECKING
 from ros_cloud_bridge.advice.rules import kind_of, RULES
 from ros_cloud_bridge.advice.survey import Option, TopicSurvey
 from ros_cloud_bridge.cli.plan_feed import schema_of, Source, well_known
+from ros_cloud_bridge.core.ladder_steps import LEVELS
+from ros_cloud_bridge.core.unreduced import Offered
 from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.reducers.chain import Chain
 from ros_cloud_bridge.reducers.fitting import fit
 from ros_cloud_bridge.reducers.interface import Level
+from ros_cloud_bridge.reducing import reduce_samples
 from ros_cloud_bridge.uplink.context import Context
 from ros_cloud_bridge.values import Received, StreamConfig
 from ros_cloud_bridge.wire.batch import Batch, encode_with_context, Section
@@ -49,6 +52,8 @@ _KEPT_SAMPLES = 3000
 _LARGE_BYTES = 8192
 _LARGE_SAMPLES = 16
 _SINGLES = 250
+# From the publisher to the bridge.
+_TAKE_NS = 300_000
 _IMAGE = 'sensor_msgs/msg/Image'
 
 
@@ -62,7 +67,7 @@ class _Topic:
     first_ns: int = 0
     last_ns: int = 0
     kept_bytes: int = 0
-    kept: list[tuple[int, bytes]] = field(default_factory=list)
+    kept: list[Received] = field(default_factory=list)
 
     def add(self, time_ns: int, cdr: bytes) -> None:
         """Take a message in."""
@@ -72,7 +77,7 @@ class _Topic:
         self.size += len(cdr)
         if self.kept_bytes + len(cdr) <= _KEPT_BYTES and len(self.kept) < _KEPT_SAMPLES:
             self.kept_bytes += len(cdr)
-            self.kept.append((time_ns, cdr))
+            self.kept.append(Received(cdr, time_ns, time_ns + _TAKE_NS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,18 +161,18 @@ def _look(topic: _Topic, seconds: float) -> TopicSurvey:
     )
 
 
-def _some(kept: Sequence[tuple[int, bytes]], mean: float) -> Sequence[tuple[int, bytes]]:
+def _some(kept: Sequence[Received], mean: float) -> Sequence[Received]:
     """Take fewer of large messages, from all over the recording."""
     if mean < _LARGE_BYTES or len(kept) <= _LARGE_SAMPLES:
         return kept
     return [kept[index * len(kept) // _LARGE_SAMPLES] for index in range(_LARGE_SAMPLES)]
 
 
-def _are_distances(schema: Schema, sample: tuple[int, bytes]) -> bool:
+def _are_distances(schema: Schema, sample: Received) -> bool:
     """Tell whether an image is one that only the reducer of distances takes."""
     for reducer, expected in (('jpeg', False), ('depth', True)):
         try:
-            _chain(reducer, _IMAGE, schema).reduce(sample[1], Level.FULL, 0.0)
+            _chain(reducer, _IMAGE, schema).reduce(sample.cdr, Level.FULL, 0.0)
         except (BridgeError, ValueError):
             if expected:
                 return False
@@ -182,31 +187,31 @@ def _chain(text: str, type_name: str, schema: Schema) -> Chain:
 
 
 def _reduced(
-    text: str, type_name: str, schema: Schema, samples: Sequence[tuple[int, bytes]], hz: float
+    text: str, type_name: str, schema: Schema, samples: Sequence[Received], hz: float
 ) -> Option:
     stream = StreamConfig(name='survey', topics=(), reducer=text)
     fitted = fit(stream, type_name, schema, well_known)
-    sent, taken = [], []
-    for at, cdr in samples:
-        before = time.process_time_ns()
-        made = fitted.chain.reduce(cdr, Level.FULL, at / _NS)
-        taken.append(time.process_time_ns() - before)
-        if made is not None:
-            sent.append((at, made))
+    entries = [Offered(sample, sample.receive_time_ns / _NS) for sample in samples]
+    before = time.process_time()
+    done = reduce_samples(fitted.chain, entries, LEVELS[0], keeps_form=True)
+    cpu_s = time.process_time() - before
+    if 2 * done.failed > len(samples):
+        raise ValueError(done.reason)
+    sent = [entry.sample for entry in done.accepted]
     return _measure(
-        sent or list(samples[:1]),
+        sent or samples[:1],
         fitted.schema or schema,
         hz * len(sent) / len(samples),
         form=fitted.reduction.form,
         reducer=text,
         error=fitted.reduction.error,
         kept=len(sent) / len(samples),
-        cpu_s=statistics.fmean(taken) / _NS,
+        cpu_s=cpu_s / len(samples),
     )
 
 
 def _measure(
-    samples: Sequence[tuple[int, bytes]],
+    samples: Sequence[Received],
     schema: Schema,
     hz: float,
     *,
@@ -222,7 +227,7 @@ def _measure(
     together = list(_seconds(samples))
     many = len(samples) / len(together)
     sample_bytes = one
-    if many > 1.2 and hz > 1.0 and len(samples[0][1]) < _LARGE_BYTES:
+    if many > 1.2 and hz > 1.0 and len(samples[0].cdr) < _LARGE_BYTES:
         sample_bytes = max(0.0, (_mean_payload(together, schema, form) - one) / (many - 1))
     return Option(
         reducer=reducer,
@@ -234,18 +239,18 @@ def _measure(
     )
 
 
-def _seconds(samples: Sequence[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
-    batch: list[tuple[int, bytes]] = []
-    for at, cdr in samples:
-        if batch and at - batch[0][0] >= _NS:
+def _seconds(samples: Sequence[Received]) -> Iterator[list[Received]]:
+    batch: list[Received] = []
+    for sample in samples:
+        if batch and sample.source_time_ns - batch[0].source_time_ns >= _NS:
             yield batch
             batch = []
-        batch.append((at, cdr))
+        batch.append(sample)
     if batch:
         yield batch
 
 
-def _mean_payload(batches: Sequence[list[tuple[int, bytes]]], schema: Schema, form: str) -> float:
+def _mean_payload(batches: Sequence[list[Received]], schema: Schema, form: str) -> float:
     """Encode batches as the bridge does, and tell what one takes once it has settled."""
     encoder = BlockEncoder(None, columns=False) if form else BlockEncoder(schema)
     context = Context('survey')
@@ -256,11 +261,11 @@ def _mean_payload(batches: Sequence[list[tuple[int, bytes]]], schema: Schema, fo
             route=1,
             descriptor=None,
             sequences=range(sequence, sequence + len(samples)),
-            samples=[Received(cdr, at, at + 300_000) for at, cdr in samples],
+            samples=samples,
             totals=None,
         )
         sequence += len(samples)
-        now_ns = samples[-1][0]
+        now_ns = samples[-1].receive_time_ns
         batch = Batch(boot=bytes(8), number=number, sent_time_ns=now_ns, sections=(section,))
         encoded = encode_with_context(batch, {1: encoder}, Effort.NORMAL, context.dictionary)
         context.encoded([1], encoded.sections, now_ns / _NS)

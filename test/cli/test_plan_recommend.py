@@ -209,8 +209,8 @@ def test_a_real_recording_on_a_thin_link(recordings: Path, tmp_path: Path) -> No
     topics = by_topic(found)
     assert found['troubles'] == []
     assert found['lossless_bytes_per_s'] > found['room_bytes_per_s'] > found['planned_bytes_per_s']
-    assert topics['/scan']['reducer'].startswith('laser_quantize')
-    assert topics['/tf']['reducer'].startswith('tf_motion')
+    assert 'laser_quantize' in topics['/scan']['reducer']
+    assert 'tf_motion' in topics['/tf']['reducer']
     assert topics['/velocity']['measured_bytes_per_s'] > 0
     ages = {entry['topic']: entry['age_ms'] for entry in found['dry_run']['topics']}
     assert ages['/position_gps']['p95'] < ages['/imu_data']['p95']
