@@ -21,10 +21,10 @@ import re
 import secrets
 import threading
 import time
-from typing import Any
 
 from ros_cloud_bridge.cloud.checks import check_robots, check_root
 from ros_cloud_bridge.cloud.consumer import is_glob
+from ros_cloud_bridge.cloud.operator.channels import offered_channels
 from ros_cloud_bridge.errors import LocalFault, ProtocolError
 from ros_cloud_bridge.mqtt.events import (
     Connected,
@@ -44,8 +44,6 @@ from ros_cloud_bridge.wire.topics import RobotTopics
 
 _ROBOT = re.compile('[A-Za-z0-9_-]{1,64}')
 _MOST_ROBOTS = 10_000
-_MOST_CHANNELS = 1_000
-_LEAST_TTL_S = 0.1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -161,7 +159,12 @@ class _Finder:
         if kind == 'state':
             found.online = document.get('state') == 'online'
         elif kind == 'info':
-            _read_channels(found, document)
+            offered = offered_channels(document).values()
+            found.channels = {one.name: one.kind for one in offered}
+            found.leases = {one.name for one in offered if one.lease}
+            found.ttls_s = {
+                one.name: one.max_ttl_s for one in offered if one.max_ttl_s is not None
+            }
 
     def _ask(self, robot_id: str) -> None:
         """Ask for what the broker keeps from us, once."""
@@ -180,19 +183,3 @@ class _Finder:
             )
         except SessionFull:
             self._asked.discard(robot_id)
-
-
-def _read_channels(found: Found, info: dict[str, Any]) -> None:
-    listed = info.get('channels')
-    found.channels, found.leases, found.ttls_s = {}, set(), {}
-    for one in listed[:_MOST_CHANNELS] if isinstance(listed, list) else ():
-        name, kind = (one.get('name'), one.get('kind')) if isinstance(one, dict) else (None, None)
-        if not isinstance(name, str) or not isinstance(kind, str):
-            continue
-        found.channels[name] = kind
-        if one.get('lease') is True:
-            found.leases.add(name)
-        ttl_s = one.get('max_ttl_s')
-        # No robot has less: what says so would only have commands come too late.
-        if type(ttl_s) in (int, float) and _LEAST_TTL_S <= ttl_s < float('inf'):
-            found.ttls_s[name] = float(ttl_s)

@@ -1,0 +1,182 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A Foxglove server before a consumer: robots' streams to Foxglove, Lichtblick and the like."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import logging
+import threading
+from typing import Any
+
+import foxglove
+from foxglove.websocket import Capability, ChannelView, Client, ClientChannel, ServerListener
+
+from ros_cloud_bridge.cloud.consumer import Consumer, printable
+from ros_cloud_bridge.cloud.documents import info_routes
+from ros_cloud_bridge.cloud.foxglove.channels import Channels
+from ros_cloud_bridge.cloud.foxglove.commands import Commands
+from ros_cloud_bridge.cloud.foxglove.leases import Leases
+from ros_cloud_bridge.cloud.foxglove.parameters import Parameters
+from ros_cloud_bridge.cloud.operator.channels import offered_channels
+from ros_cloud_bridge.cloud.operator.operator import Operator
+from ros_cloud_bridge.cloud.presence import RobotState
+from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.cloud.topic_names import TopicNames
+from ros_cloud_bridge.errors import BridgeError, LocalFault, ProtocolError
+
+_NAME = 'ros_cloud_bridge'
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """Where a server listens: ``tls_cert`` and ``tls_key`` are PEM, None for plain ``ws://``."""
+
+    host: str = '127.0.0.1'
+    port: int = 8765
+    tls_cert: bytes | None = None
+    tls_key: bytes | None = None
+
+
+class FoxgloveServer:
+    """
+    Serves what a consumer receives.
+
+    Streams on demand are leased while a client has subscribed to one of their topics. With an
+    operator clients may also publish, call services and set parameters. Give :meth:`sample` and
+    :meth:`state` to the consumer, and call :meth:`look` a few times a second.
+
+    :param consumer: makes the consumer of the two callbacks; :meth:`start` starts it
+    :param listening: where to listen
+    :param prefix: write ``/{robot}`` before each topic
+    :param wanted: says which topics are served
+    :param operator: who signs commands; None for a server that only shows
+    :param historical: serve what comes late out of a spool, too
+    :raises LocalFault: when nothing can listen there
+    """
+
+    def __init__(
+        self,
+        consumer: Callable[[Callable[[Sample], None], Callable[[RobotState], None]], Consumer],
+        listening: Listening,
+        *,
+        prefix: bool,
+        wanted: Callable[[str], bool] = lambda topic: True,
+        operator: Operator | None = None,
+        historical: bool = False,
+    ) -> None:
+        names = TopicNames(prefix=prefix)
+        self._historical = historical
+        self._operator = operator
+        self._context = foxglove.Context()
+        self._channels = Channels(self._context, names, wanted)
+        self._commands = Commands(operator, names, self._said) if operator is not None else None
+        self._parameters = (
+            Parameters(operator, names, self._changed, self._said)
+            if operator is not None
+            else None
+        )
+        self._infos: dict[str, dict[str, Any]] = {}
+        self.consumer = consumer(self._sample, self._state)
+        self._leases = Leases(self.consumer.lease, self.consumer.release)
+        self._server = self._listen(listening)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._server.port
+
+    @property
+    def samples(self) -> int:
+        """How many samples have gone to at least one client."""
+        return self._channels.samples
+
+    def start(self) -> None:
+        """Begin to receive."""
+        if self._operator is not None:
+            self._operator.start()
+        self.consumer.start()
+
+    def stop(self) -> None:
+        """Give leases back, and leave."""
+        if self._commands is not None:
+            self._commands.stop()
+        if self._parameters is not None:
+            self._parameters.stop()
+        if self._operator is not None:
+            self._operator.stop()
+        self.consumer.stop()
+        self._server.stop()
+        self._channels.close()
+
+    def look(self) -> None:
+        """See what robots have said of themselves since the last call."""
+        for robot_id, robot in self.consumer.decoder.robots.items():
+            info, health = robot.documents.get('info'), robot.documents.get('health')
+            if health is not None:
+                self._channels.health(robot_id, health)
+            if info is not None and info is not self._infos.get(robot_id):
+                self._infos[robot_id] = info
+                self._informed(robot_id, info)
+            elif info is not None:
+                self._advertise(robot_id, info)
+
+    def _listen(self, listening: Listening) -> foxglove.websocket.WebSocketServer:
+        capabilities = [Capability.ClientPublish, Capability.Services, Capability.Parameters]
+        try:
+            return foxglove.start_server(
+                name=_NAME,
+                host=listening.host,
+                port=listening.port,
+                capabilities=capabilities if self._operator is not None else [],
+                server_listener=_Listener(
+                    self._channels, self._leases, self._commands, self._parameters, self._said
+                ),
+                supported_encodings=['json'],
+                context=self._context,
+                tls_cert=listening.tls_cert,
+                tls_key=listening.tls_key,
+            )
+        except Exception as error:  # the library has no error of its own for this
+            raise LocalFault(
+                f'cannot listen on {listening.host}:{listening.port}: {error}'
+            ) from None
+
+    def _sample(self, sample: Sample) -> None:
+        if self._historical or not sample.historical:
+            self._channels.sample(sample)
+
+    def _state(self, state: RobotState) -> None:
+        _log.info('%s is %s', state.robot_id, 'online' if state.online else 'offline')
+
+    def _informed(self, robot_id: str, info: dict[str, Any]) -> None:
+        streams = info.get('streams')
+        on_demand = {
+            one['name']
+            for one in (streams if isinstance(streams, list) else ())
+            if isinstance(one, dict)
+            and isinstance(one.get('name'), str)
+            and one.get('on_demand') is True
+        }
+        self._leases.on_demand(robot_id, on_demand)
+        self._advertise(robot_id, info)
+        if self._commands is None or self._parameters is None:
+            return
+        offered = offered_channels(info)
+        services, gone = self._commands.offer(robot_id, offered)
+        self._server.remove_services(gone)
+        self._server.add_services(services)
+        self._parameters.offer(robot_id, offered.values())
