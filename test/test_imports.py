@@ -72,6 +72,7 @@ OWNERS = {
     'ament_index_python': {'ros'},
     'cbor2': {'wire'},
     'cryptography': {'signing'},
+    'foxglove': {'cloud'},
     'launch': set[str](),
     'matplotlib': {'cli'},
     'mcap': {'ros', 'cloud', 'cli'},

@@ -36,6 +36,10 @@ SUBCOMMANDS = {
         'ros_cloud_bridge.cli.dashboard',
         "republish robots' samples as flat JSON for dashboards",
     ),
+    'foxglove': (
+        'ros_cloud_bridge.cli.foxglove',
+        "serve robots' streams to Foxglove and Lichtblick",
+    ),
     'spool': ('ros_cloud_bridge.cli.spool', "account for a robot's durable samples"),
     'plan': ('ros_cloud_bridge.cli.plan', 'predict what a link makes of a recording'),
     'keys': ('ros_cloud_bridge.cli.keys', "make, grant and revoke keys; trust robots' keys"),

@@ -103,6 +103,33 @@ def add_operator_arguments(parser: argparse.ArgumentParser) -> None:
     add_mqtt_arguments(parser)
 
 
+def operator_key(name: str, given: Path | None) -> Path:
+    """
+    Find an operator's private key.
+
+    :param name: the operator's
+    :param given: the user's own choice of a file
+    :returns: the file
+    :raises ConfigError: when it is not there
+    """
+    path = given or operator_key_path(keys_directory(), name)
+    if not os.path.lexists(path):
+        raise ConfigError(
+            '--key', f"{path} is not there; make it with 'ros-cloud-bridge keys new {name}'"
+        )
+    return path
+
+
+def pinned_keys(given: Path | None) -> Path:
+    """
+    Find where the keys of trusted robots are.
+
+    :param given: the user's own choice of a directory
+    :returns: the directory
+    """
+    return given or robots_directory(keys_directory())
+
+
 class Work:
     """
     One command to one robot or to many, with what is said of it and the exit status.
@@ -309,16 +336,10 @@ class Work:
             if args.key is not None:
                 raise ConfigError('--key', 'is given with --unsigned; give only one')
             return None
-        path: Path = args.key or operator_key_path(keys_directory(), args.name)
-        if not os.path.lexists(path):
-            raise ConfigError(
-                '--key',
-                f"{path} is not there; make it with 'ros-cloud-bridge keys new {args.name}'",
-            )
-        return path
+        return operator_key(args.name, args.key)
 
     def _pinned(self) -> Path:
-        return self.args.robots or robots_directory(keys_directory())
+        return pinned_keys(self.args.robots)
 
     def _find(self, informed: bool) -> dict[str, Found]:
         args = self.args

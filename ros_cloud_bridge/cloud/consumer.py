@@ -23,11 +23,13 @@ import secrets
 import threading
 import time
 from types import TracebackType
+from typing import Any
 
 from ros_cloud_bridge.cloud.checks import check_lease, check_name, check_robots, check_root
 from ros_cloud_bridge.cloud.confirmer import Confirmer
 from ros_cloud_bridge.cloud.counts import ConsumerCounts, Tally
 from ros_cloud_bridge.cloud.decoder import Decoder
+from ros_cloud_bridge.cloud.documents import DOCUMENTS
 from ros_cloud_bridge.cloud.identity import Identified
 from ros_cloud_bridge.cloud.inbox import DEFAULT_MAX_BYTES, Inbox
 from ros_cloud_bridge.cloud.leasing import LeaseState
@@ -74,6 +76,7 @@ class Consumer:
         should not share one. Made up when empty
     :param ordered: hand each route's samples on in the order of their sequence numbers
     :param on_state: takes the coming and going of robots
+    :param on_document: takes robot id, kind and each ``state``, ``info`` and ``health`` of robots
     :param on_link: takes the broker connection's ups and downs
     :param max_queued_bytes: received but not yet decoded; what comes beyond it is dropped
     :param confirms: confirm the samples of durable streams that name this consumer as their
@@ -95,6 +98,7 @@ class Consumer:
         name: str = '',
         ordered: bool = False,
         on_state: Callable[[RobotState], None] | None = None,
+        on_document: Callable[[str, str, dict[str, Any]], None] | None = None,
         on_link: Callable[[SessionEvent], None] | None = None,
         max_queued_bytes: int = DEFAULT_MAX_BYTES,
         confirms: bool = False,
@@ -110,6 +114,7 @@ class Consumer:
         self._root = root
         self._on_sample = on_sample
         self._on_state = on_state
+        self._on_document = on_document
         self._on_link = on_link
         self._confirmer = Confirmer(name, root, ledger, key) if confirms else None
         self._decoder = _decoder(root, ordered, self._confirmer)
@@ -336,6 +341,9 @@ class Consumer:
         elif name is not None and name.kind == 'info' and event.payload and self._confirmer:
             info = self._decoder.robots[name.robot_id].documents['info']
             self._confirmer.confirmations.informed(name.robot_id, info)
+        if name is not None and name.kind in DOCUMENTS and event.payload and self._on_document:
+            document = self._decoder.robots[name.robot_id].documents[name.kind]
+            self._guarded(self._on_document, name.robot_id, name.kind, document)
         self._retained = event.retain
         for sample in samples:
             self._hand_on(sample)
@@ -356,9 +364,9 @@ class Consumer:
         if not self._guarded(self._on_sample, sample):
             self.decline((sample,))
 
-    def _guarded(self, callback: Callable[..., None], value: object) -> bool:
+    def _guarded(self, callback: Callable[..., None], *values: object) -> bool:
         try:
-            callback(value)
+            callback(*values)
         except Exception as error:  # the caller's code: not ours to end for
             self._note(f'callback {type(error).__name__}', error, trace=True)
             return False

@@ -50,6 +50,7 @@ from ros_cloud_bridge.wire.codecs import Dictionary
 from ros_cloud_bridge.wire.dictionary import decode_dictionary
 from ros_cloud_bridge.wire.fragments import decode_fragment
 from ros_cloud_bridge.wire.limits import MAX_PAYLOAD
+from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import DEFAULT_ROOT, parse_topic, TopicName
 
 _BACKLOG = ('backlog',)
@@ -128,6 +129,18 @@ class Decoder:
         """
         robot = self._robots.get(robot_id)
         return None if robot is None else robot.documents.get(kind)
+
+    def schema(self, schema_id: str, type_name: str) -> Schema | None:
+        """
+        Give a type's definition, where no sample is at hand.
+
+        :param schema_id: 16 hexadecimal digits
+        :param type_name: as in ``sensor_msgs/msg/Imu``
+        :returns: the schema; None while it has not arrived
+        """
+        if not schema_id or not self._messages.knows(schema_id, type_name):
+            return None
+        return self._messages.schema(schema_id, type_name)
 
     def feed(self, topic: str, payload: bytes) -> list[Sample]:
         """

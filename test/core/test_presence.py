@@ -78,9 +78,7 @@ def test_a_will_whose_connection_counter_rises_is_that_of_a_second_bridge() -> N
     presence.seen(presence.document(True, 'birth', 1), retained=False)
 
     def will(connection: int) -> Verdict:
-        return presence.seen(
-            other.document(False, 'connection_lost', connection), retained=True
-        )
+        return presence.seen(other.document(False, 'connection_lost', connection), retained=True)
 
     # One will may be that of a process which has crashed, and it may come back unchanged.
     assert [will(3), will(3), will(4)] == [Verdict.NONE, Verdict.NONE, Verdict.DUPLICATE]

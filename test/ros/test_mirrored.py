@@ -117,9 +117,7 @@ def test_a_topic_with_both_is_taken_from_the_others(bridge: Graph, mirror: Graph
         assert mirrored.without(topic, heard) == []
         assert 'does not say whose a message is' in mirrored.problems[topic]
     else:
-        assert [sample.cdr for sample in mirrored.without(topic, heard)] == [
-            cdr_of(Int32(data=1))
-        ]
+        assert [sample.cdr for sample in mirrored.without(topic, heard)] == [cdr_of(Int32(data=1))]
         assert mirrored.problems == {}
     outlet.destroy_node()
 

@@ -112,6 +112,8 @@ class WireRobot:
         self.boot = secrets.token_bytes(8)
         self.routes: list[RouteOfTest] = []
         self.asks: list[Ask] = []
+        # Entries of info's streams.
+        self.streams: list[dict[str, object]] = []
         self._number = 0
         self._lock = threading.Lock()
         self._connected = threading.Event()
@@ -197,7 +199,8 @@ class WireRobot:
             }
             for route in self.routes
         ]
-        document = {'version': 1, 'boot_id': self.boot.hex(), 'routes': routes}
+        boot_id, streams = self.boot.hex(), self.streams
+        document = {'version': 1, 'boot_id': boot_id, 'streams': streams, 'routes': routes}
         self.publish(self.topics.info, encode_json(document), retain=retain)
 
     def schemas(self, *, retain: bool = True) -> None:

@@ -96,19 +96,16 @@ class Channels:
         if entry.channel.has_sinks():
             self._hand_on(entry, sample)
 
-    def advertise(
-        self, robot_id: str, topic: str, type_name: str, stream: str, schema: Schema
-    ) -> None:
+    def advertise(self, robot_id: str, topic: str, stream: str, schema: Schema) -> None:
         """
         Offer a topic of which no sample has come.
 
         :param robot_id: whose it is
         :param topic: what the robot calls it
-        :param type_name: its type
         :param stream: the stream that it belongs to
-        :param schema: of that type
+        :param schema: of its type
         """
-        key = robot_id, topic, type_name, schema.id
+        key = robot_id, topic, schema.type_name, schema.id
         if not self._wanted(topic):
             return
         with self._lock:

@@ -146,9 +146,7 @@ class Commands:
             raise ConfigError('topic', f'{name!r} is no channel of kind {kind} of any robot')
         return found
 
-    def _service(
-        self, name: str, robot_id: str, channel: OfferedChannel
-    ) -> foxglove.Service:
+    def _service(self, name: str, robot_id: str, channel: OfferedChannel) -> foxglove.Service:
         def call(request: foxglove.ServiceRequest) -> bytes:
             # What is raised here is what the client is told.
             sent = self._operator.call(

@@ -21,7 +21,14 @@ import threading
 from typing import Any
 
 import foxglove
-from foxglove.websocket import Capability, ChannelView, Client, ClientChannel, ServerListener
+from foxglove.websocket import (
+    Capability,
+    ChannelView,
+    Client,
+    ClientChannel,
+    ServerListener,
+    StatusLevel,
+)
 
 from ros_cloud_bridge.cloud.consumer import Consumer, printable
 from ros_cloud_bridge.cloud.documents import info_routes
@@ -31,14 +38,17 @@ from ros_cloud_bridge.cloud.foxglove.leases import Leases
 from ros_cloud_bridge.cloud.foxglove.parameters import Parameters
 from ros_cloud_bridge.cloud.operator.channels import offered_channels
 from ros_cloud_bridge.cloud.operator.operator import Operator
-from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.cloud.topic_names import TopicNames
-from ros_cloud_bridge.errors import BridgeError, LocalFault, ProtocolError
+from ros_cloud_bridge.errors import BridgeError, LocalFault
+from ros_cloud_bridge.wire.batch import Descriptor
 
 _NAME = 'ros_cloud_bridge'
 
 _log = logging.getLogger(__name__)
+
+OnSample = Callable[[Sample], None]
+OnDocument = Callable[[str, str, dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +66,9 @@ class FoxgloveServer:
     Serves what a consumer receives.
 
     Streams on demand are leased while a client has subscribed to one of their topics. With an
-    operator clients may also publish, call services and set parameters. Give :meth:`sample` and
-    :meth:`state` to the consumer, and call :meth:`look` a few times a second.
+    operator clients may also publish, call services and set parameters.
 
-    :param consumer: makes the consumer of the two callbacks; :meth:`start` starts it
+    :param consumer: makes the consumer, of what takes its samples and its robots' documents
     :param listening: where to listen
     :param prefix: write ``/{robot}`` before each topic
     :param wanted: says which topics are served
@@ -70,7 +79,7 @@ class FoxgloveServer:
 
     def __init__(
         self,
-        consumer: Callable[[Callable[[Sample], None], Callable[[RobotState], None]], Consumer],
+        consumer: Callable[[OnSample, OnDocument], Consumer],
         listening: Listening,
         *,
         prefix: bool,
@@ -89,15 +98,17 @@ class FoxgloveServer:
             if operator is not None
             else None
         )
-        self._infos: dict[str, dict[str, Any]] = {}
-        self.consumer = consumer(self._sample, self._state)
+        self.consumer = consumer(self._sample, self._document)
+        # Topics whose schema was asked for and has not come.
+        self._unoffered: dict[str, list[Descriptor]] = {}
         self._leases = Leases(self.consumer.lease, self.consumer.release)
         self._server = self._listen(listening)
 
     @property
     def port(self) -> int:
         """Where it listens."""
-        return self._server.port
+        port: int = self._server.port
+        return port
 
     @property
     def samples(self) -> int:
@@ -121,18 +132,6 @@ class FoxgloveServer:
         self.consumer.stop()
         self._server.stop()
         self._channels.close()
-
-    def look(self) -> None:
-        """See what robots have said of themselves since the last call."""
-        for robot_id, robot in self.consumer.decoder.robots.items():
-            info, health = robot.documents.get('info'), robot.documents.get('health')
-            if health is not None:
-                self._channels.health(robot_id, health)
-            if info is not None and info is not self._infos.get(robot_id):
-                self._infos[robot_id] = info
-                self._informed(robot_id, info)
-            elif info is not None:
-                self._advertise(robot_id, info)
 
     def _listen(self, listening: Listening) -> foxglove.websocket.WebSocketServer:
         capabilities = [Capability.ClientPublish, Capability.Services, Capability.Parameters]
@@ -158,9 +157,16 @@ class FoxgloveServer:
     def _sample(self, sample: Sample) -> None:
         if self._historical or not sample.historical:
             self._channels.sample(sample)
+        if sample.robot_id in self._unoffered:
+            self._advertise(sample.robot_id)
 
-    def _state(self, state: RobotState) -> None:
-        _log.info('%s is %s', state.robot_id, 'online' if state.online else 'offline')
+    def _document(self, robot_id: str, kind: str, document: dict[str, Any]) -> None:
+        if kind == 'info':
+            self._informed(robot_id, document)
+        elif kind == 'health':
+            self._channels.health(robot_id, document)
+        if robot_id in self._unoffered:
+            self._advertise(robot_id)
 
     def _informed(self, robot_id: str, info: dict[str, Any]) -> None:
         streams = info.get('streams')
@@ -172,7 +178,8 @@ class FoxgloveServer:
             and one.get('on_demand') is True
         }
         self._leases.on_demand(robot_id, on_demand)
-        self._advertise(robot_id, info)
+        self._unoffered[robot_id] = [descriptor for _, descriptor in info_routes(info)]
+        self._advertise(robot_id)
         if self._commands is None or self._parameters is None:
             return
         offered = offered_channels(info)
@@ -180,3 +187,88 @@ class FoxgloveServer:
         self._server.remove_services(gone)
         self._server.add_services(services)
         self._parameters.offer(robot_id, offered.values())
+
+    def _advertise(self, robot_id: str) -> None:
+        """Offer what does not flow yet; a schema may come later than the topic."""
+        decoder = self.consumer.decoder
+        left = []
+        for route in self._unoffered.pop(robot_id):
+            schema = decoder.schema(route.schema_id, route.type_name)
+            if schema is not None:
+                self._channels.advertise(robot_id, route.topic, route.stream, schema)
+            elif route.schema_id:
+                left.append(route)
+        if left:
+            self._unoffered[robot_id] = left
+
+    def _changed(self, parameters: list[foxglove.Parameter]) -> None:
+        self._server.publish_parameter_values(parameters)
+
+    def _said(self, what: str, text: str) -> None:
+        line = printable(f'{what}: {text}')
+        _log.warning('%s', line)
+        self._server.publish_status(line, StatusLevel.Warning, id=what)
+
+
+class _Listener(ServerListener):
+    """What clients do; called by the server's own threads, into which nothing may be raised."""
+
+    def __init__(
+        self,
+        channels: Channels,
+        leases: Leases,
+        commands: Commands | None,
+        parameters: Parameters | None,
+        said: Callable[[str, str], None],
+    ) -> None:
+        self._channels = channels
+        self._leases = leases
+        self._commands = commands
+        self._parameters = parameters
+        self._said = said
+        self._lock = threading.Lock()
+        self._published: dict[tuple[int, int], ClientChannel] = {}
+
+    def on_subscribe(self, client: Client, channel: ChannelView) -> None:
+        self._channels.repeat(channel.id)
+        place = self._channels.stream_of(channel.id)
+        if place is not None:
+            self._leases.want(place)
+
+    def on_unsubscribe(self, client: Client, channel: ChannelView) -> None:
+        place = self._channels.stream_of(channel.id)
+        if place is not None:
+            self._leases.leave(place)
+
+    def on_client_advertise(self, client: Client, channel: ClientChannel) -> None:
+        with self._lock:
+            self._published[client.id, channel.id] = channel
+
+    def on_client_unadvertise(self, client: Client, client_channel_id: int) -> None:
+        with self._lock:
+            channel = self._published.pop((client.id, client_channel_id), None)
+        if channel is not None and self._commands is not None:
+            self._commands.left(channel.topic)
+
+    def on_message_data(self, client: Client, client_channel_id: int, data: bytes) -> None:
+        with self._lock:
+            channel = self._published.get((client.id, client_channel_id))
+        if channel is None or self._commands is None:
+            return
+        try:
+            self._commands.publish(channel, data)
+        except BridgeError as error:
+            self._said(channel.topic, str(error))
+
+    def on_get_parameters(
+        self, client: Client, param_names: list[str], request_id: str | None = None
+    ) -> list[foxglove.Parameter]:
+        return [] if self._parameters is None else self._parameters.get(param_names)
+
+    def on_set_parameters(
+        self,
+        client: Client,
+        parameters: list[foxglove.Parameter],
+        request_id: str | None = None,
+    ) -> list[foxglove.Parameter]:
+        return [] if self._parameters is None else self._parameters.set(parameters)

@@ -1,0 +1,243 @@
+# Copyright 2026 The ros_cloud_bridge authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The Foxglove server with a real broker and a client of the protocol."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip('foxglove', reason='foxglove-sdk is missing: install the extra foxglove')
+pytest.importorskip('websockets', reason='websockets is missing, with which the client is made')
+
+from ros_cloud_bridge.cloud import Consumer, Operator  # noqa: E402
+from ros_cloud_bridge.cloud.foxglove.server import FoxgloveServer, Listening  # noqa: E402
+from ros_cloud_bridge.command_values import State  # noqa: E402
+from ros_cloud_bridge.core.commands.effects import Dispatch, Ended  # noqa: E402
+from ros_cloud_bridge.errors import LocalFault  # noqa: E402
+from ros_cloud_bridge.signing.keys import PrivateKey  # noqa: E402
+from ros_cloud_bridge.values import MqttConfig, Priority  # noqa: E402
+from support.broker import Broker  # noqa: E402
+from support.foxglove_client import FoxgloveClient  # noqa: E402
+from support.operator_robot import OperatorRobot  # noqa: E402
+from support.waiting import wait_until  # noqa: E402
+from support.wire_robot import level_cdr, OWN_TYPE, schema_of, WireRobot  # noqa: E402
+
+
+@pytest.fixture(scope='module')
+def broker() -> Iterator[Broker]:
+    with Broker() as broker:
+        yield broker
+
+
+@contextmanager
+def serving(
+    broker: Broker, robots: str, *, prefix: bool = True, **options: Any
+) -> Iterator[FoxgloveServer]:
+    mqtt = MqttConfig(host=broker.host, port=broker.port)
+
+    def consumer(on_sample: Callable[..., None], on_document: Callable[..., None]) -> Consumer:
+        return Consumer(mqtt, on_sample, robots=robots, name='foxglove', on_document=on_document)
+
+    server = FoxgloveServer(consumer, Listening(port=0), prefix=prefix, **options)
+    server.start()
+    try:
+        wait_until(lambda: server.consumer.connected, what='the broker')
+        yield server
+    finally:
+        server.stop()
+
+
+def test_messages_pass_untouched_with_their_definition(broker: Broker) -> None:
+    with (
+        serving(broker, 'plain-1') as server,
+        FoxgloveClient(server.port) as client,
+        WireRobot(broker, 'plain-1') as robot,
+    ):
+        route = robot.route('/tank/level')
+        robot.announce()
+        robot.birth()
+        client.subscribe('/plain_1/tank/level')
+        wait_until(lambda: robot.send(route, [level_cdr(0.5)]) and server.samples > 0)
+        sent = [level_cdr(level / 7, bytes(range(256))) for level in range(50)]
+        robot.send(route, sent, source_time_ns=1_700_000_000_000_000_000)
+        received = client.received['/plain_1/tank/level']
+        wait_until(lambda: len(received) >= 50 and received[-1][1] == sent[-1])
+        assert [data for _, data in received[-50:]] == sent
+        # When the bridge got it, to the microsecond.
+        assert received[-50][0] == 1_700_000_000_000_005_000
+        channel = client.channels['/plain_1/tank/level']
+        schema = schema_of(OWN_TYPE)
+        assert (channel['encoding'], channel['schemaName']) == ('cdr', OWN_TYPE)
+        assert (channel['schemaEncoding'], channel['schema']) == ('ros2msg', schema.definition)
+
+
+def test_who_comes_late_gets_what_is_latched(broker: Broker) -> None:
+    with WireRobot(broker, 'map-1') as robot, serving(broker, 'map-1', prefix=False) as server:
+        route = robot.route('/map', latched=True)
+        robot.announce()
+        robot.send(route, [level_cdr(4.0)], latched=True)
+        for _ in range(2):
+            with FoxgloveClient(server.port) as client:
+                client.subscribe('/map')
+                wait_until(lambda at=client: at.received['/map'] != [])
+                assert client.received['/map'][0][1] == level_cdr(4.0)
+
+
+def test_a_stream_on_demand_is_leased_while_somebody_looks(broker: Broker) -> None:
+    with (
+        WireRobot(broker, 'asked-1') as robot,
+        serving(broker, 'asked-1') as server,
+        FoxgloveClient(server.port) as client,
+        FoxgloveClient(server.port) as other,
+    ):
+        robot.streams = [{'name': 'all', 'on_demand': True}]
+        robot.route('/camera')
+        robot.announce()
+        robot.birth()
+        numbers = [one.subscribe('/asked_1/camera') for one in (client, other)]
+        wait_until(lambda: any(ask.leases for ask in robot.asks), what='a lease')
+        (lease,) = next(ask.leases for ask in robot.asks if ask.leases)
+        assert (lease.stream, lease.seconds > 0) == ('all', True)
+        client.unsubscribe(numbers[0])
+        other.unsubscribe(numbers[1])
+        wait_until(
+            lambda: any(one.seconds == 0 for ask in robot.asks for one in ask.leases),
+            what='the lease to be given back',
+        )
+        # Given back once nobody looked any more, and not when the first one left.
+        assert sum(one.seconds == 0 for ask in robot.asks for one in ask.leases) == 1
+
+
+def test_nothing_on_the_bus_stops_it(broker: Broker) -> None:
+    with (
+        WireRobot(broker, 'bad-1') as robot,
+        serving(broker, 'bad-1') as server,
+        FoxgloveClient(server.port) as client,
+    ):
+        route = robot.route('/tank/level')
+        robot.announce()
+        topics = robot.topics
+        batches = topics.batches(Priority.NORMAL)
+        for payload in (b'', b'\xff' * 100, b'\x82\x18\x63\x00', b'[' * 10_000, b'{"a":'):
+            robot.publish(batches, payload)
+            robot.publish(topics.info, payload)
+            robot.publish(topics.schema('0' * 16), payload)
+        for streams in (7, [7], [{'name': 7}], [{'name': 'x', 'on_demand': 'yes'}]):
+            robot.streams = streams  # type: ignore[assignment]
+            robot.info(retain=False)
+        robot.birth()
+        client.subscribe('/bad_1/tank/level')
+        robot.send(route, [level_cdr(1.0)])
+        received = client.received['/bad_1/tank/level']
+        wait_until(lambda: [data for _, data in received] == [level_cdr(1.0)])
+
+
+def test_a_port_that_is_taken_is_said(broker: Broker) -> None:
+    with serving(broker, 'nobody') as server:
+        mqtt = MqttConfig(host=broker.host, port=broker.port)
+        with pytest.raises(LocalFault, match=f'cannot listen on 127.0.0.1:{server.port}'):
+            FoxgloveServer(
+                lambda take, _: Consumer(mqtt, take), Listening(port=server.port), prefix=True
+            )
+
+
+@pytest.fixture
+def commanded(broker: Broker, tmp_path: Path) -> Iterator[tuple[OperatorRobot, FoxgloveClient]]:
+    key = PrivateKey.generate()
+    key.public.save(tmp_path / 'operators' / 'alice.pub')
+    values = {'gain': 1.5, 'name': 'arm'}
+
+    def act(dispatch: Dispatch) -> Ended | None:
+        detail = dispatch.arguments
+        if dispatch.type == 'list':
+            detail = {'names': sorted(values)}
+        elif dispatch.type == 'get':
+            detail = {'values': {name: values[name] for name in detail['names']}}
+        elif dispatch.type == 'set':
+            if detail['values'].get('gain', 0.0) > 10.0:
+                reason = 'not_permitted: gain'
+                return Ended(ticket=dispatch.ticket, state=State.FAILED, reason=reason)
+            values.update(detail['values'])
+            detail = None
+        return Ended(ticket=dispatch.ticket, state=State.SUCCEEDED, detail=detail)
+
+    with OperatorRobot(broker, tmp_path / 'operators', act=act) as robot:
+        operator = Operator(
+            MqttConfig(host=broker.host, port=broker.port),
+            name='alice',
+            key=key,
+            robots={robot.robot_id: robot.key.public},
+        )
+        with (
+            serving(broker, robot.robot_id, operator=operator) as server,
+            FoxgloveClient(server.port) as client,
+        ):
+            operator.wait_connected()
+            robot.announce(retain=False)
+            yield robot, client
+
+
+def test_a_service_is_called_and_its_failure_is_told(
+    commanded: tuple[OperatorRobot, FoxgloveClient],
+) -> None:
+    robot, client = commanded
+    assert client.call('/amr_07/cmd/dock', {'data': True}) == {'data': True}
+    assert ('call', {'data': True}) in robot.executed
+
+
+def test_publishing_goes_to_the_channel_of_that_name(
+    commanded: tuple[OperatorRobot, FoxgloveClient],
+) -> None:
+    robot, client = commanded
+    wait_until(lambda: client.services != {}, what='the channels')
+    client.publish('/amr_07/cmd/say', {'data': 'hello'})
+    wait_until(lambda: ('publish', {'data': 'hello'}) in robot.executed)
+    client.publish('/amr_07/cmd/say', {'data': 'far too long'})
+    wait_until(lambda: any('field_limit' in status for status in client.statuses))
+    for topic, fields in (('/amr_07/cmd/dock', {}), ('/elsewhere', {}), ('/amr_07/cmd/say', [1])):
+        said = len(client.statuses)
+        client.publish(topic, fields)
+        wait_until(lambda before=said: len(client.statuses) > before)
+        assert topic in client.statuses[-1]
+
+
+def test_driving_takes_the_lease_and_gives_it_back(
+    commanded: tuple[OperatorRobot, FoxgloveClient],
+) -> None:
+    robot, client = commanded
+    wait_until(lambda: client.services != {}, what='the channels')
+    twist = {'linear': {'x': 0.5}}
+    for _ in range(3):
+        client.publish('/amr_07/cmd/drive', twist)
+    wait_until(lambda: ('publish', twist) in robot.executed, what='the robot to drive')
+    client.unadvertise('/amr_07/cmd/drive')
+    wait_until(lambda: 'drive' in robot.stopped, what='the robot to stop')
+
+
+def test_parameters_are_shown_and_set(commanded: tuple[OperatorRobot, FoxgloveClient]) -> None:
+    _, client = commanded
+    client.watch_parameters('amr_07/rover.gain')
+
+    wait_until(lambda: client.parameters.get('amr_07/rover.gain') == 1.5, what='a parameter')
+    client.get_parameters()
+    wait_until(lambda: client.parameters.get('amr_07/rover.name') == 'arm', what='the other')
+    client.set_parameter('amr_07/rover.gain', 2.5)
+    wait_until(lambda: client.parameters['amr_07/rover.gain'] == 2.5)
+    client.set_parameter('amr_07/rover.gain', 99.5)
+    wait_until(lambda: any('not_permitted: gain' in status for status in client.statuses))
+    wait_until(lambda: client.parameters['amr_07/rover.gain'] == 2.5)
