@@ -36,6 +36,10 @@ needs_ros = pytest.mark.skipif(
     find_spec('rclpy') is None, reason='ROS 2 (rclpy) is neither installed nor sourced'
 )
 needs_broker = pytest.mark.skipif(find_mosquitto() is None, reason='mosquitto is not installed')
+needs_foxglove = pytest.mark.skipif(
+    find_spec('foxglove') is None or find_spec('websockets') is None,
+    reason='foxglove-sdk or websockets is missing',
+)
 needs_mcap = pytest.mark.skipif(find_spec('mcap') is None, reason='mcap: install the extra cloud')
 needs_pillow = pytest.mark.skipif(find_spec('PIL') is None, reason='Pillow: install images')
 
@@ -71,6 +75,7 @@ def measured(script: str, json_file: Path, *arguments: str) -> tuple[str, Any]:
         'faults.py',
         'soak.py',
         'commands.py',
+        pytest.param('foxglove_rate.py', marks=needs_foxglove),
         pytest.param('plan_check.py', marks=needs_mcap),
         pytest.param('bytes.py', marks=needs_mcap),
         pytest.param('codecs.py', marks=needs_mcap),
@@ -174,6 +179,16 @@ def test_codecs_names_a_recording_that_is_not_there(tmp_path: Path) -> None:
     done = run('codecs.py', str(tmp_path / 'none.mcap'))
     assert done.returncode == 2
     assert done.stderr == f'{tmp_path / "none.mcap"}: no such file\n'
+
+
+@needs_foxglove
+@pytest.mark.slow
+def test_foxglove_rate(tmp_path: Path) -> None:
+    text, document = measured('foxglove_rate.py', tmp_path / 'figures.json', '--quick')
+    assert '6,000 points' in text
+    for figures in document['bytes_per_s'].values():
+        assert {'decoded only', 'foxglove-sdk alone', 'decoded and served'} == set(figures)
+        assert all(rate > 0 for rates in figures.values() for rate in rates)
 
 
 @needs_mcap

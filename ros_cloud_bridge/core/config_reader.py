@@ -133,9 +133,7 @@ def refused_secret(key: str) -> ConfigError | None:
     use = 'mqtt.password_file or mqtt.password_env'
     if key.startswith(_TLS):
         use = 'mqtt.tls.key_password_env'
-    return ConfigError(
-        one_line(key), f'secrets never stand in the configuration; use {use}'
-    )
+    return ConfigError(one_line(key), f'secrets never stand in the configuration; use {use}')
 
 
 def broken_mqtt(values: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:
