@@ -39,6 +39,7 @@ Log = Callable[[str, str], None]
 _MOST_AT_ONCE = 64
 _TURN_S = 0.005
 _FAILED_S = 0.1
+_STOP_S = 1.0
 
 
 class Keyframes(Enum):
@@ -171,6 +172,8 @@ class Reducing:
         # CPU time is shared by the class of the stream first, then evenly.
         self._shares: dict[int, FairShare] = {}
         self._ending = False
+        # The topic whose reducer was last called.
+        self._at_work = ''
         self._failures: set[str] = set()
         self._thread = threading.Thread(target=self._run, name='reducing', daemon=True)
 
@@ -218,11 +221,20 @@ class Reducing:
             self._work_came.notify_all()
             self._work_came.wait_for(lambda: not self.busy, timeout_s)
 
-    def stop(self) -> None:
-        """End; a reducer that is at work is left to itself."""
+    def stop(self, timeout_s: float = _STOP_S) -> None:
+        """
+        End, and wait for the thread; a reducer that hangs is left to itself, and named.
+
+        :param timeout_s: how long a reducer that is at work may take
+        """
         with self._work_came:
             self._ending = True
             self._work_came.notify_all()
+        if self._thread.ident is None:
+            return
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self._log('warning', f'{self._at_work}: its reducer is still at work; left to itself')
 
     def _run(self) -> None:
         while True:
@@ -245,6 +257,7 @@ class Reducing:
                 return False
             entries = line.unreduced.take(_MOST_AT_ONCE)
             level = line.route.level
+            self._at_work = line.route.topic
             keyframes = keyframes_due(line.route, line.unreduced)
         try:
             done = self._reduce(line, entries, level, keyframes)

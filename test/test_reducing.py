@@ -262,9 +262,36 @@ def test_before_the_end_what_waits_is_reduced_and_a_hung_reducer_ends_nothing() 
     hung, _ = rig.route(lambda cdr, level: cdr if never.wait(60.0) else cdr)
     rig.offer(hung, b'a')
     rig.reducing.finish(0.01)
-    rig.reducing.stop()
+    rig.reducing.stop(0.01)
     assert rig.got(hung) == []
+    assert rig.log == [f'warning: {hung.topic}: its reducer is still at work; left to itself']
     never.set()
+
+
+def test_the_end_waits_for_the_reducer_that_is_at_work() -> None:
+    rig = Rig()
+    at_work, go_on = threading.Event(), threading.Event()
+    ended = []
+
+    def act(cdr: bytes, level: Level) -> bytes:
+        at_work.set()
+        assert go_on.wait(60.0)
+        ended.append(cdr)
+        return cdr
+
+    route, _ = rig.route(act)
+    rig.offer(route, b'a')
+    rig.reducing.start()
+    assert at_work.wait(20.0)
+    stopper = threading.Thread(target=rig.reducing.stop, args=(60.0,))
+    stopper.start()
+    stopper.join(0.2)
+    assert stopper.is_alive()
+    go_on.set()
+    stopper.join(60.0)
+    assert not stopper.is_alive()
+    assert ended == [b'a']
+    assert rig.log == []
 
 
 class Differences:

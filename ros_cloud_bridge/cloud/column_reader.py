@@ -48,9 +48,9 @@ _MAX_ROUTES = 65536
 
 
 class _Robot:
-    def __init__(self, quota: int) -> None:
+    def __init__(self, quota: int, clock: Callable[[], float]) -> None:
         self.reassembler = Reassembler(quota)
-        self.dictionaries = Dictionaries(quota)
+        self.dictionaries = Dictionaries(quota, clock)
         self.routes: OrderedDict[tuple[str, int], Descriptor] = OrderedDict()
 
     def describe(self, boot_id: str, route: int, descriptor: Descriptor) -> None:
@@ -135,7 +135,7 @@ class ColumnReader:
         if robot is None:
             if len(self._robots) >= self._max_robots:
                 raise ProtocolError(f'more than {self._max_robots} robots')
-            robot = self._robots[name.robot_id] = _Robot(self._quota)
+            robot = self._robots[name.robot_id] = _Robot(self._quota, self._clock)
         return robot
 
     def _feed_batch(self, name: TopicName, payload: bytes) -> list[Table]:

@@ -122,6 +122,7 @@ class Consumer:
         self._tally = Tally()
         self._noted: set[str] = set()
         self._overflow_said = 0.0
+        self._given_up_seen, self._given_up_said = 0, 0.0
         self._overflow_seen = 0
         self._retained = False
         client_id = config.client_id or f'rcb-{secrets.token_hex(6)}'
@@ -378,6 +379,10 @@ class Consumer:
         if dropped > self._overflow_seen and now - self._overflow_said >= 10.0:
             self._overflow_seen, self._overflow_said = dropped, now
             _log.warning('samples come faster than they are handled: %d messages dropped', dropped)
+        given_up = self._decoder.given_up
+        if given_up > self._given_up_seen and now - self._given_up_said >= 10.0:
+            self._given_up_seen, self._given_up_said = given_up, now
+            _log.warning('%d batches given up: their dictionary did not come', given_up)
         if not self._session.connected:
             return
         for robot_id, outgoing in self._requests.due(now):

@@ -228,6 +228,11 @@ class Decoder:
             tracker.restore(entry.ranges, entry.gaps, entry.committed)
             tracker.closed |= entry.closed
 
+    @property
+    def given_up(self) -> int:
+        """Batches of all robots whose dictionary did not come."""
+        return sum(robot.dictionaries.given_up for robot in self._robots.values())
+
     def flush(self) -> list[Sample]:
         """
         Hand on the samples that wait for earlier ones (only with ``ordered=True``).
@@ -239,6 +244,8 @@ class Decoder:
     def wanted(self) -> dict[str, Ask]:
         """
         Say what to ask which robot for, because samples came in that need it.
+
+        What has waited for a dictionary for too long is given up here; to be called now and then.
 
         :returns: request by robot id; each need is named once per call until it is met
         """
@@ -260,7 +267,9 @@ class Decoder:
         if robot is None:
             if len(self._robots) >= self._max_robots:
                 raise ProtocolError(f'more than {self._max_robots} robots')
-            robot = self._robots[robot_id] = Robot(robot_id, self._quota, self._max_boots)
+            robot = self._robots[robot_id] = Robot(
+                robot_id, self._quota, self._max_boots, self._clock
+            )
         return robot
 
     def _feed_batch(self, name: TopicName, payload: bytes) -> list[Sample]:

@@ -16,7 +16,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.wire.codecs import Dictionary
@@ -25,6 +25,8 @@ from ros_cloud_bridge.wire.topics import TopicName
 # Three classes, each with one in use, one before it, and those of the boot before.
 _MOST = 16
 _MOST_WANTED = 16
+# A bridge answers within seconds; a robot that is out of reach answers nobody.
+PATIENCE_S = 60.0
 # About what Python holds of a message beside its bytes.
 _OVERHEAD = 512
 
@@ -32,31 +34,42 @@ Held = tuple[TopicName, list[Any]]
 _T = TypeVar('_T')
 
 
+class _Waiting(NamedTuple):
+    """A batch, and when it came, monotonic seconds."""
+
+    batch: Held
+    since: float
+
+
 class Dictionaries:
     """
     What batches of one robot are decompressed with; the least recently used are forgotten.
 
-    ``given_up`` counts batches whose dictionary did not come while there was room for them, and
-    those for whose samples there was none when it came.
+    ``given_up`` counts batches whose dictionary did not come while there was room for them or
+    within ``PATIENCE_S``, and those for whose samples there was no room when it came.
 
     :param quota: bytes of batches that may wait, and of samples that one dictionary may release
+    :param clock: monotonic seconds
     """
 
-    def __init__(self, quota: int) -> None:
+    def __init__(self, quota: int, clock: Callable[[], float]) -> None:
         self.given_up = 0
         self._quota = quota
+        self._clock = clock
         self._known: OrderedDict[bytes, Dictionary] = OrderedDict()
-        self._held: OrderedDict[bytes, list[Held]] = OrderedDict()
+        self._held: OrderedDict[bytes, list[_Waiting]] = OrderedDict()
         self._held_bytes = 0
 
     @property
     def wanted(self) -> tuple[str, ...]:
         """Names of the dictionaries that batches wait for, hexadecimal."""
+        self._lose_patience()
         return tuple(name.hex() for name in self._held)
 
     @property
     def held(self) -> int:
         """How many batches wait."""
+        self._lose_patience()
         return sum(map(len, self._held.values()))
 
     def use(self, name: bytes) -> Dictionary | None:
@@ -82,15 +95,24 @@ class Dictionaries:
         """
         if any(type(field) not in (int, bytes) for field in message):
             raise ProtocolError('a batch has integers and byte strings')
-        self._held.setdefault(name, []).append((topic, message))
+        self._lose_patience()
+        self._held.setdefault(name, []).append(_Waiting((topic, message), self._clock()))
         self._held_bytes += _size(message)
         while self._held_bytes > self._quota or len(self._held) > _MOST_WANTED:
-            oldest = next(iter(self._held))
-            _, gone = self._held[oldest].pop(0)
-            self._held_bytes -= _size(gone)
-            self.given_up += 1
-            if not self._held[oldest]:
-                del self._held[oldest]
+            self._give_up_first(next(iter(self._held)))
+
+    def _lose_patience(self) -> None:
+        now = self._clock()
+        for name in list(self._held):
+            while name in self._held and now - self._held[name][0].since >= PATIENCE_S:
+                self._give_up_first(name)
+
+    def _give_up_first(self, name: bytes) -> None:
+        (_, gone), _ = self._held[name].pop(0)
+        self._held_bytes -= _size(gone)
+        self.given_up += 1
+        if not self._held[name]:
+            del self._held[name]
 
     def add(self, dictionary: Dictionary) -> list[Held]:
         """
@@ -103,7 +125,8 @@ class Dictionaries:
         self._known.move_to_end(dictionary.name)
         while len(self._known) > _MOST:
             self._known.popitem(last=False)
-        held = self._held.pop(dictionary.name, [])
+        self._lose_patience()
+        held = [waiting.batch for waiting in self._held.pop(dictionary.name, [])]
         self._held_bytes -= sum(_size(message) for _, message in held)
         return held
 

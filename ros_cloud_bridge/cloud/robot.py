@@ -16,6 +16,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+import time
 from typing import Any
 
 from ros_cloud_bridge.cloud.boot import Boot, Waiting
@@ -43,13 +44,20 @@ class Robot:
     :param robot_id: its id
     :param quota: bytes that it may hold in incomplete batches, and again in waiting samples
     :param max_boots: how many boots are remembered
+    :param clock: monotonic seconds
     """
 
-    def __init__(self, robot_id: str, quota: int, max_boots: int = DEFAULT_MAX_BOOTS) -> None:
+    def __init__(
+        self,
+        robot_id: str,
+        quota: int,
+        max_boots: int = DEFAULT_MAX_BOOTS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.robot_id = robot_id
         self.documents: dict[str, dict[str, Any]] = {}
         self.reassembler = Reassembler(quota)
-        self.dictionaries = Dictionaries(quota)
+        self.dictionaries = Dictionaries(quota, clock)
         self.restorers = RouteRestorers()
         self.boots: OrderedDict[str, Boot] = OrderedDict()
         self.wanted: OrderedDict[str, None] = OrderedDict()

@@ -107,6 +107,9 @@ def unknown_key(
     :param groups: its groups
     :returns: the error
     """
+    if key.startswith('black_box.') and key.endswith('.reducer'):
+        why = 'a black box keeps messages as they were published; reducers are for streams'
+        return ConfigError(one_line(key), why)
     section = key.rpartition('.')[0]
     group = next((group for group in groups if group.section == key.partition('.')[0]), None)
     if group is not None:

@@ -20,19 +20,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ros_cloud_bridge.reducers.field_rules import match_rules, read_rules, Rule
+from ros_cloud_bridge.reducers.field_rules import match_rules, read_patterns, Rule
 from ros_cloud_bridge.reducers.interface import Level, Output
 from ros_cloud_bridge.reducers.layout import HEADER, Layout, Walk
 from ros_cloud_bridge.reducers.levels import FACTORS, SAID
-from ros_cloud_bridge.reducers.plain import PlainKind
-from ros_cloud_bridge.reducers.sensor_options import check_names, choice, number, whole
+from ros_cloud_bridge.reducers.plain import PlainKind, read_max_s, TimedReducer
+from ros_cloud_bridge.reducers.sensor_options import check_names, choice, whole
 
 _WAYS = ('mean', 'min', 'max', 'last')
 # A group holds no more bytes than this, for messages may be large.
 _MAX_GROUP_BYTES = 64 * 1024 * 1024
 
 
-class Aggregate:
+class Aggregate(TimedReducer):
     """
     Makes one message of several.
 
@@ -54,30 +54,15 @@ class Aggregate:
         max_s: float,
         output: Output,
     ) -> None:
+        super().__init__(max_s, output)
         self._layout = layout
         self._fields = fields
         self._count = count
         self._way = way
-        self._max_s = max_s
-        self._output = output
-        self._now = 0.0
         self._began = 0.0
         self._group: list[bytes] = []
         self._walk: Walk | None = None
         self._bytes = 0
-
-    @property
-    def output(self) -> Output:
-        """What comes out: the same type."""
-        return self._output
-
-    def at(self, time_s: float) -> None:
-        """
-        Learn when the next message came.
-
-        :param time_s: seconds on the robot's clock
-        """
-        self._now = time_s
 
     def reduce(self, cdr: bytes, level: Level) -> bytes | None:
         """
@@ -203,13 +188,9 @@ class AggregateKind(PlainKind):
 
 def _parse(options: Mapping[str, str]) -> tuple[int, str, float, tuple[Rule, ...]]:
     check_names(options, AggregateKind.options)
-    rules = read_rules(options)
-    for rule in rules:
-        if rule.text:
-            raise ValueError(f'fields={rule.pattern}:{rule.text}: patterns have no value here')
     return (
         whole(options, 'n', 10, 2, 10000),
         choice(options, 'of', _WAYS),
-        number(options, 'max_s', 10.0, 0.01, 3600.0),
-        rules,
+        read_max_s(options, 10.0),
+        read_patterns(options, 'fields'),
     )

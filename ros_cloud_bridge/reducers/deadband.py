@@ -25,10 +25,8 @@ from ros_cloud_bridge.reducers.field_rules import match_rules, positive, read_ru
 from ros_cloud_bridge.reducers.interface import Level, Output
 from ros_cloud_bridge.reducers.layout import HEADER, Kind, Layout, LOOP, TEXT, Walk, WIDE_TEXT
 from ros_cloud_bridge.reducers.levels import FACTORS, SAID
-from ros_cloud_bridge.reducers.plain import PlainKind
+from ros_cloud_bridge.reducers.plain import PlainKind, read_max_s, TimedReducer
 from ros_cloud_bridge.reducers.sensor_options import check_names
-
-_MAX_S = 10.0
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +37,7 @@ class _Watched:
     exact: list[tuple[int, int]] = field(default_factory=list)
 
 
-class Deadband:
+class Deadband(TimedReducer):
     """
     Leaves out messages that say what the last one said.
 
@@ -52,27 +50,12 @@ class Deadband:
     def __init__(
         self, layout: Layout, bands: Mapping[int, float], max_s: float, output: Output
     ) -> None:
+        super().__init__(max_s, output)
         self._layout = layout
         self._bands = bands
-        self._max_s = max_s
-        self._output = output
-        self._now = 0.0
         self._said_at = 0.0
         self._last: bytes | None = None
         self._last_walk: Walk | None = None
-
-    @property
-    def output(self) -> Output:
-        """What comes out: the same type."""
-        return self._output
-
-    def at(self, time_s: float) -> None:
-        """
-        Learn when the next message came.
-
-        :param time_s: seconds on the robot's clock
-        """
-        self._now = time_s
 
     def reduce(self, cdr: bytes, level: Level) -> bytes | None:
         """
@@ -217,7 +200,4 @@ def _parse(options: Mapping[str, str]) -> tuple[tuple[Rule, ...], float, float]:
     for rule in rules:
         if rule.text:
             positive(rule.text, 'fields')
-    max_s = positive(options.get('max_s', f'{_MAX_S:g}'), 'max_s')
-    if max_s == 0.0:
-        raise ValueError('max_s=0: a message goes out at least that often; must be above 0')
-    return rules, positive(options.get('by', '0'), 'by'), max_s
+    return rules, positive(options.get('by', '0'), 'by'), read_max_s(options, 10.0)

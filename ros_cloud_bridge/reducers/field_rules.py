@@ -59,6 +59,22 @@ def read_rules(options: Mapping[str, str], name: str = 'fields') -> tuple[Rule, 
     return tuple(rules)
 
 
+def read_patterns(options: Mapping[str, str], name: str) -> tuple[Rule, ...]:
+    """
+    Read patterns, of which none has a value.
+
+    :param options: by name
+    :param name: of the option
+    :returns: the rules, in their order; none when the option is not given
+    :raises ValueError: says what is wrong
+    """
+    rules = read_rules(options, name)
+    for rule in rules:
+        if rule.text:
+            raise ValueError(f'{name}={rule.pattern}:{rule.text}: patterns have no value here')
+    return rules
+
+
 def positive(text: str, name: str) -> float:
     """
     Read a bound.

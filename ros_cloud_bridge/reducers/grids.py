@@ -294,13 +294,15 @@ class GridRestorer:
         cells = _expected(key, about.width, about.height, right, up) + added
         return reader.end(_with_cells(about, cells).write())
 
+    @property
+    def kept_bytes(self) -> int:
+        """What its full grids take."""
+        return sum(key.cells.size for key in self._keys.values())
+
     def _keep(self, name: bytes, grid: Grid) -> None:
         self._keys[name] = grid
         self._keys.move_to_end(name)
-        while (
-            len(self._keys) > KEPT
-            or sum(key.cells.size for key in self._keys.values()) > KEPT_BYTES
-        ):
+        while len(self._keys) > KEPT or self.kept_bytes > KEPT_BYTES:
             self._keys.popitem(last=False)
 
 

@@ -113,6 +113,15 @@ class Restorer(Protocol):
 
 
 @runtime_checkable
+class SizedRestorer(Protocol):
+    """What a restorer has, too, if it says how much it keeps of earlier messages."""
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes; where they are too many, the restorer is made anew."""
+
+
+@runtime_checkable
 class RememberingKind(Protocol):
     """What a kind has, too, whose forms need those that came before them on their route."""
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from ros_cloud_bridge.reducers.field_rules import match_rules, positive, read_rules, Rule
 from ros_cloud_bridge.reducers.interface import Level, Output
 from ros_cloud_bridge.reducers.layout import HEADER, Layout, Walk
-from ros_cloud_bridge.reducers.plain import PlainKind
+from ros_cloud_bridge.reducers.plain import PlainKind, PlainReducer
 from ros_cloud_bridge.reducers.sensor_options import check_names
 
 _BITS = re.compile(r'([0-9]{1,2})b')
@@ -194,7 +194,7 @@ def round_to(values: NDArray[np.floating[Any]], decimals: Decimals) -> NDArray[n
     return np.where(good, rounded, np.where(close, other, values))
 
 
-class Precision:
+class Precision(PlainReducer):
     """
     Rounds floating-point fields.
 
@@ -204,14 +204,9 @@ class Precision:
     """
 
     def __init__(self, layout: Layout, bounds: Mapping[int, Bound], output: Output) -> None:
+        super().__init__(output)
         self._layout = layout
         self._bounds = bounds
-        self._output = output
-
-    @property
-    def output(self) -> Output:
-        """What comes out: the same type."""
-        return self._output
 
     def reduce(self, cdr: bytes, level: Level) -> bytes | None:
         """

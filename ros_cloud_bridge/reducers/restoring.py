@@ -18,13 +18,15 @@ from collections import deque, OrderedDict
 import threading
 
 from ros_cloud_bridge.errors import ProtocolError, UnknownForm
-from ros_cloud_bridge.reducers.interface import RememberingKind, Restorer
+from ros_cloud_bridge.reducers.interface import RememberingKind, Restorer, SizedRestorer
 from ros_cloud_bridge.reducers.registry import kind_of, restore_with
 
 # What of a route is kept for one that asks later: nobody must restore every message.
 _HELD_BYTES = 4 * 1024 * 1024
 _HELD = 256
+# Of one robot: routes, and bytes that all but the one in use may hold together.
 _MAX_ROUTES = 8
+_MAX_BYTES = 64 * 1024 * 1024
 
 
 class RouteRestorer:
@@ -41,6 +43,12 @@ class RouteRestorer:
         self._lock = threading.Lock()
         self._held: deque[bytes] = deque()
         self._bytes = 0
+
+    @property
+    def kept_bytes(self) -> int:
+        """What it keeps of earlier messages."""
+        kept = self._restorer.kept_bytes if isinstance(self._restorer, SizedRestorer) else 0
+        return self._bytes + kept
 
     def note(self, data: bytes) -> None:
         """
@@ -80,9 +88,14 @@ class RouteRestorer:
 
 
 class RouteRestorers:
-    """Those of one robot; the one that was not used for longest gives way."""
+    """
+    Those of one robot; the one that was not used for longest gives way.
 
-    def __init__(self) -> None:
+    :param most_bytes: what all but the one in use may keep together
+    """
+
+    def __init__(self, most_bytes: int = _MAX_BYTES) -> None:
+        self._most_bytes = most_bytes
         self._routes: OrderedDict[tuple[str, int, str], RouteRestorer] = OrderedDict()
 
     def restorer(self, boot_id: str, route: int, form: str) -> RouteRestorer | None:
@@ -104,7 +117,15 @@ class RouteRestorers:
             if not isinstance(kind, RememberingKind):
                 return None
             found = self._routes[key] = RouteRestorer(form, kind.restorer())
-            if len(self._routes) > _MAX_ROUTES:
-                self._routes.popitem(last=False)
         self._routes.move_to_end(key)
+        self._make_room()
         return found
+
+    def _make_room(self) -> None:
+        *others, _ = self._routes.items()
+        kept = sum(route.kept_bytes for _, route in others)
+        for key, route in others:
+            if len(self._routes) <= _MAX_ROUTES and kept <= self._most_bytes:
+                return
+            kept -= route.kept_bytes
+            del self._routes[key]

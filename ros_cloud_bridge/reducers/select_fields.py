@@ -24,10 +24,10 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ros_cloud_bridge.reducers.field_rules import match_rules, read_rules, Rule
+from ros_cloud_bridge.reducers.field_rules import match_rules, read_patterns, Rule
 from ros_cloud_bridge.reducers.interface import Level, Output
 from ros_cloud_bridge.reducers.layout import HEADER, Kind, Layout, LOOP, Place, Walk, WIDE_TEXT
-from ros_cloud_bridge.reducers.plain import PlainKind
+from ros_cloud_bridge.reducers.plain import PlainKind, PlainReducer
 from ros_cloud_bridge.reducers.sensor_options import check_names
 
 # Where a byte of the new message comes from, if not from the old one.
@@ -35,7 +35,7 @@ _ZERO = -1
 _ONE = -2
 
 
-class Select:
+class Select(PlainReducer):
     """
     Empties fields.
 
@@ -47,14 +47,9 @@ class Select:
     def __init__(
         self, layout: Layout, dropped: Mapping[Level, Collection[int]], output: Output
     ) -> None:
+        super().__init__(output)
         self._layout = layout
         self._dropped = dropped
-        self._output = output
-
-    @property
-    def output(self) -> Output:
-        """What comes out: the same type."""
-        return self._output
 
     def reduce(self, cdr: bytes, level: Level) -> bytes | None:
         """
@@ -247,9 +242,4 @@ def _parse(options: Mapping[str, str]) -> dict[str, tuple[Rule, ...]]:
     check_names(options, SelectKind.options)
     if ('keep' in options) == ('drop' in options):
         raise ValueError('needs keep or drop, and takes one of them')
-    rules = {name: read_rules(options, name) for name in options}
-    for found in rules.values():
-        for rule in found:
-            if rule.text:
-                raise ValueError(f'{rule.pattern}:{rule.text}: patterns have no value here')
-    return rules
+    return {name: read_patterns(options, name) for name in options}

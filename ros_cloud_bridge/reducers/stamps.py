@@ -24,7 +24,7 @@ import struct
 
 from ros_cloud_bridge.reducers.interface import Level, Output
 from ros_cloud_bridge.reducers.layout import HEADER, Layout, Walk
-from ros_cloud_bridge.reducers.plain import PlainKind
+from ros_cloud_bridge.reducers.plain import PlainKind, PlainReducer
 from ros_cloud_bridge.reducers.sensor_options import check_names, number
 
 _NS = 1_000_000_000
@@ -32,7 +32,7 @@ _LAST_SECOND = (1 << 31) - 1
 _TOLERANCE_S = 0.0005
 
 
-class Stamps:
+class Stamps(PlainReducer):
     """
     Rounds every stamp of a message.
 
@@ -42,20 +42,15 @@ class Stamps:
     """
 
     def __init__(self, layout: Layout, step_ns: int, output: Output) -> None:
+        super().__init__(output)
         self._layout = layout
         self._step_ns = step_ns
-        self._output = output
         # Of each stamp the first number; nanoseconds stand behind the seconds.
         self._leaves = [
             number
             for number, leaf in enumerate(layout.leaves)
             if leaf.stamp and leaf.dtype == 'i4'
         ]
-
-    @property
-    def output(self) -> Output:
-        """What comes out: the same type."""
-        return self._output
 
     def reduce(self, cdr: bytes, level: Level) -> bytes:
         """

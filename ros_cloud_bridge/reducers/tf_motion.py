@@ -29,7 +29,7 @@ from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.reducers.interface import Level, Output
 from ros_cloud_bridge.reducers.layout import check_plain, HEADER
 from ros_cloud_bridge.reducers.levels import FACTORS, SAID
-from ros_cloud_bridge.reducers.plain import PlainKind
+from ros_cloud_bridge.reducers.plain import PlainKind, read_max_s, TimedReducer
 from ros_cloud_bridge.reducers.sensor_options import check_names, check_type, number
 
 TF_MESSAGE = 'tf2_msgs/msg/TFMessage'
@@ -105,7 +105,7 @@ def _write(cdr: bytes, kept: list[_Transform]) -> bytes:
     return cdr[:HEADER] + bytes(made)
 
 
-class TfMotion:
+class TfMotion(TimedReducer):
     """
     Leaves out transforms that have not moved.
 
@@ -119,27 +119,12 @@ class TfMotion:
     def __init__(
         self, *, single: bool, metres: float, radians: float, max_s: float, output: Output
     ) -> None:
+        super().__init__(max_s, output)
         self._single = single
         self._metres = metres
         self._radians = radians
-        self._max_s = max_s
-        self._output = output
-        self._now = 0.0
         # By child frame: what went out last, and when.
         self._sent: OrderedDict[bytes, tuple[_Transform, float]] = OrderedDict()
-
-    @property
-    def output(self) -> Output:
-        """What comes out: the same type."""
-        return self._output
-
-    def at(self, time_s: float) -> None:
-        """
-        Learn when the next message came.
-
-        :param time_s: seconds on the robot's clock
-        """
-        self._now = time_s
 
     def reduce(self, cdr: bytes, level: Level) -> bytes | None:
         """
@@ -258,5 +243,5 @@ def _parse(options: Mapping[str, str]) -> tuple[float, float, float]:
     return (
         number(options, 'metres', 0.01, 0.0, 1e6),
         number(options, 'radians', 0.01, 0.0, math.pi),
-        number(options, 'max_s', 1.0, 0.01, 3600.0),
+        read_max_s(options, 1.0),
     )

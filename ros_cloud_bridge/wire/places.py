@@ -29,6 +29,9 @@ from ros_cloud_bridge.wire.splitting import HEADER, Misfit, Streams, Walker
 # Words and arrays of a sample in a matrix; what has more of them is coded as streams.
 MAX_PLACES = 4096
 _MAX_CACHED = 128
+# Work of finding places that are known, in steps; of comparing lengths and counts besides.
+HIT_STEPS = 16
+_COMPARED_AT_ONCE = 64
 # What is not a word of the program: lengths and counts never vary, padding and tails may.
 _COUNT = 'c'
 STAMP = 's'
@@ -96,6 +99,8 @@ class PlacesCache:
         known = self._known.get(key)
         if known is not None:
             counts, places = known
+            # What is remembered is compared all the same, and a batch has many sections.
+            budget.steps(HIT_STEPS + len(counts) // _COMPARED_AT_ONCE)
             if np.frombuffer(sample, np.uint8)[places.counts].tobytes() == counts:
                 return places
         places = _find(program, sample, budget)

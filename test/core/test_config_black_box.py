@@ -220,6 +220,15 @@ def test_a_refusal_is_the_only_line_and_helps(changes: dict[str, object], line: 
     assert [str(problem) for problem in find_problems({**BASE, **changes})] == [line]
 
 
+def test_a_reducer_is_refused_with_the_reason() -> None:
+    with pytest.raises(ConfigError) as refused:
+        read_config({**BASE, 'black_box.crash.reducer': 'precision'})
+    assert str(refused.value) == (
+        'black_box.crash.reducer: a black box keeps messages as they were published; reducers are '
+        'for streams'
+    )
+
+
 def test_a_name_nearly_right_is_suggested() -> None:
     assert [str(problem) for problem in find_problems({**BASE, 'black_boxes': ['crsh']})] == [
         "black_boxes: 'crsh' is named but not described; did you mean crash?",

@@ -494,7 +494,7 @@ def test_no_bytes_do_more_than_be_refused(kind: object, data: bytes, plain: bool
         (PrecisionKind(), {'tolerance': 'inf'}, 'must be a number from 0 on'),
         (PrecisionKind(), {'fields': 'x:'}, 'write PATTERN or PATTERN:VALUE'),
         (DeadbandKind(), {'by': '-1'}, 'must be a number from 0 on'),
-        (DeadbandKind(), {'max_s': '0'}, 'must be above 0'),
+        (DeadbandKind(), {'max_s': '0'}, 'allowed is 0.01 to 3600'),
         (AggregateKind(), {'n': '1'}, 'allowed is 2 to 10000'),
         (AggregateKind(), {'of': 'median'}, 'allowed is mean, min, max, last'),
         (AggregateKind(), {'fields': 'x:1'}, 'patterns have no value here'),

@@ -19,16 +19,19 @@ from pathlib import Path
 import re
 import struct
 
+import numpy as np
 import pytest
 
 from ros_cloud_bridge.core.reducer_chain import parse_chain
 from ros_cloud_bridge.errors import ProtocolError, UnknownForm
 from ros_cloud_bridge.reducers import registry
 from ros_cloud_bridge.reducers.fitting import fit
+from ros_cloud_bridge.reducers.grids import GridKind
 from ros_cloud_bridge.reducers.interface import Level, Output
 from ros_cloud_bridge.reducers.restoring import RouteRestorer, RouteRestorers
 from ros_cloud_bridge.values import Key, StreamConfig
 from ros_cloud_bridge.wire.schema import Schema
+from support import sensor_messages as make_message
 
 FLOAT = 'std_msgs/msg/Float64'
 SCHEMA = Schema(type_name=FLOAT, definition='float64 data', rihs01='RIHS01_' + 'ab' * 32)
@@ -249,3 +252,35 @@ def test_only_forms_that_need_earlier_ones_get_a_restorer_and_few_of_them() -> N
     assert restorers.restorer('b', 19, 'grid_diff/1') is made[19]
     assert restorers.restorer('b', 0, 'grid_diff/1') is not made[0]
     assert len(restorers._routes) <= 8
+
+
+def test_restorers_give_way_to_others_by_what_they_keep() -> None:
+    reducer = GridKind().make(make_message.GRID, '', {}, 1 << 26)
+    noise = np.random.default_rng(1).integers(0, 100, (100, 100)).astype(np.int8)
+    full = reducer.reduce(make_message.grid(noise), Level.FULL)
+    restorers = RouteRestorers(most_bytes=25_000)
+    made = []
+    for route in range(4):
+        restorer = restorers.restorer('b', route, 'grid_diff/1')
+        assert restorer is not None
+        restorer.restore('grid_diff/1', full)
+        assert restorer.kept_bytes == 10_000
+        made.append(restorer)
+    # Two others and the one in use have room, a third other has not.
+    assert [
+        restorers.restorer('b', route, 'grid_diff/1') is made[route] for route in (1, 2, 3)
+    ] == [
+        True,
+        True,
+        True,
+    ]
+    assert restorers.restorer('b', 0, 'grid_diff/1') is not made[0]
+    # What waits to be restored counts as well, and the one in use always has room.
+    alone = RouteRestorers(most_bytes=0)
+    only = alone.restorer('b', 1, 'grid_diff/1')
+    assert only is not None
+    only.note(full)
+    assert only.kept_bytes == len(full)
+    assert alone.restorer('b', 1, 'grid_diff/1') is only
+    assert alone.restorer('b', 2, 'grid_diff/1') is not None
+    assert alone.restorer('b', 1, 'grid_diff/1') is not only

@@ -29,6 +29,7 @@ from ros_cloud_bridge.wire.codecs import Layout
 from ros_cloud_bridge.wire.forms import Budget
 from ros_cloud_bridge.wire.matrices import encode_matrix
 from ros_cloud_bridge.wire.open_blocks import BlockReader
+from ros_cloud_bridge.wire.places import HIT_STEPS
 from ros_cloud_bridge.wire.program import Definition, parse_program, plain_program
 from ros_cloud_bridge.wire.route_layout import RouteLayout
 from ros_cloud_bridge.wire.schema import Schema
@@ -272,3 +273,14 @@ def test_unreadable_definitions_are_no_layout(text: str) -> None:
     schema = Schema(type_name='mine/msg/A', definition=text, rihs01=HASH)
     block: Block = BlockEncoder(schema).encode([bytes(12), bytes(12)], times_of(2), Budget())
     assert block.layout in (Layout.ROWS, Layout.PLANES, Layout.COLUMNS)
+
+
+def test_places_that_are_known_cost_steps_as_well() -> None:
+    layout = imu_layout()
+    sample = messages.Sensor('sensor_msgs/msg/Imu', 1, little=True, ragged=False, dirty=False)
+    cdr = sample.message()
+    places = layout.cache.of(layout.program, cdr, Budget())
+    enough = Budget(steps=HIT_STEPS + len(places.counts) // 64)
+    assert layout.cache.of(layout.program, cdr, enough) is places
+    with pytest.raises(ProtocolError):
+        layout.cache.of(layout.program, cdr, enough)
