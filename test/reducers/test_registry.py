@@ -267,13 +267,8 @@ def test_restorers_give_way_to_others_by_what_they_keep() -> None:
         assert restorer.kept_bytes == 10_000
         made.append(restorer)
     # Two others and the one in use have room, a third other has not.
-    assert [
-        restorers.restorer('b', route, 'grid_diff/1') is made[route] for route in (1, 2, 3)
-    ] == [
-        True,
-        True,
-        True,
-    ]
+    for route in (1, 2, 3):
+        assert restorers.restorer('b', route, 'grid_diff/1') is made[route]
     assert restorers.restorer('b', 0, 'grid_diff/1') is not made[0]
     # What waits to be restored counts as well, and the one in use always has room.
     alone = RouteRestorers(most_bytes=0)
