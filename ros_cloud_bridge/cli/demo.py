@@ -27,6 +27,7 @@ import time
 from types import FrameType
 
 from ros_cloud_bridge.cli.demo_commands import channel_parameters, how_to, operators_directory
+from ros_cloud_bridge.cli.demo_page import DEFAULT_PORT, start_page
 from ros_cloud_bridge.cli.demo_parameters import bridge_parameters, REDUCED, usable
 from ros_cloud_bridge.cli.demo_processes import (
     command_line,
@@ -65,8 +66,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--commands',
         type=Path,
         metavar='DIR',
-        help="let operators command the rover; DIR keeps their public keys, the robot's key and "
-        'the audit file',
+        help="keep operators' public keys, the robot's key and the audit file in DIR; left out, "
+        'the rover can be commanded unless --headless, and forgets it all at the end',
+    )
+    parser.add_argument(
+        '--page-port',
+        type=int,
+        default=DEFAULT_PORT,
+        metavar='N',
+        help='where the page is served unless --headless (%(default)s)',
     )
     parser.add_argument(
         '--port', type=int, metavar='N', help="the broker's; a free one when left out"
@@ -141,13 +149,25 @@ class _Demo:
         self._interrupted = interrupted
         self._arrivals = Arrivals()
         self._port = args.port or free_port()
+        self._websockets_port = None if args.headless else free_port()
+        self._page = ''
+        self._commands: Path | None = args.commands
+        own = args.recording is None and args.params_file is None
+        if self._commands is None and own and not args.headless:
+            # For the page: what can be seen there can be driven there.
+            self._commands = folder / 'robot'
         self._domain = free_domain()
         self._counts = folder / 'counts.json'
         self._journal = folder / 'journal.jsonl'
 
     def run(self) -> int:
-        broker = start_broker(self._folder, self._port)
+        broker = start_broker(self._folder, self._port, self._websockets_port)
         self._stack.callback(broker.stop)
+        if self._websockets_port is not None:
+            page, self._page = start_page(
+                self._folder, self._websockets_port, self._args.page_port
+            )
+            self._stack.callback(page.stop)
         consumer = Consumer(
             MqttConfig(host='127.0.0.1', port=self._port), self._take, robots=ROBOT_ID
         )
@@ -179,9 +199,9 @@ class _Demo:
             # What a recording holds is not known here.
             reducers = {} if self._args.raw or self._args.recording else usable(REDUCED)
             text = bridge_parameters(ROBOT_ID, self._port, reducers)
-            if self._args.commands is not None:
-                operators_directory(self._args.commands).mkdir(parents=True, exist_ok=True)
-                text += channel_parameters(self._args.commands)
+            if self._commands is not None:
+                operators_directory(self._commands).mkdir(parents=True, exist_ok=True)
+                text += channel_parameters(self._commands)
             parameters.write_text(text)
         overrides = (
             'mqtt.host:=127.0.0.1',
@@ -219,12 +239,13 @@ class _Demo:
         )
         if not self._args.headless:
             print(
+                f'the page: {self._page}#/robots/{ROBOT_ID}\n'
                 f'look in from another terminal: ros-cloud-bridge tail --port {self._port}\n'
                 'Ctrl-C ends it.',
                 flush=True,
             )
-            if self._args.commands is not None:
-                print(how_to(self._args.commands, ROBOT_ID, self._port), flush=True)
+            if self._commands is not None:
+                print(how_to(self._commands, ROBOT_ID, self._port), flush=True)
 
     def _run_robot(self, robot: Process, bridge: Process) -> None:
         seconds = self._args.seconds

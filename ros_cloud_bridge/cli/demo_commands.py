@@ -84,9 +84,14 @@ def how_to(folder: Path, robot_id: str, port: int) -> str:
     :param port: the broker's, on this machine
     :returns: lines
     """
+    operators = operators_directory(folder)
     return (
-        f'commands: operators with a key in {operators_directory(folder)}; decisions stand in '
-        f'{folder.absolute() / f"audit-{robot_id}.jsonl"};\n'
-        f'try: ros-cloud-bridge call patrol "data: true" --robot {robot_id} --port {port} '
-        '--name …'
+        'to drive it, make a key on the page or with keys new, and let its owner in:\n'
+        f'  ros-cloud-bridge keys grant NAME --pub NAME.pub --operators {operators}\n'
+        "the robot's key, to compare with what the page shows:\n"
+        f'  ros-cloud-bridge keys show {folder.absolute() / f"robot-{robot_id}.key"}\n'
+        f'decisions on commands: {folder.absolute() / f"audit-{robot_id}.jsonl"}\n'
+        'without the page:\n'
+        f'  ros-cloud-bridge call patrol "data: true" --robot {robot_id} --port {port} '
+        '--name NAME'
     )

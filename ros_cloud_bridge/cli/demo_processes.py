@@ -146,12 +146,13 @@ def command_line(*arguments: str) -> list[str]:
     return [sys.executable, '-m', 'ros_cloud_bridge', *arguments]
 
 
-def start_broker(folder: Path, port: int) -> Process:
+def start_broker(folder: Path, port: int, websockets_port: int | None = None) -> Process:
     """
     Start mosquitto on the loopback interface.
 
     :param folder: for its configuration and log
     :param port: TCP port
+    :param websockets_port: where browsers connect; None for nowhere
     :returns: the process, once it accepts connections
     :raises LocalFault: when it is not installed or does not start
     """
@@ -159,9 +160,10 @@ def start_broker(folder: Path, port: int) -> Process:
     if program is None:
         raise LocalFault('mosquitto is not installed (apt-get install mosquitto)')
     configuration = folder / 'mosquitto.conf'
-    configuration.write_text(
-        f'listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 10000\n'
-    )
+    text = f'listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 10000\n'
+    if websockets_port is not None:
+        text += f'listener {websockets_port} 127.0.0.1\nprotocol websockets\n'
+    configuration.write_text(text)
     broker = Process('mosquitto', [program, '-c', str(configuration)], folder)
     deadline = time.monotonic() + 10.0
     while time.monotonic() < deadline:

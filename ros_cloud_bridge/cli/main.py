@@ -40,6 +40,7 @@ SUBCOMMANDS = {
         'ros_cloud_bridge.cli.foxglove',
         "serve robots' streams to Foxglove and Lichtblick",
     ),
+    'web': ('ros_cloud_bridge.cli.web', 'serve the page that shows and drives robots'),
     'spool': ('ros_cloud_bridge.cli.spool', "account for a robot's durable samples"),
     'plan': ('ros_cloud_bridge.cli.plan', 'predict what a link makes of a recording'),
     'keys': ('ros_cloud_bridge.cli.keys', "make, grant and revoke keys; trust robots' keys"),

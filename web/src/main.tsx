@@ -1,7 +1,12 @@
-import { render } from 'preact';
+// Copyright 2026 The ros_cloud_bridge authors
+// SPDX-License-Identifier: Apache-2.0
 
-function App() {
-  return <main>ros_cloud_bridge</main>;
-}
+import { render } from 'preact';
+import 'uplot/dist/uPlot.min.css';
+
+import { start } from './page/start';
+import './style.css';
+import { App } from './ui/app';
 
 render(<App />, document.getElementById('app')!);
+void start();

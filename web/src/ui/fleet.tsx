@@ -1,0 +1,158 @@
+// Copyright 2026 The ros_cloud_bridge authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { computed, signal } from '@preact/signals';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+
+import { words, type FleetRow } from '../link/fleet';
+import { fleet, linkState } from '../page/client';
+import { byteRate, count, rate, span } from '../page/format';
+import { linkTo, route } from '../page/route';
+
+type Order = 'name' | 'sickest';
+
+const query = signal('');
+const order = signal<Order>('sickest');
+
+const rows = computed(() => {
+  const wanted = query.value.trim().toLowerCase().split(/\s+/);
+  const found = [...fleet.value.values()].filter((row) => {
+    const text = `${row.robot} ${row.limitedBy} ${row.troubles.join(' ')} ${presence(row)}`.toLowerCase();
+    return wanted.every((word) => text.includes(word));
+  });
+  const sickest = order.value === 'sickest';
+  return found.sort((one, other) => {
+    const by = sickest ? other.severity - one.severity : 0;
+    return by || one.robot.localeCompare(other.robot, 'en', { numeric: true });
+  });
+});
+
+function presence(row: FleetRow): string {
+  return row.online === true ? 'online' : row.online === false ? 'offline' : 'unknown';
+}
+
+export function tone(row: FleetRow): 'good' | 'warn' | 'bad' | '' {
+  if (row.online === null) return '';
+  if (row.online === false) return row.reason === 'connection_lost' ? 'bad' : '';
+  return row.severity >= 7 ? 'bad' : row.severity >= 4 ? 'warn' : 'good';
+}
+
+const BESIDE = 8;
+
+/** The fleet; only the rows in sight are in the document, however many there are. */
+export function FleetList({ wide }: { wide: boolean }) {
+  const box = useRef<HTMLDivElement>(null);
+  const [place, setPlace] = useState({ top: 0, height: 800 });
+  useLayoutEffect(() => {
+    const element = box.current!;
+    const look = () => setPlace({ top: element.scrollTop, height: element.clientHeight });
+    const observer = new ResizeObserver(look);
+    observer.observe(element);
+    element.addEventListener('scroll', look, { passive: true });
+    return () => {
+      observer.disconnect();
+      element.removeEventListener('scroll', look);
+    };
+  }, []);
+  const phone = matchMedia('(max-width: 820px)').matches;
+  const rowHeight = wide ? (phone ? 56 : 44) : 52;
+  const shown = rows.value;
+  const first = Math.max(0, Math.floor(place.top / rowHeight) - BESIDE);
+  const last = Math.min(shown.length, Math.ceil((place.top + place.height) / rowHeight) + BESIDE);
+  return (
+    <nav class={wide ? 'fleet wide' : 'fleet narrow'} aria-label="Fleet">
+      <div class="tools">
+        <input
+          type="search"
+          placeholder="Search robots"
+          aria-label="Search robots"
+          value={query.value}
+          onInput={(event) => (query.value = event.currentTarget.value)}
+        />
+        {wide && (
+          <select
+            aria-label="Order"
+            value={order.value}
+            onChange={(event) => (order.value = event.currentTarget.value as Order)}
+          >
+            <option value="sickest">Sickest first</option>
+            <option value="name">By name</option>
+          </select>
+        )}
+      </div>
+      {wide && (
+        <div class="head" aria-hidden="true">
+          <span>Robot</span>
+          <span>Presence</span>
+          <span>Limited by</span>
+          <span>Link</span>
+          <span>RTT</span>
+          <span>Sent</span>
+          <span>Lost</span>
+          <span>What is wrong</span>
+        </div>
+      )}
+      <div class="scroll" ref={box} tabIndex={-1}>
+        {shown.length === 0 && (
+          <p class="nothing">
+            {fleet.value.size > 0
+              ? 'No robot matches.'
+              : linkState.value.state === 'connected'
+                ? 'No robot has said anything on this broker yet.'
+                : 'Waiting for the broker.'}
+          </p>
+        )}
+        <div class="space" style={{ height: `${shown.length * rowHeight}px` }}>
+          {shown.slice(first, last).map((row, i) => (
+            <Item key={row.robot} row={row} top={(first + i) * rowHeight} wide={wide} phone={phone} />
+          ))}
+        </div>
+      </div>
+    </nav>
+  );
+}
+
+function Item({ row, top, wide, phone }: { row: FleetRow; top: number; wide: boolean; phone: boolean }) {
+  const current = route.value.robot === row.robot ? 'page' : undefined;
+  const kind = tone(row);
+  const style = { transform: `translateY(${top}px)` };
+  const trouble = row.troubles[0] ?? '';
+  if (!wide || phone) {
+    return (
+      <a class="item" style={style} href={linkTo(row.robot)} aria-current={current}>
+        <span class="name">
+          <span class={`dot ${kind}`} />
+          <span class="grow">
+            <span class="cut" style={{ display: 'block' }}>{row.robot}</span>
+            <span class="sub cut" style={{ display: 'block' }}>{trouble || presence(row)}</span>
+          </span>
+        </span>
+        <span class="num dim">{byteRate(row.sentBytesPerS)}</span>
+      </a>
+    );
+  }
+  return (
+    <a class="item" style={style} href={linkTo(row.robot)} aria-current={current}>
+      <span class="name">
+        <span class={`dot ${kind}`} />
+        <span class="cut">{row.robot}</span>
+      </span>
+      <span class={row.online ? '' : 'dim'}>{presence(row)}</span>
+      <span class={limitTone(row.limitedBy)}>{row.online ? words(row.limitedBy) || '–' : '–'}</span>
+      <span class="num">{row.online ? byteRate(row.rateBytesPerS) : '–'}</span>
+      <span class="num">{row.online ? span(row.rttS) : '–'}</span>
+      <span class="num">{row.online ? byteRate(row.sentBytesPerS) : '–'}</span>
+      <span class={`num ${row.lostPerS ? 'warn' : 'dim'}`} title={`${count(row.lost)} since its start`}>
+        {row.online && row.lostPerS !== null ? `${rate(row.lostPerS)}/s` : '–'}
+      </span>
+      <span class={`cut ${kind === 'bad' ? 'bad' : kind === 'warn' ? 'warn' : 'dim'}`} title={row.troubles.join('; ')}>
+        {trouble}
+        {row.troubles.length > 1 && <span class="faint"> +{row.troubles.length - 1}</span>}
+      </span>
+    </a>
+  );
+}
+
+export function limitTone(limit: string): string {
+  return limit === '' || limit === 'application' ? 'dim' : limit === 'disconnected' ? 'bad' : 'warn';
+}

@@ -1,0 +1,92 @@
+// Copyright 2026 The ros_cloud_bridge authors
+// SPDX-License-Identifier: Apache-2.0
+
+import { words } from '../link/fleet';
+import { fleet, robotNews } from '../page/client';
+import { byteRate, count, rate, span } from '../page/format';
+import { linkTo, route, TABS, type Tab } from '../page/route';
+import { Commands } from './commands';
+import { limitTone, tone } from './fleet';
+import { Health } from './health';
+import { Live } from './live';
+import { Plots } from './plots';
+import { Topics } from './topics';
+
+const NAMES: Readonly<Record<Tab, string>> = {
+  live: 'Live',
+  plots: 'Plots',
+  topics: 'Topics',
+  health: 'Health',
+  commands: 'Commands',
+};
+
+export function RobotPage({ robot }: { robot: string }) {
+  const { tab } = route.value;
+  return (
+    <main class="robot">
+      <Header robot={robot} tab={tab} />
+      <div class="content" key={tab}>
+        {tab === 'live' && <Live robot={robot} />}
+        {tab === 'plots' && <Plots robot={robot} />}
+        {tab === 'topics' && <Topics robot={robot} />}
+        {tab === 'health' && <Health />}
+        {tab === 'commands' && <Commands robot={robot} />}
+      </div>
+    </main>
+  );
+}
+
+function Header({ robot, tab }: { robot: string; tab: Tab }) {
+  const news = robotNews.value;
+  const row = fleet.value.get(robot) ?? news?.row;
+  const health = news?.robot.health ?? null;
+  const streams = health?.streams ?? [];
+  const steps = streams.filter((stream) => (stream.step ?? 0) > 0).length;
+  const online = row?.online ?? null;
+  return (
+    <header>
+      <div class="title">
+        <h1 class="cut">{robot}</h1>
+        {row !== undefined && (
+          <span class={`pill ${tone(row)}`}>
+            {online === true ? 'online' : online === false ? 'offline' : 'not heard yet'}
+          </span>
+        )}
+        {row?.troubles.map((trouble) => (
+          <span key={trouble} class={`pill ${row.severity >= 7 ? 'bad' : 'warn'}`}>{trouble}</span>
+        ))}
+      </div>
+      <dl class="stats">
+        <Stat name="Limited by" kind={limitTone(row?.limitedBy ?? '')}>
+          {online === false ? '–' : words(row?.limitedBy ?? '') || '–'}
+        </Stat>
+        <Stat name="Link">{byteRate(health?.link.rateBytesPerS)}</Stat>
+        <Stat name="Sending">{byteRate(row?.sentBytesPerS)}</Stat>
+        <Stat name="Round trip">{span(health?.link.rttS)}</Stat>
+        <Stat name="Queue">{span(health?.link.queueDelayS)}</Stat>
+        <Stat name="Lost" kind={row?.lostPerS ? 'warn' : ''}>{row?.lostPerS == null ? '–' : `${rate(row.lostPerS)}/s`}</Stat>
+        <Stat name="Stepped down" kind={steps > 0 ? 'warn' : ''}>
+          {steps} of {streams.length}
+        </Stat>
+        <Stat name="Backlog">{count(row?.backlog ?? 0)}</Stat>
+        <Stat name="Up">{span(health?.uptimeS)}</Stat>
+      </dl>
+      <nav class="tabs" aria-label="Of this robot">
+        {TABS.map((name) => (
+          <a key={name} href={linkTo(robot, name)} aria-current={name === tab ? 'page' : undefined}>
+            {NAMES[name]}
+          </a>
+        ))}
+      </nav>
+    </header>
+  );
+}
+
+function Stat({ name, kind, children }: { name: string; kind?: string; children: unknown }) {
+  return (
+    <div class="stat">
+      <dt>{name}</dt>
+      <dd class={kind === 'dim' ? '' : kind}>{children as never}</dd>
+    </div>
+  );
+}
