@@ -76,6 +76,7 @@ def measured(script: str, json_file: Path, *arguments: str) -> tuple[str, Any]:
         'soak.py',
         'commands.py',
         pytest.param('foxglove_rate.py', marks=needs_foxglove),
+        'mirror.py',
         pytest.param('plan_check.py', marks=needs_mcap),
         pytest.param('bytes.py', marks=needs_mcap),
         pytest.param('codecs.py', marks=needs_mcap),
@@ -114,6 +115,23 @@ def test_throughput(tmp_path: Path, load: str) -> None:
     assert 0 < rungs['bridge']['wire_bytes'] < size + 3000
     for name in rungs:
         assert name in text
+
+
+@pytest.mark.slow
+@needs_ros
+@needs_broker
+def test_mirror(tmp_path: Path) -> None:
+    arguments = ('--seconds', '1', '--count', '2000')
+    text, document = measured('mirror.py', tmp_path / 'figures.json', *arguments)
+    assert len(document['paced']) == 3
+    for name, row in document['paced'].items():
+        assert name in text
+        # What is too slow for this machine is late, not lost.
+        assert row['heard_direct'] == row['heard_mirrored'] == row['count'] >= 10
+        assert 0 < row['direct']['p50'] < row['mirrored']['p95']
+        assert row['added']['p50'] <= row['added']['p95']
+    assert document['flood']['heard_mirrored'] == 2000
+    assert document['flood']['cpu_us_per_sample'] > 0
 
 
 @needs_mcap
