@@ -234,6 +234,7 @@ class WireRobot:
         source_time_ns: int | None = None,
         waited_ns: int = 0,
         latched: bool = False,
+        historical: bool = False,
     ) -> list[int]:
         """
         Send a batch of one section.
@@ -246,6 +247,7 @@ class WireRobot:
         :param source_time_ns: of the first sample; the next come a microsecond apart
         :param waited_ns: how long they have waited for the batch
         :param latched: publish as the topic's latched value, retained
+        :param historical: publish as backlog
         :returns: the sequence numbers
         """
         entry = self.routes[route]
@@ -270,6 +272,8 @@ class WireRobot:
         topic = self.topics.batches(Priority.NORMAL)
         if latched:
             topic = self.topics.latched(entry.descriptor.topic)
+        if historical:
+            topic = self.topics.backlog
         self.publish(topic, payload, retain=latched)
         return list(range(first, first + len(cdrs)))
 

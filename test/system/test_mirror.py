@@ -16,6 +16,7 @@
 
 from collections.abc import Iterator
 import json
+import time
 import uuid
 
 import pytest
@@ -26,6 +27,7 @@ pytest.importorskip('rosbags', reason='rosbags is missing: install the extra clo
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from geometry_msgs.msg import PoseStamped, TransformStamped  # noqa: E402
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy  # noqa: E402
+from rclpy.serialization import serialize_message  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
 from support.bridge_process import BridgeProcess  # noqa: E402
@@ -282,6 +284,82 @@ def test_a_robot_that_is_gone_is_forgotten_and_may_come_back(cloud: Graph, robot
             robot.announce()
             robot.send(route, [cdr_of(String(data='again'))])
             wait_until(lambda: cloud.node.count_publishers(f'{below}/a') == 1)
+
+
+def test_stamps_are_shifted_to_the_local_clock_and_late_data_stays_away(
+    cloud: Graph, robot_id: str
+) -> None:
+    behind_ns = 7_200_000_000_000
+    heard: list[tuple[int, PoseStamped]] = []
+    further = {'robots': robot_id, 'clock': 'local', 'historical': False}
+    with Broker() as own, mirror(own, other_domain(), further) as mirroring:
+        cloud.node.create_subscription(
+            PoseStamped,
+            f'/{robot_id.replace("-", "_")}/pose',
+            lambda message: heard.append((time.time_ns(), message)),
+            qos(),
+        )
+        with WireRobot(own, robot_id) as robot:
+            route = robot.route('/pose', 'geometry_msgs/msg/PoseStamped')
+            robot.announce()
+            mirroring.wait_for_log('is online')
+            sent: dict[float, int] = {}
+
+            def send(*, historical: bool = False) -> None:
+                message = pose(0)
+                now = time.time_ns()
+                stamp = message.header.stamp
+                stamp.sec, stamp.nanosec = divmod(now - behind_ns, 10**9)
+                number = float(len(sent))
+                message.pose.position.x = number
+                sent[number] = -1 if historical else now
+                cdr = bytes(serialize_message(message))
+                robot.send(
+                    route, [cdr], source_time_ns=now - behind_ns, historical=historical
+                )
+
+            def live_and_late() -> bool:
+                send()
+                send(historical=True)
+                return len(heard) >= 5
+
+            cloud.spin_until(live_and_late)
+            for at_ns, message in heard:
+                stamp = message.header.stamp
+                began_ns = sent[message.pose.position.x]
+                # Late ones never come; a stamp is late by a delay on the way, and never early.
+                assert 0 < began_ns <= stamp.sec * 10**9 + stamp.nanosec <= at_ns
+            status = statuses(cloud)
+            cloud.spin_until(lambda: int(values(status, robot_id).get('published', '0')) >= 5)
+            told = values(status, robot_id)
+            assert int(told['left out: historical']) >= 4
+            assert 7200.0 <= float(told['stamps shifted by (s)']) < 7260.0
+
+
+def test_it_is_a_managed_node(cloud: Graph, robot_id: str) -> None:
+    topic = f'/{robot_id.replace("-", "_")}/a'
+    with Broker() as own, mirror(own, other_domain(), {'robots': robot_id}) as mirroring:
+        with WireRobot(own, robot_id) as robot:
+            route = robot.route('/a', 'std_msgs/msg/String', latched=True)
+            robot.announce()
+            robot.send(route, [cdr_of(String(data='kept'))], latched=True)
+            for _ in range(2):
+                wait_until(lambda: cloud.node.count_publishers(topic) == 1)
+                assert cloud.set_parameters({'qos_depth': 5}, '/mirror') == [
+                    'qos_depth: is read-only while the mirror runs; change it and restart'
+                ]
+                assert cloud.transition('deactivate', '/mirror')
+                wait_until(lambda: cloud.node.count_publishers(topic) == 0)
+                assert cloud.transition('activate', '/mirror')
+            assert cloud.transition('deactivate', '/mirror')
+            assert cloud.transition('cleanup', '/mirror')
+            assert cloud.state('/mirror') == 'unconfigured'
+            assert cloud.set_parameters({'robots': 'nobody'}, '/mirror') == ['']
+            assert cloud.transition('configure', '/mirror')
+            assert cloud.transition('activate', '/mirror')
+            assert mirroring.running
+        assert mirroring.stop() == 0
+        assert 'Traceback' not in mirroring.log()
 
 
 def test_bad_parameters_end_in_one_line(broker: Broker) -> None:
