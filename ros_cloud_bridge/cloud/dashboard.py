@@ -145,10 +145,11 @@ class Dashboards:
         makes = self._makes(sample.robot_id, sample.stream)
         if makes:
             return False
-        known = makes is not None and self._is_known(sample)
-        if known or (makes is None and now - taken.since > _PATIENCE_S and self._is_known(sample)):
+        patient = now - taken.since <= _PATIENCE_S
+        # A robot that never says what it makes itself makes nothing.
+        if self._is_known(sample) and not (makes is None and patient):
             return True
-        if now - taken.since <= _PATIENCE_S:
+        if patient:
             key: Hashable = _route(sample)
             if needs_all(sample.type_name):
                 key = (key, sample.sequence)

@@ -40,7 +40,7 @@ ANNOUNCEMENTS = 'announcements'
 ANNOUNCEMENT_WEIGHT = 4.0
 # So do dashboards, behind all else: what they show is sent already.
 DASHBOARDS = 'dashboards'
-DASHBOARD_WEIGHT = 0.5
+DASHBOARD_WEIGHT = 0.25
 # A route that has waited this long counts for twice its weight, up to the most.
 _AGE_S = 1.0
 _MOST_AGE_WEIGHT = 4.0

@@ -131,9 +131,7 @@ class DriveEndpoint:
     def _next(self, timeout_s: float) -> dict[str, Any] | None:
         """Wait for fields that were not taken yet and are fresh; None without any."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._closing or self._fields is not None, timeout_s
-            )
+            self._changed.wait_for(lambda: self._closing or self._fields is not None, timeout_s)
             fields, self._fields = self._fields, None
             fresh = time.monotonic() - self._taken_at <= _HOLD_S
             return fields if fresh and not self._closing else None
