@@ -20,6 +20,7 @@ from ros_cloud_bridge.cli.consuming import say
 from ros_cloud_bridge.cloud.consumer import Consumer, is_glob, printable
 from ros_cloud_bridge.cloud.leasing import LeaseState
 from ros_cloud_bridge.cloud.presence import RobotState
+from ros_cloud_bridge.core.demand import parse_wish
 from ros_cloud_bridge.errors import ConfigError
 
 
@@ -105,11 +106,7 @@ def _text(lease: LeaseState, before: str) -> str:
 
 
 def _parse(text: str) -> tuple[str, float]:
-    stream, colon, rate = text.partition(':')
     try:
-        hz = float(rate) if colon else 0.0
-    except ValueError:
-        hz = -1.0
-    if not stream or len(stream) > 64 or not 0.0 <= hz < float('inf') or (colon and hz == 0.0):
-        raise ConfigError('lease', f'{text!r} is not STREAM or STREAM:HZ, as in camera:5')
-    return stream, hz
+        return parse_wish(text)
+    except ValueError as error:
+        raise ConfigError('lease', f'{text!r} {error}') from None

@@ -51,6 +51,24 @@ class _Held:
     vouched: bool = False
 
 
+def parse_wish(text: str) -> tuple[str, float]:
+    """
+    Read which stream somebody wants, and how fast.
+
+    :param text: as in ``camera:5``, or ``camera`` for as fast as the robot allows
+    :returns: the stream's name, and hertz or 0
+    :raises ValueError: says what it must be
+    """
+    stream, colon, rate = text.partition(':')
+    try:
+        hz = float(rate) if colon else 0.0
+    except ValueError:
+        hz = -1.0
+    if not stream or len(stream) > 64 or not 0.0 <= hz < float('inf') or (colon and hz == 0.0):
+        raise ValueError('is not STREAM or STREAM:HZ, as in camera:5')
+    return stream, hz
+
+
 class Demand:
     """
     The leases of one bridge.

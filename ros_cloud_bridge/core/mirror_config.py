@@ -114,6 +114,8 @@ def _whole(values: Mapping[str, object], wrong: set[str]) -> Iterator[ConfigErro
             f'{namespace!r} lacks {ROBOT}, but robots ({robots!r}) may match several, whose '
             'topics would mix',
         )
+    if values.get('leases') and not values.get('name'):
+        yield ConfigError('name', "is needed for leases: the robots' demand.allow names it")
     if values.get(f'{_OPERATOR}name'):
         if not values.get(f'{_OPERATOR}robot_keys'):
             yield ConfigError(

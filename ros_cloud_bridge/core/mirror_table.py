@@ -27,6 +27,7 @@ from ros_cloud_bridge.core.config_fields import (
     root_problem,
 )
 from ros_cloud_bridge.core.config_mqtt_table import MQTT_FIELDS
+from ros_cloud_bridge.core.demand import parse_wish
 from ros_cloud_bridge.values import MqttConfig
 
 ROBOT = '{robot}'
@@ -64,6 +65,8 @@ class MirrorConfig:
     namespace: str = ROBOT
     topics: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
+    name: str = ''
+    leases: tuple[str, ...] = ()
     historical: bool = False
     clock: StampClock = StampClock.ROBOT
     clock_window_s: float = 60.0
@@ -87,6 +90,20 @@ def robots_problem(robots: str) -> str:
     if _ROBOTS.fullmatch(robots):
         return ''
     return "must be a robot id or a glob over robot ids, as in 'amr-*'"
+
+
+def lease_problem(text: str) -> str:
+    """
+    Say what is wrong with a lease that is wanted.
+
+    :param text: as in ``camera:5``
+    :returns: one line, empty when nothing is
+    """
+    try:
+        parse_wish(text)
+    except ValueError as error:
+        return str(error)
+    return ''
 
 
 def namespace_problem(namespace: str) -> str:
@@ -146,6 +163,20 @@ MIRROR_FIELDS = (
         default=_MIRROR.deny,
         problem=pattern_problem,
         help='Patterns of topics that are not mirrored.',
+    ),
+    Field(
+        key='name',
+        kind=Kind.TEXT,
+        default=_MIRROR.name,
+        problem=confirmer_problem,
+        help='Name by which robots know the mirror, which their demand.allow must hold for leases.',
+    ),
+    Field(
+        key='leases',
+        kind=Kind.LIST,
+        default=_MIRROR.leases,
+        problem=lease_problem,
+        help='Streams with on_demand to lease of each robot, as STREAM or STREAM:HZ.',
     ),
     Field(
         key='historical',

@@ -101,6 +101,8 @@ def test_the_table_has_the_defaults_of_the_values() -> None:
         ),
         ({'topics': ['/a//b']}, "topics: '/a//b' is no valid topic name"),
         ({'mqtt.tls.cert_file': '/c'}, 'mqtt.tls.cert_file: is given without mqtt.tls.key_file'),
+        ({'leases': ['camera:x'], 'name': 'm'}, "leases: 'camera:x' is not STREAM or STREAM:HZ"),
+        ({'leases': ['camera:5']}, "name: is needed for leases: the robots' demand.allow names"),
         ({'operator.name': 'alice'}, 'operator.robot_keys: is missing; operator.name commands'),
         (
             {'operator.key_file': '/k'},

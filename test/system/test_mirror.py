@@ -286,6 +286,31 @@ def test_a_robot_that_is_gone_is_forgotten_and_may_come_back(cloud: Graph, robot
             wait_until(lambda: cloud.node.count_publishers(f'{below}/a') == 1)
 
 
+def test_streams_on_demand_are_leased_of_the_robots_that_are_mirrored(
+    broker: Broker, graph: Graph, cloud: Graph, robot_id: str
+) -> None:
+    streams: dict[str, dict[str, object]] = {
+        'rare': {'topics': ['/m/rare'], 'on_demand': True, 'max_delay_s': 0.0}
+    }
+    given = parameters(broker, robot_id, streams, demand={'allow': ['ops-*']})
+    further = {'robots': robot_id, 'name': 'ops-mirror', 'leases': ['rare']}
+    with BridgeProcess(given), mirror(broker, other_domain(), further):
+        # Without a lease the bridge would not even subscribe.
+        publisher = graph.publisher(String, '/m/rare')
+        heard: list[bytes] = []
+        topic = f'/{robot_id.replace("-", "_")}/m/rare'
+        cloud.node.create_subscription(String, topic, heard.append, qos(), raw=True)
+
+        def said() -> object:
+            publisher.publish(String(data='wanted'))
+            return heard
+
+        cloud.spin_until(said)
+        status = statuses(cloud)
+        cloud.spin_until(lambda: values(status, robot_id).get('lease: rare') == 'leased')
+        graph.node.destroy_publisher(publisher)
+
+
 def test_stamps_are_shifted_to_the_local_clock_and_late_data_stays_away(
     cloud: Graph, robot_id: str
 ) -> None:

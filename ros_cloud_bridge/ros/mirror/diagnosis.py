@@ -107,6 +107,7 @@ class MirrorDiagnosis:
                     'unknown' if offset_ns is None else f'{offset_ns / 1e9:.6f}',
                 ),
                 ('stamps shifted by (s)', f'{robot.offset_ns / 1e9:.6f}'),
+                *_leases(mirror, robot.robot_id),
                 *(() if desk is None else desk.values(robot.robot_id)),
                 *((f'problem: {topic}', problem) for topic, problem in problems[:_SHOWN]),
             ),
@@ -117,3 +118,12 @@ class MirrorDiagnosis:
         at, before = self._rates.get(robot.robot_id, (now, count))
         self._rates[robot.robot_id] = (now, count)
         return (count - before) / (now - at) if now > at else 0.0
+
+
+def _leases(mirror: Mirror, robot_id: str) -> list[tuple[str, str]]:
+    words = {None: 'asked for', True: 'leased', False: 'refused'}
+    return [
+        (f'lease: {lease.stream}', f'{words[lease.granted]} {lease.reason}'.rstrip())
+        for lease in mirror.consumer.leases
+        if lease.robot_id == robot_id
+    ]

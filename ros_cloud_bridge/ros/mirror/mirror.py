@@ -27,6 +27,7 @@ from ros_cloud_bridge.cloud.consumer import Consumer, printable
 from ros_cloud_bridge.cloud.link_story import LinkStory
 from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.core.demand import parse_wish
 from ros_cloud_bridge.core.mirror_table import MirrorConfig
 from ros_cloud_bridge.core.selection import compile_pattern
 from ros_cloud_bridge.ros.mirror.names import namespace_of
@@ -62,12 +63,14 @@ class Mirror:
         self._signs: frozenset[str] = frozenset()
         self.left_out: Counter[str] = Counter()
         self._chosen = _chooser(config)
+        self._wishes = [parse_wish(text) for text in config.leases]
         story = LinkStory(config.mqtt, lambda text: say('warning', text))
         self.consumer = Consumer(
             config.mqtt,
             self._take,
             robots=config.robots,
             root=config.root,
+            name=config.name,
             on_state=self._changed,
             on_link=story,
             max_queued_bytes=config.max_queued_bytes,
@@ -172,10 +175,14 @@ class Mirror:
         self._robots[robot_id] = robot
         self._namespaces[namespace] = robot_id
         self._say('info', f"robot '{robot_id}' is mirrored below {namespace or '/'}")
+        for stream, hz in self._wishes:
+            self.consumer.lease(robot_id, stream, hz)
         return robot
 
     def _forget(self, robot: MirroredRobot) -> None:
         robot.close()
+        for stream, _ in self._wishes:
+            self.consumer.release(robot.robot_id, stream)
         del self._robots[robot.robot_id]
         del self._namespaces[robot.namespace]
 
