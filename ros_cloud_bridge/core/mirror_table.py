@@ -169,7 +169,7 @@ MIRROR_FIELDS = (
         kind=Kind.TEXT,
         default=_MIRROR.name,
         problem=confirmer_problem,
-        help='Name by which robots know the mirror, which their demand.allow must hold for leases.',
+        help='Name by which robots know the mirror; for leases their demand.allow must hold it.',
     ),
     Field(
         key='leases',
