@@ -21,10 +21,8 @@ announced as the bridge does it, and counted. CPU time is that of this process, 
 messages: of an aggregate most cost nothing.
 """
 
-import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-import json
 from pathlib import Path
 import random
 import statistics
@@ -312,22 +310,3 @@ def run(paths: Sequence[Path], quick: bool) -> tuple[str, dict[str, object]]:
             figures[title] = found
             text.append(f'{title}: {found["below_raw"]} below raw\n\n{table(found)}\n')
     return '\n'.join(text), figures
-
-
-def main() -> None:
-    """Measure, and write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--level', choices=[level.name.lower() for level in Level], default='full')
-    parser.add_argument('--thrifty', action='store_true', help='chains that give up more')
-    parser.add_argument('--json', type=Path, help='file for the figures')
-    args = parser.parse_args()
-    chains = {**CHAINS, **THRIFTY} if args.thrifty else CHAINS
-    figures = measure(RECORDINGS, chains, Level[args.level.upper()])
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1))
-    print(table(figures))
-    print(f'\nall together {figures["below_raw"]} below raw')
-
-
-if __name__ == '__main__':
-    main()
