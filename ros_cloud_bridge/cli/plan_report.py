@@ -55,13 +55,15 @@ def document(run: Run) -> dict[str, Any]:
     """
     bridge, link = run.bridge, run.link
     wire = _wire_bytes(run)
-    said = [sent.cost.link_bytes for sent in bridge.sent if not sent.shares]
+    said = [sent for sent in bridge.sent if not sent.shares]
+    shown = [sent.cost.link_bytes for sent in said if '/d/' in sent.topic]
     seconds = max(run.seconds, 1e-9)
     return {
         'seconds': round(run.seconds, 3),
         'algorithm': run.config.link.algorithm.value,
         'topics': [_topic(run, topic, wire) for topic in run.topics],
-        'announced_bytes': sum(said),
+        'announced_bytes': sum(sent.cost.link_bytes for sent in said),
+        'dashboard_bytes': sum(shown),
         'link': {
             'rates_kbit': [(at, rate / 125) for at, rate in link.profile.rates],
             'delay_s': link.profile.delay_s,
@@ -191,7 +193,7 @@ def _row(topic: dict[str, Any]) -> list[str]:
 
 
 def _facts(found: dict[str, Any]) -> list[str]:
-    link, limited = found['link'], found['limited_by']
+    link, limited, shown = found['link'], found['limited_by'], found['dashboard_bytes']
     facts = [
         (
             'link',
@@ -200,7 +202,8 @@ def _facts(found: dict[str, Any]) -> list[str]:
         ),
         (
             'besides',
-            f'announcements and health {found["announced_bytes"] / 1000:.1f} kB, '
+            f'announcements and health {(found["announced_bytes"] - shown) / 1000:.1f} kB, '
+            f'{f"dashboards {shown / 1000:.1f} kB, " if shown else ""}'
             f"TCP's acknowledgements {link['acknowledgement_bytes'] / 1000:.1f} kB",
         ),
         (

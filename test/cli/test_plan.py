@@ -128,6 +128,22 @@ def write_config(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
+def test_dashboards_take_their_part(
+    tmp_path: Path, recordings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    streams = (
+        f'    streams: [pose]\n    stream:\n      pose: {{topics: [{ODOMETRY}], max_hz: 5.0, '
+        'dashboard_hz: 2.0, dashboard_fields: [x, speed]}\n'
+    )
+    found = tmp_path / 'plan.json'
+    files = [write_config(tmp_path, streams), str(recordings / f'{HUSKY}.mcap')]
+    assert main(['plan', *files, '--json', str(found), '--link', '2M', '--seconds', '20']) == 0
+    shown = json.loads(found.read_text())['dashboard_bytes']
+    # Twice a second a line of JSON, with its topic and all headers.
+    assert 40 * 100 <= shown <= 40 * 300
+    assert f'dashboards {shown / 1000:.1f} kB' in capsys.readouterr().out
+
+
 def test_a_budget_and_what_no_stream_takes_are_told(
     tmp_path: Path, recordings: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
