@@ -19,6 +19,7 @@ Units are SI's (REP 103), but for angles that people read: those end in ``_deg``
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +107,7 @@ _GRID = (
 )
 
 
-def _track(reading: Reading) -> NDArray[np.float64]:
+def _track(reading: Reading) -> NDArray[Any]:
     axes = [reading.array(f'poses.pose.position.{axis}') for axis in 'xyz']
     return np.stack(axes, axis=1) if len({len(axis) for axis in axes}) == 1 else np.zeros((0, 3))
 

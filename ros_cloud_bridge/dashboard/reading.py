@@ -16,6 +16,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,19 +131,17 @@ class Reading:
                     yield _python(value, leaf)
                 most -= min(most, len(values))
 
-    def array(self, path: str) -> NDArray[np.float64]:
+    def array(self, path: str) -> NDArray[Any]:
         """
         Give all numbers, to calculate with.
 
         :param path: of the field
-        :returns: them, in the order of the message
+        :returns: them, as they stand in the message: a map is large, and not copied
         """
         found = [values for leaf in self._type.find(path) for values in self._arrays(leaf)]
-        if not found:
-            return np.zeros(0)
-        with np.errstate(invalid='ignore'):
-            # A signalling NaN.
-            return np.concatenate(found).astype(np.float64)
+        if len(found) == 1:
+            return found[0]
+        return np.concatenate(found) if found else np.zeros(0)
 
     def text(self, path: str) -> str | None:
         """
@@ -220,16 +219,16 @@ class Reading:
                 leaf = self._type.leaves[place.leaf]
                 yield leaf.path, _python(self._array(place, leaf)[0], leaf)
 
-    def _arrays(self, number: int) -> Iterator[NDArray[np.generic]]:
+    def _arrays(self, number: int) -> Iterator[NDArray[Any]]:
         leaf = self._type.leaves[number]
         if leaf.dtype[0] in 'fiu':
             for place in self._places.get(number, ()):
                 if place.kind is Kind.NUMBERS:
                     yield self._array(place, leaf)
 
-    def _array(self, place: Place, leaf: Leaf) -> NDArray[np.generic]:
+    def _array(self, place: Place, leaf: Leaf) -> NDArray[Any]:
         shape, strides = (place.groups, place.count), (place.stride, leaf.size)
-        values: NDArray[np.generic] = np.ndarray(
+        values: NDArray[Any] = np.ndarray(
             shape,
             np.dtype(self._walk.order + leaf.dtype),
             self._cdr,

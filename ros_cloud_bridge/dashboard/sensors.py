@@ -16,6 +16,7 @@
 
 from collections.abc import Iterator
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,7 @@ _SATELLITES = (
 )
 
 
-def _valid(reading: Reading) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _valid(reading: Reading) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     ranges = reading.array('ranges')
     low, high = reading.real('range_min'), reading.real('range_max')
     with np.errstate(invalid='ignore'):
