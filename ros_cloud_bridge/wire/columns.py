@@ -36,8 +36,8 @@ def encode_column(values: Integers) -> tuple[int, int, bytes]:
     :param values: int64 array of shape (n,), n >= 1
     :returns: minimum, width in bytes (0..8), planes (n * width bytes)
     """
-    low = int(np.min(values))
-    spread = int(np.max(values)) - low
+    low = int(values.min())
+    spread = int(values.max()) - low
     width = (spread.bit_length() + 7) // 8
     if width == 0:
         return low, 0, b''

@@ -47,34 +47,38 @@ def time_forms(times: Times) -> tuple[bytes, list[Form]]:
     :param times: of a section
     :returns: what stands in the block, and what is to be packed
     """
-    columns = [(times.latency_us, forms.RAW)]
-    if len(times.latency_us) > 1:
-        steps = [np.diff(times.sequences), np.diff(times.source_ns)]
-        columns = [*((values, forms.DELTA) for values in steps), *columns]
     heads = bytearray()
     found = []
-    for values, predictor in columns:
+    for values, predictor in _stepped(times):
         # In Python's integers: there are few, and each call into numpy takes as long as a dozen.
-        numbers = values.tolist()
-        low = min(numbers)
-        distances = [number - low for number in numbers]
-        unit = math.gcd(*distances) or 1
-        if unit > 1:
-            distances = [distance // unit for distance in distances]
-        spread = max(distances)
+        low = min(values)
+        if max(values) == low:
+            heads.append(0)
+            heads += write_varint(zigzag(low))
+            continue
+        distances = [number - low for number in values]
+        unit = math.gcd(*distances)
+        spread = max(distances) // unit
         size = spread.bit_length()
-        if size:
-            below = low // unit - round_down(low // unit, spread, size)
-            low -= below * unit
-            distances = [distance + below for distance in distances]
+        first = low // unit
+        below = first - round_down(first, spread, size)
         heads.append(size)
-        heads += write_varint(zigzag(low))
-        if size:
-            heads += write_varint(unit)
+        heads += write_varint(zigzag(low - below * unit)) + write_varint(unit)
+        residuals = [distance // unit + below for distance in distances]
         if predictor == forms.DELTA:
-            distances.insert(0, 0)
-        found.append(Form(predictor, 0, np.array(distances, dtype=np.uint64), size))
+            residuals.insert(0, 0)
+        found.append(Form(predictor, 0, np.array(residuals, dtype=np.uint64), size))
     return bytes(heads), found
+
+
+def _stepped(times: Times) -> list[tuple[list[int], int]]:
+    """Give what is written of times, with the form of each."""
+    columns = [(times.latency_us.tolist(), forms.RAW)]
+    if len(times.latency_us) > 1:
+        sequences, source_ns = times.sequences, times.source_ns
+        steps = [(sequences[1:] - sequences[:-1]).tolist(), (source_ns[1:] - source_ns[:-1]).tolist()]
+        columns = [*((values, forms.DELTA) for values in steps), *columns]
+    return columns
 
 
 def read_time_heads(reader: Reader, count: int) -> list[tuple[Head, tuple[int, int]]]:
