@@ -30,11 +30,13 @@ class Habits:
     What was found out about columns, by their names.
 
     ``scales`` are decimal scales, 0 for none; ``planes`` are the predictors with which byte planes
-    were shorter, -1 where packing was.
+    were shorter, -1 where packing was; ``clocked`` says of stamps whether they were shorter as the
+    distance to the source time.
     """
 
     scales: dict[int, int] = field(default_factory=dict)
     planes: dict[int, int] = field(default_factory=dict)
+    clocked: dict[int, bool] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

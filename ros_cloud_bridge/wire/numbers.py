@@ -28,7 +28,7 @@ from ros_cloud_bridge.wire import forms
 from ros_cloud_bridge.wire.column_form import Form, Habits, pack_forms
 from ros_cloud_bridge.wire.decimals import find_scales, to_integers
 from ros_cloud_bridge.wire.forms import Wide, Words, Writer
-from ros_cloud_bridge.wire.shortest import Group, prepare, Rows, shortest
+from ros_cloud_bridge.wire.shortest import Group, Rows, shortest
 from ros_cloud_bridge.wire.varint import write_varint
 
 
@@ -118,33 +118,45 @@ def choose(groups: Sequence[Group], lag: int = 0) -> list[list[Form]]:
     for group in groups:
         if group.kind == 'f':
             plans.append(_plan_floats(group, ready))
-            continue
-        signed = group.kind == 'i'
-        ready.append(prepare(group, group.wide, group.names, False, signed, True))
-        if group.clock is None:
+        elif group.clock is not None:
+            plans.append(_plan_stamps(group, group.clock, ready))
+        else:
+            ready.append(Rows(group, group.wide, group.names))
             plans.append(_taker(len(group.names)))
-            continue
-        offsets = (group.clock - group.wide.view(np.int64)).view(np.uint64)
-        ready.append(prepare(group, offsets, [~name for name in group.names], False, True, True))
-        plans.append(_nearer(len(group.names)))
     chosen = iter(shortest(ready, lag))
     return [plan(chosen) for plan in plans]
 
 
-def _taker(count: int) -> Callable[[Iterator[Form]], list[Form]]:
-    return lambda found: [next(found) for _ in range(count)]
-
-
-def _nearer(count: int) -> Callable[[Iterator[Form]], list[Form]]:
+def _taker(count: int, flags: int = 0) -> Callable[[Iterator[Form]], list[Form]]:
     def plan(found: Iterator[Form]) -> list[Form]:
-        plain = [next(found) for _ in range(count)]
-        against = [next(found) for _ in range(count)]
-        for form in against:
-            form.flags |= forms.CLOCK
-        return [
-            other if other.cost < form.cost else form
-            for form, other in zip(plain, against, strict=True)
-        ]
+        taken = [next(found) for _ in range(count)]
+        for form in taken:
+            form.flags |= flags
+        return taken
+
+    return plan
+
+
+def _plan_stamps(
+    group: Group, clock: NDArray[np.int64], ready: list[Rows]
+) -> Callable[[Iterator[Form]], list[Form]]:
+    names, clocked = group.names, group.habits.clocked
+    known = {clocked.get(name) for name in names}
+    if known != {True}:
+        ready.append(Rows(group, group.wide, names))
+    if known != {False}:
+        offsets = (clock - group.wide.view(np.int64)).view(np.uint64)
+        ready.append(Rows(group, offsets, [~name for name in names]))
+    if len(known) == 1 and None not in known:
+        return _taker(len(names), forms.CLOCK if True in known else 0)
+    plain, against = _taker(len(names)), _taker(len(names), forms.CLOCK)
+
+    def plan(found: Iterator[Form]) -> list[Form]:
+        pairs = list(zip(plain(found), against(found), strict=True))
+        clocked.update(
+            (name, other.cost < form.cost) for name, (form, other) in zip(names, pairs, strict=True)
+        )
+        return [other if other.cost < form.cost else form for form, other in pairs]
 
     return plan
 
@@ -167,7 +179,7 @@ def _plan_floats(group: Group, ready: list[Rows]) -> Callable[[Iterator[Form]], 
         if fitting:
             whole = integers[fitting] if len(fitting) < len(columns) else integers
             own = [names[columns[row]] for row in fitting]
-            ready.append(prepare(group, whole.view(np.uint64), own, False, True, False))
+            ready.append(Rows(group, whole.view(np.uint64), own, decimal=True))
         for row in fitting:
             places = wrong[row]
             kept = _exceptions(wide[columns[row]], places, width)
@@ -176,7 +188,7 @@ def _plan_floats(group: Group, ready: list[Rows]) -> Callable[[Iterator[Form]], 
         rest.sort()
         picked = wide if len(rest) == len(names) else wide[rest]
         own = [names[column] for column in rest]
-        ready.append(prepare(group, picked, own, True, False, True))
+        ready.append(Rows(group, picked, own))
         order += [(column, 0, b'') for column in rest]
 
     def plan(found: Iterator[Form]) -> list[Form]:

@@ -61,7 +61,29 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Columns made ready to be compared; arrays have the shape (columns, rows)."""
+    """
+    Columns that are to be compared.
+
+    :param group: that they are of
+    :param wide: their words, or numbers in their place, of shape (columns, rows)
+    :param names: by which habits know them
+    :param decimal: whether they are integers in the place of floating-point words
+    """
+
+    group: Group
+    wide: Wide
+    names: list[int]
+    decimal: bool = False
+
+    @property
+    def is_float(self) -> bool:
+        """Whether they are floating-point words."""
+        return self.group.kind == 'f' and not self.decimal
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """Columns made ready; arrays have the shape (columns, rows)."""
 
     # Above the least number of a column, without the zeros at the low end.
     raw: Wide
@@ -69,31 +91,29 @@ class Rows:
     shift: list[int]
     # What steps are taken of.
     level: NDArray[np.int64]
-    references: list[int]
-    # Whether steps may leave zeros at the low end out.
-    shifts: bool
-    habits: Habits
-    names: list[int]
 
 
-def prepare(
-    group: Group, wide: Wide, names: list[int], is_float: bool, signed: bool, shifts: bool
-) -> Rows:
-    """
-    Make columns ready to be compared.
-
-    :param group: that they are of
-    :param wide: their words, or numbers in their place
-    :param names: by which habits know them
-    :param is_float: whether they are floating-point words
-    :param signed: whether they are signed
-    :param shifts: whether zeros at the low end may be left out
-    :returns: the columns
-    """
-    raw, low, shift = _raw(wide, group.width, is_float, signed, shifts)
-    level = ordered(wide, group.width) if is_float else wide
-    references = wide[:, 0].tolist()
-    return Rows(raw, low, shift, level.view(np.int64), references, shifts, group.habits, names)
+def _prepare(found: Sequence[Rows]) -> _Ready:
+    """Make columns ready, all integers at once and all floating-point words of one size."""
+    wide = found[0].wide if len(found) == 1 else np.concatenate([rows.wide for rows in found])
+    kinds = [rows.group.width if rows.is_float else 0 for rows in found for _ in rows.names]
+    shifts = [not rows.decimal for rows in found for _ in rows.names]
+    if not any(kinds):
+        raw, low, shift = _above(wide, shifts)
+        return _Ready(raw, low, shift, wide.view(np.int64))
+    raw, level = np.empty_like(wide), wide.copy()
+    low, shift = [0] * len(kinds), [0] * len(kinds)
+    for width in set(kinds):
+        own = [column for column, kind in enumerate(kinds) if kind == width]
+        if width:
+            part, lows, zeros = _above_float(wide[own], width)
+            level[own] = ordered(wide[own], width)
+        else:
+            part, lows, zeros = _above(wide[own], [shifts[column] for column in own])
+        raw[own] = part
+        for column, least, places in zip(own, lows, zeros, strict=True):
+            low[column], shift[column] = least, places
+    return _Ready(raw, low, shift, level.view(np.int64))
 
 
 def shortest(ready: Sequence[Rows], lag: int) -> list[Form]:
@@ -104,18 +124,13 @@ def shortest(ready: Sequence[Rows], lag: int) -> list[Form]:
     :param lag: how many rows before lies what is alike; 0 for none
     :returns: their forms, in order
     """
-    if len(ready) == 1:
-        raw, level = ready[0].raw, ready[0].level
-    else:
-        raw = np.concatenate([rows.raw for rows in ready])
-        level = np.concatenate([rows.level for rows in ready])
+    columns = _prepare(ready)
+    raw, low, shift, level = columns.raw, columns.low, columns.shift, columns.level
     count = raw.shape[1]
     rest = count - 1
-    low = [value for rows in ready for value in rows.low]
-    shift = [value for rows in ready for value in rows.shift]
-    references = [value for rows in ready for value in rows.references]
-    shifts = [rows.shifts for rows in ready for _ in rows.low]
-    habits = [(rows.habits.planes, name) for rows in ready for name in rows.names]
+    references = [value for rows in ready for value in rows.wide[:, 0].tolist()]
+    shifts = [not rows.decimal for rows in ready for _ in rows.names]
+    habits = [(rows.group.habits.planes, name) for rows in ready for name in rows.names]
     most_raw = raw.max(axis=1).tolist()
     steps = level[:, 1:] - level[:, :-1]
     folded = fold(steps)
@@ -178,25 +193,26 @@ def shortest(ready: Sequence[Rows], lag: int) -> list[Form]:
 _NO_WIDE = np.zeros(0, dtype=np.uint64)
 
 
-def _raw(
-    wide: Wide, width: int, is_float: bool, signed: bool, shifts: bool
-) -> tuple[Wide, list[int], list[int]]:
+def _above(wide: Wide, shifts: list[bool]) -> tuple[Wide, list[int], list[int]]:
     """Give numbers above the least one of each column, these, and how many bits are left out."""
-    one = np.uint64(1)
-    if not is_float:
-        low = wide.view(np.int64).min(axis=1) if signed else wide.min(axis=1)
-        raw = wide - low.view(np.uint64)[:, None]
-        shift = _zeros(np.bitwise_or.reduce(raw, axis=1).tolist()) if shifts else [0] * len(low)
-        if any(shift):
-            raw >>= np.array(shift, dtype=np.uint64)[:, None]
-        return raw, low.tolist(), shift
+    # Unsigned ones are taken as signed, too: modulo 2**64 nothing is lost by that.
+    low = wide.view(np.int64).min(axis=1)
+    raw = wide - low.view(np.uint64)[:, None]
+    zeros = _zeros(np.bitwise_or.reduce(raw, axis=1).tolist())
+    shift = [places if may else 0 for places, may in zip(zeros, shifts, strict=True)]
+    if any(shift):
+        raw >>= np.array(shift, dtype=np.uint64)[:, None]
+    return raw, low.tolist(), shift
+
+
+def _above_float(wide: Wide, width: int) -> tuple[Wide, list[int], list[int]]:
     # The sign at the low end: what changes it does not change all bits.
     sign = wide >> np.uint64(8 * width - 1)
     magnitude = wide & np.uint64((1 << (8 * width - 1)) - 1)
     shift = _zeros(np.bitwise_or.reduce(magnitude, axis=1).tolist())
     if any(shift):
         magnitude >>= np.array(shift, dtype=np.uint64)[:, None]
-    raw = magnitude << one | sign
+    raw = magnitude << np.uint64(1) | sign
     low = raw.min(axis=1)
     return raw - low[:, None], low.tolist(), shift
 

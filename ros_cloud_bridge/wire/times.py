@@ -75,9 +75,8 @@ def _stepped(times: Times) -> list[tuple[list[int], int]]:
     """Give what is written of times, with the form of each."""
     columns = [(times.latency_us.tolist(), forms.RAW)]
     if len(times.latency_us) > 1:
-        sequences, source_ns = times.sequences, times.source_ns
-        steps = [(sequences[1:] - sequences[:-1]).tolist(), (source_ns[1:] - source_ns[:-1]).tolist()]
-        columns = [*((values, forms.DELTA) for values in steps), *columns]
+        steps = [values[1:] - values[:-1] for values in (times.sequences, times.source_ns)]
+        columns = [*((values.tolist(), forms.DELTA) for values in steps), *columns]
     return columns
 
 
