@@ -153,10 +153,9 @@ def _plan_stamps(
 
     def plan(found: Iterator[Form]) -> list[Form]:
         pairs = list(zip(plain(found), against(found), strict=True))
-        clocked.update(
-            (name, other.cost < form.cost) for name, (form, other) in zip(names, pairs, strict=True)
-        )
-        return [other if other.cost < form.cost else form for form, other in pairs]
+        nearer = [other.cost < form.cost for form, other in pairs]
+        clocked.update(zip(names, nearer, strict=True))
+        return [pair[near] for pair, near in zip(pairs, nearer, strict=True)]
 
     return plan
 
