@@ -77,7 +77,7 @@ LARGE = 128 * 1024
 _LEVELS = {
     Effort.CHEAP: ((0, 1),),
     Effort.NORMAL: ((LARGE, 1), (32 * 1024, 6), (8 * 1024, 9), (0, 12)),
-    Effort.STRONG: ((LARGE, 3), (8 * 1024, 12), (0, 16)),
+    Effort.STRONG: ((LARGE, 3), (32 * 1024, 12), (0, 16)),
 }
 # The level that a large block is worth where it leaves clearly less than the fastest.
 THOROUGH = 3
