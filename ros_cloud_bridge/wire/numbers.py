@@ -155,7 +155,9 @@ def _plan_stamps(
         pairs = list(zip(plain(found), against(found), strict=True))
         nearer = [other.cost < form.cost for form, other in pairs]
         clocked.update(zip(names, nearer, strict=True))
-        return [pair[near] for pair, near in zip(pairs, nearer, strict=True)]
+        return [
+            other if near else form for (form, other), near in zip(pairs, nearer, strict=True)
+        ]
 
     return plan
 
