@@ -153,7 +153,7 @@ def _plan_stamps(
 
     def plan(found: Iterator[Form]) -> list[Form]:
         pairs = list(zip(plain(found), against(found), strict=True))
-        nearer = [other.cost < form.cost for form, other in pairs]
+        nearer = [bool(other.cost < form.cost) for form, other in pairs]
         clocked.update(zip(names, nearer, strict=True))
         return [
             other if near else form for (form, other), near in zip(pairs, nearer, strict=True)
