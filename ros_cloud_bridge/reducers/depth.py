@@ -95,7 +95,9 @@ class DepthReducer:
         writer.head(struct.pack('<I', len(about)) + about)
         resolution_m = self._at(level)
         if kind.kind == 'f':
-            writer.floats(pixels, image.width, 1.0 / resolution_m if resolution_m else 0.0)
+            divisor = 1.0 / resolution_m if resolution_m else 0.0
+            lost = _lost(pixels, divisor) if divisor else None
+            writer.floats(pixels, image.width, divisor, lost)
         else:
             step = max(1, int(resolution_m * _UNITS_PER_M + 1e-9))
             numbers, known = _numbered(pixels, step), pixels != 0
@@ -111,6 +113,13 @@ class DepthReducer:
     def _at(self, level: Level) -> float:
         least, coarser = _LEVELS[level]
         return max(least, self._resolution_m * coarser)
+
+
+def _lost(pixels: NDArray[Any], divisor: float) -> NDArray[Any]:
+    """Tell which depths would become 0, which says "none"; and -0.0, which no step tells."""
+    with np.errstate(invalid='ignore', over='ignore'):
+        near: NDArray[Any] = np.rint(pixels.astype(np.float64) * divisor) == 0.0
+    return near & (pixels.view(f'u{pixels.itemsize}') != 0)
 
 
 def _numbered(pixels: NDArray[Any], step: int) -> NDArray[Any]:

@@ -130,17 +130,28 @@ class LaserQuantizer:
         low, high = scan.numbers[5:]
         with np.errstate(invalid='ignore'):
             meant = (scan.ranges >= low) & (scan.ranges <= high)
+        resolution_m = (self._resolution_m or _noise(scan.ranges[meant])) * _COARSER[level]
         # Who has mixed up the bounds, or left them at zero, still has ranges.
-        apart = ~meant if meant.any() else None
-        resolution_m = self._resolution_m or _noise(scan.ranges[meant])
+        apart = ~meant | _leaves(scan.ranges, low, high, resolution_m) if low < high else None
         intensities = _rounded(scan.intensities, self._bits)
         about = scan.about()
         counts = len(scan.ranges), len(intensities)
         writer = ColumnWriter(_LEAST)
         writer.head(struct.pack('<I', len(about)) + about + struct.pack('<II', *counts))
-        write_ranges(writer, scan.ranges, resolution_m * _COARSER[level], apart)
+        write_ranges(writer, scan.ranges, resolution_m, apart)
         writer.floats(intensities)
         return writer.done(len(about) + 4 * (2 + sum(counts)))
+
+
+def _leaves(
+    ranges: NDArray[np.float32], low: float, high: float, resolution_m: float
+) -> NDArray[Any]:
+    """Tell which ranges rounding carries over a bound: a distance would become none."""
+    divisor = 1.0 / resolution_m
+    with np.errstate(invalid='ignore', over='ignore'):
+        back = (np.rint(ranges.astype(np.float64) * divisor) / divisor).astype(np.float32)
+        leaves: NDArray[Any] = (back < low) | (back > high)
+    return leaves
 
 
 def _noise(ranges: NDArray[Any]) -> float:

@@ -71,6 +71,15 @@ def pictures(draw: st.DrawFn) -> tuple[bytes, NDArray[Any]]:
     return cdr, values
 
 
+@pytest.mark.parametrize('encoding', ['32FC1', '64FC1'])
+def test_no_depth_of_a_float_becomes_0_and_each_0_keeps_its_bits(encoding: str) -> None:
+    values = np.array([[0.004, 0.0, -0.0, -0.003, 1e-40, 2.0]], KINDS[encoding])
+    cdr = make.image(values.tobytes(), values.shape[1], 1, encoding)
+    for level in Level:
+        after = values_of(form_of(cdr, level, resolution='0.02'))
+        assert after.tobytes() == values.tobytes()
+
+
 @given(pictures())
 def test_without_loss_every_bit_comes_back(drawn: tuple[bytes, NDArray[Any]]) -> None:
     cdr, values = drawn

@@ -72,6 +72,24 @@ def test_any_scan_comes_back_within_its_error(
         assert getattr(old, name) == getattr(new, name)
 
 
+@pytest.mark.parametrize(
+    'ranges',
+    [
+        pytest.param([30.005] * 8, id='nothing in reach'),
+        pytest.param([0.051, 29.996, 29.996, 1.0], id='at the bounds'),
+    ],
+)
+def test_no_range_changes_over_a_bound(ranges: list[float]) -> None:
+    low, high = 0.051, 29.996
+    cdr = make.scan(ranges, low=low, high=high)
+    before = make.read(cdr, make.SCAN).ranges
+    for level in Level:
+        after = make.read(KIND.restore(FORM, form_of(cdr, level, resolution='0.02')), make.SCAN)
+        inside = [(r >= np.float32(low)) & (r <= np.float32(high)) for r in (before, after.ranges)]
+        np.testing.assert_array_equal(*inside)
+        assert after.ranges[~inside[0]].tobytes() == before[~inside[0]].tobytes()
+
+
 @pytest.mark.parametrize('run', [1, 254, 255, 256, 510, 511])
 @pytest.mark.parametrize('first', [2.0, 0.0])
 def test_runs_of_any_length_come_back(run: int, first: float) -> None:
