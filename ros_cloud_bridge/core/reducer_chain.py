@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-How a chain of reducers is written: ``crop max_range=20 | voxel size=0.1``.
+How a chain of reducers is written: ``cloud_crop range=1,20 | cloud_voxel leaf=0.1``.
 
 Names and options in words, separated by blanks; ``|`` hands on to the next. What names and options
 there are the registry of ``reducers/`` knows.
@@ -57,7 +57,7 @@ def parse_chain(text: str) -> tuple[ChainStep, ...]:
 
 def _step(words: list[str]) -> ChainStep:
     if not words:
-        raise ValueError("has an empty place; write reducers as in 'crop max_range=20 | voxel'")
+        raise ValueError("has an empty place; write reducers as in 'stamps | laser_quantize'")
     name, *rest = words
     if not _NAME.fullmatch(name):
         raise ValueError(f'{name!r} is no name of a reducer')

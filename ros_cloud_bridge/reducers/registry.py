@@ -84,21 +84,20 @@ def find(name: str) -> ReducerKind:
     :returns: the kind
     :raises ValueError: says in one line why there is none
     """
+    if name not in BUILT_IN and name not in _foreign():
+        near = difflib.get_close_matches(name, names(), 1)
+        hint = f'; did you mean {near[0]}?' if near else ''
+        raise ValueError(f'no reducer {name}{hint} (there are {", ".join(names())})')
     try:
         if name in BUILT_IN:
             module, _, attribute = BUILT_IN[name].partition(':')
             loaded = getattr(importlib.import_module(module), attribute)
-        elif name in _foreign():
-            loaded = _foreign()[name]()
         else:
-            near = difflib.get_close_matches(name, names(), 1)
-            hint = f'; did you mean {near[0]}?' if near else ''
-            raise ValueError(f'no reducer {name}{hint} (there are {", ".join(names())})')
+            loaded = _foreign()[name]()
         kind: ReducerKind = loaded() if isinstance(loaded, type) else loaded
-    except ValueError:
-        raise
-    except Exception as error:  # whatever a foreign import raises
-        raise ValueError(f'{name} cannot be used: {str(error) or repr(error)}') from error
+    except Exception as error:  # whatever a foreign import raises, on as many lines as it likes
+        said = ' '.join(str(error).split()) or repr(error)
+        raise ValueError(f'{name} cannot be used: {said}') from error
     return kind
 
 

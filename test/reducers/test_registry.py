@@ -79,11 +79,16 @@ def broken() -> object:
     raise ImportError('no module named nothing')
 
 
+def mismatched() -> object:
+    raise ValueError('numpy.dtype size changed\nExpected 96')
+
+
 @pytest.fixture(autouse=True)
 def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     entries = [
         Entry('half', lambda: HalfKind),
         Entry('broken', broken),
+        Entry('older', mismatched),
         Entry('precision', lambda: HalfKind),
     ]
     monkeypatch.setattr(registry, 'entry_points', lambda group: entries)
@@ -122,6 +127,7 @@ def test_every_reducer_of_ours_can_be_found_under_its_name(name: str) -> None:
         ('precison', r'no reducer precison; did you mean precision\? \(there are aggregate,'),
         ('nothing_like_it', r'no reducer nothing_like_it \(there are'),
         ('broken', 'broken cannot be used: no module named nothing'),
+        ('older', '^older cannot be used: numpy.dtype size changed Expected 96$'),
         ('precision bit=3', 'precision: unknown option bit, did you mean bits'),
         ('tf_motion metres=far', 'tf_motion: metres=far'),
         ('precision | deadband max_s=0', 'deadband: max_s=0'),
