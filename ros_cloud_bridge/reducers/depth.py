@@ -118,8 +118,9 @@ class DepthReducer:
 def _lost(pixels: NDArray[Any], divisor: float) -> NDArray[Any]:
     """Tell which depths would become 0, which says "none"; and -0.0, which no step tells."""
     with np.errstate(invalid='ignore', over='ignore'):
-        near: NDArray[Any] = np.rint(pixels.astype(np.float64) * divisor) == 0.0
-    return near & (pixels.view(f'u{pixels.itemsize}') != 0)
+        lost: NDArray[Any] = np.rint(pixels.astype(np.float64) * divisor) == 0.0
+    lost &= pixels.view(f'u{pixels.itemsize}') != 0
+    return lost
 
 
 def _numbered(pixels: NDArray[Any], step: int) -> NDArray[Any]:
