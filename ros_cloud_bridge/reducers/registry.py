@@ -38,6 +38,7 @@ from ros_cloud_bridge.reducers.interface import (
 )
 
 _PACKAGE = 'ros_cloud_bridge.reducers'
+_AFTER_A_FORM = 'nothing can follow a compact form'
 # The same as in setup.py: sources that are not installed have no entry points.
 BUILT_IN = {
     'aggregate': f'{_PACKAGE}.aggregate:AggregateKind',
@@ -109,23 +110,28 @@ def check(text: str) -> str:
     :returns: what is wrong, in one line; empty when nothing is
     """
     try:
+        form = ''
         for step in parse_chain(text):
-            _check_step(step)
+            if form:
+                raise ValueError(f'{step.name}: {_AFTER_A_FORM}')
+            form = _check_step(step)
     except ValueError as error:
         return str(error)
     return ''
 
 
-def _check_step(step: ChainStep) -> None:
+def _check_step(step: ChainStep) -> str:
+    """Judge a step; give the form that it makes, if that can be told without a type."""
     kind = find(step.name)
     types = getattr(kind, 'types', ())
     try:
         if isinstance(kind, CheckingKind):
             kind.check(step.options)
         elif types:
-            kind.make(types[0], '', step.options, 0)
+            return kind.make(types[0], '', step.options, 0).output.form
     except ValueError as error:
         raise ValueError(f'{step.name}: {error}') from error
+    return ''
 
 
 def make(text: str, type_name: str, definition_of: Definitions, max_bytes: int) -> Chain:
@@ -143,7 +149,7 @@ def make(text: str, type_name: str, definition_of: Definitions, max_bytes: int) 
     for step in parse_chain(text):
         kind = find(step.name)
         if made and made[-1].output.form:
-            raise ValueError(f'{step.name}: nothing can follow a compact form')
+            raise ValueError(f'{step.name}: {_AFTER_A_FORM}')
         taken = made[-1].output.type_name if made else type_name
         try:
             definition = definition_of(taken)

@@ -131,6 +131,7 @@ def test_every_reducer_of_ours_can_be_found_under_its_name(name: str) -> None:
         ('precision bit=3', 'precision: unknown option bit, did you mean bits'),
         ('tf_motion metres=far', 'tf_motion: metres=far'),
         ('precision | deadband max_s=0', 'deadband: max_s=0'),
+        ('laser_quantize | stamps', '^stamps: nothing can follow a compact form'),
         ('precision |', 'has an empty place'),
         ('| '.join(['precision '] * 9), 'chains 9 reducers'),
         ('Precision', "'Precision' is no name"),
