@@ -109,7 +109,8 @@ def numbers(
     except ValueError:
         values = ()
     if len(values) != count:
-        raise ValueError(f'{name}={text}: {count} number{"s" * (count > 1)} wanted')
+        wanted = f'{count} number{"s" * (count > 1)} wanted, from {low:g} to {high:g}'
+        raise ValueError(f'{name}={text}: {wanted}')
     if not all(low <= value <= high for value in values):
         raise ValueError(f'{name}={text}: allowed is {low:g} to {high:g}')
     return values
