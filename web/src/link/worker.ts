@@ -6,7 +6,7 @@
 import { Decoder } from '../protocol';
 import { Connection } from './connection';
 import { RobotFigures } from './fleet';
-import type { FromWorker, ToWorker } from './messages';
+import type { FromWorker, ToWorker, Watch } from './messages';
 import { RobotSession } from './session';
 
 const FLUSH_MS = 20;
@@ -20,6 +20,8 @@ class Worker {
   private connection: Connection | null = null;
   private decoder = new Decoder();
   private root = '';
+  private opened: string | null = null;
+  private watches: readonly Watch[] = [];
   private session: RobotSession | null = null;
   private listened: readonly string[] = [];
   private readonly figures = new Map<string, RobotFigures>();
@@ -44,7 +46,8 @@ class Worker {
         this.open(message.robot);
         break;
       case 'watch':
-        this.session?.watch(message.watches);
+        this.watches = message.watches;
+        this.session?.watch(this.watches);
         this.ask();
         break;
       case 'listen':
@@ -66,6 +69,7 @@ class Worker {
   }
 
   private connect(message: ToWorker & { kind: 'connect' }): void {
+    this.leave();
     this.connection?.close();
     this.root = message.root;
     this.decoder = new Decoder({
@@ -82,14 +86,29 @@ class Worker {
         this.post({ kind: 'link', state, reason });
       },
     });
-    this.subscribe();
+    this.enter();
   }
 
   private open(robot: string | null): void {
-    if (this.session?.robot === robot) return;
+    if (this.opened === robot) return;
+    this.leave();
+    this.opened = robot;
+    this.enter();
+  }
+
+  private leave(): void {
     this.session?.close();
+    this.session = null;
     this.ask();
-    this.session = robot === null ? null : new RobotSession(robot, this.decoder, this.post);
+  }
+
+  /** The page may name a robot before it knows where the broker is. */
+  private enter(): void {
+    if (this.connection === null) return;
+    if (this.opened !== null) {
+      this.session = new RobotSession(this.opened, this.decoder, this.post);
+      this.session.watch(this.watches);
+    }
     this.subscribe();
   }
 
