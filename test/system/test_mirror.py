@@ -387,6 +387,28 @@ def test_it_is_a_managed_node(cloud: Graph, robot_id: str) -> None:
         assert 'Traceback' not in mirroring.log()
 
 
+def test_what_a_robot_had_latched_before_it_was_started_again_is_forgotten(
+    cloud: Graph, robot_id: str
+) -> None:
+    topic = f'/{robot_id.replace("-", "_")}/a'
+    with Broker() as own, mirror(own, other_domain(), {'robots': robot_id}):
+        for value in ('old', 'new'):
+            with WireRobot(own, robot_id) as robot:
+                route = robot.route('/a', 'std_msgs/msg/String', latched=True)
+                robot.announce()
+                robot.send(route, [cdr_of(String(data=value))], latched=True)
+                wait_until(lambda: cloud.node.count_publishers(topic) == 1)
+
+                def last_for_late_joiners() -> bytes:
+                    late = cloud.witness(String, topic, qos(latched=True))
+                    heard = late.heard(1)[0]
+                    late.close()
+                    return heard
+
+                wanted = cdr_of(String(data=value))
+                wait_until(lambda w=wanted: last_for_late_joiners() == w)
+
+
 def test_bad_parameters_end_in_one_line(broker: Broker) -> None:
     with mirror(broker, other_domain(), {'robot': 'amr-07'}) as mirroring:
         assert mirroring.wait() == 2

@@ -71,7 +71,7 @@ class Outlet:
         :raises ProtocolError: when it does not fit its type, or its form cannot be restored
         :raises UnknownForm: when nothing here knows its form
         """
-        if sample.boot_id != self.boot_id:
+        if sample.boot_id != self.boot_id and not sample.historical:
             self._take_over(sample)
         cdr = self._contents.checked(sample.plain(), offset_ns)
         if self._frames is not None:
