@@ -16,36 +16,20 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 import io
 import os
 from pathlib import Path
 import struct
 from typing import Any, BinaryIO
-import zlib
 
-from mcap.data_stream import ReadDataStream, RecordBuilder
+from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
-from mcap.records import (
-    Channel,
-    Chunk,
-    ChunkIndex,
-    DataEnd,
-    Footer,
-    Message,
-    Metadata,
-    MetadataIndex,
-    Schema,
-    Statistics,
-    SummaryOffset,
-)
+from mcap.records import Channel, Chunk, ChunkIndex, Message, Metadata, MetadataIndex, Schema
 from mcap.stream_reader import breakup_chunk
 
+from ros_cloud_bridge.cloud.mcap_file import Content, FOOTER_BYTES, HEAD, MAGIC, write_end
 from ros_cloud_bridge.errors import LocalFault
 
-_MAGIC = b'\x89MCAP0\r\n'
-_HEAD = struct.Struct('<BQ')
-_FOOTER_BYTES = _HEAD.size + 8 + 8 + 4
 _MAX_RECORD = 1024 * 1024 * 1024
 
 
@@ -75,66 +59,27 @@ class _Part:
         return not self._missing
 
 
-@dataclass(slots=True)
-class _Content:
-    """What a summary says, gathered from the records before it."""
-
-    schemas: dict[int, Any] = field(default_factory=dict)
-    channels: dict[int, Any] = field(default_factory=dict)
-    chunks: list[Any] = field(default_factory=list)
-    metadata: list[Any] = field(default_factory=list)
-    counts: Counter[int] = field(default_factory=Counter)
-    times: tuple[int, int] | None = None
-
-    def add(self, part: '_Part') -> None:
-        for record in part.records:
-            if isinstance(record, Schema):
-                self.schemas[record.id] = record
-            elif isinstance(record, Channel):
-                self.channels[record.id] = record
-            elif isinstance(record, Message):
-                self.counts[record.channel_id] += 1
-        start, end = part.chunk.message_start_time, part.chunk.message_end_time
-        before = self.times or (start, end)
-        self.times = (min(start, before[0]), max(end, before[1]))
-        self.chunks.append(
-            ChunkIndex(
-                chunk_length=part.length,
-                chunk_start_offset=part.offset,
-                compression=part.chunk.compression,
-                compressed_size=len(part.chunk.data),
-                message_end_time=end,
-                message_index_length=part.index_length,
-                message_index_offsets=part.indexes,
-                message_start_time=start,
-                uncompressed_size=part.chunk.uncompressed_size,
-            )
-        )
-
-    @property
-    def messages(self) -> int:
-        return sum(self.counts.values())
-
-    def summary(self) -> list[tuple[Opcode, list[Any]]]:
-        start, end = self.times or (0, 0)
-        statistics = Statistics(
-            attachment_count=0,
-            channel_count=len(self.channels),
-            channel_message_counts=dict(self.counts),
-            chunk_count=len(self.chunks),
-            message_count=self.messages,
-            message_end_time=end,
-            message_start_time=start,
-            metadata_count=len(self.metadata),
-            schema_count=len(self.schemas),
-        )
-        return [
-            (Opcode.SCHEMA, list(self.schemas.values())),
-            (Opcode.CHANNEL, list(self.channels.values())),
-            (Opcode.STATISTICS, [statistics]),
-            (Opcode.CHUNK_INDEX, self.chunks),
-            (Opcode.METADATA_INDEX, self.metadata),
-        ]
+def _add(content: Content, part: _Part) -> None:
+    counts: Counter[int] = Counter()
+    for record in part.records:
+        if isinstance(record, Schema):
+            content.schemas[record.id] = record
+        elif isinstance(record, Channel):
+            content.channels[record.id] = record
+        elif isinstance(record, Message):
+            counts[record.channel_id] += 1
+    index = ChunkIndex(
+        chunk_length=part.length,
+        chunk_start_offset=part.offset,
+        compression=part.chunk.compression,
+        compressed_size=len(part.chunk.data),
+        message_end_time=part.chunk.message_end_time,
+        message_index_length=part.index_length,
+        message_index_offsets=part.indexes,
+        message_start_time=part.chunk.message_start_time,
+        uncompressed_size=part.chunk.uncompressed_size,
+    )
+    content.add_chunk(index, counts)
 
 
 def mend(path: Path, size: int | None = None) -> int | None:
@@ -155,7 +100,11 @@ def mend(path: Path, size: int | None = None) -> int | None:
                 raise MendError(f'{path}: is whole up to byte {end} only, of {size} confirmed')
             if end == 0:
                 raise MendError(f'{path}: is no MCAP file')
-            _end(stream, content, end)
+            stream.truncate(end)
+            stream.seek(end)
+            write_end(stream, content, end)
+            stream.flush()
+            os.fsync(stream.fileno())
             return content.messages
     except OSError as error:
         raise MendError(f'{path}: {error.strerror or error}') from error
@@ -163,36 +112,36 @@ def mend(path: Path, size: int | None = None) -> int | None:
 
 def _finished(stream: BinaryIO) -> bool:
     length = stream.seek(0, os.SEEK_END)
-    if length < 2 * len(_MAGIC) + _FOOTER_BYTES:
+    if length < 2 * len(MAGIC) + FOOTER_BYTES:
         return False
-    stream.seek(-len(_MAGIC) - _FOOTER_BYTES, os.SEEK_END)
+    stream.seek(-len(MAGIC) - FOOTER_BYTES, os.SEEK_END)
     tail = stream.read()
-    return tail.endswith(_MAGIC) and tail[0] == Opcode.FOOTER
+    return tail.endswith(MAGIC) and tail[0] == Opcode.FOOTER
 
 
 def _records(stream: BinaryIO, limit: int) -> Iterator[tuple[int, int, bytes]]:
     """Yield the whole records as (opcode, offset, content)."""
-    offset = stream.seek(len(_MAGIC))
-    while offset + _HEAD.size <= limit:
-        opcode, length = _HEAD.unpack(stream.read(_HEAD.size))
-        if length > min(_MAX_RECORD, limit - offset - _HEAD.size):
+    offset = stream.seek(len(MAGIC))
+    while offset + HEAD.size <= limit:
+        opcode, length = HEAD.unpack(stream.read(HEAD.size))
+        if length > min(_MAX_RECORD, limit - offset - HEAD.size):
             return
         yield opcode, offset, stream.read(length)
-        offset += _HEAD.size + length
+        offset += HEAD.size + length
 
 
-def _scan(stream: BinaryIO, size: int | None) -> tuple[_Content, int]:
+def _scan(stream: BinaryIO, size: int | None) -> tuple[Content, int]:
     """Read what is whole; returns it and where it ends, 0 for what is no MCAP file."""
-    content = _Content()
+    content = Content()
     limit = stream.seek(0, os.SEEK_END)
     limit = limit if size is None else min(limit, size)
     stream.seek(0)
-    if stream.read(len(_MAGIC)) != _MAGIC:
+    if stream.read(len(MAGIC)) != MAGIC:
         return content, 0
     end = 0
     part: _Part | None = None
     for opcode, offset, body in _records(stream, limit):
-        length = _HEAD.size + len(body)
+        length = HEAD.size + len(body)
         data = ReadDataStream(io.BytesIO(body))
         if opcode == Opcode.CHUNK and part is None:
             try:
@@ -203,7 +152,7 @@ def _scan(stream: BinaryIO, size: int | None) -> tuple[_Content, int]:
         if opcode == Opcode.MESSAGE_INDEX and part is not None:
             if not part.add_index(struct.unpack_from('<H', body)[0], offset, length):
                 continue
-            content.add(part)
+            _add(content, part)
             part = None
         elif part is not None or opcode not in (Opcode.HEADER, Opcode.METADATA):
             break
@@ -212,34 +161,3 @@ def _scan(stream: BinaryIO, size: int | None) -> tuple[_Content, int]:
             content.metadata.append(MetadataIndex(offset=offset, length=length, name=name))
         end = offset + length
     return content, end
-
-
-def _end(stream: BinaryIO, content: _Content, end: int) -> None:
-    stream.truncate(end)
-    stream.seek(end)
-    builder = RecordBuilder()
-    DataEnd(0).write(builder)
-    start = end + builder.count
-    stream.write(builder.end())
-    summary, offsets = RecordBuilder(), []
-    for opcode, records in content.summary():
-        group = summary.count
-        for record in records:
-            record.write(summary)
-        length = summary.count - group
-        if length:
-            offsets.append(SummaryOffset(opcode, start + group, length))
-    offset_start = start + summary.count
-    for entry in offsets:
-        entry.write(summary)
-    text = summary.end()
-    head = _HEAD.pack(Opcode.FOOTER, 8 + 8 + 4) + struct.pack('<QQ', start, offset_start)
-    footer = RecordBuilder()
-    Footer(
-        summary_start=start,
-        summary_offset_start=offset_start,
-        summary_crc=zlib.crc32(head, zlib.crc32(text)),
-    ).write(footer)
-    stream.write(text + footer.end() + _MAGIC)
-    stream.flush()
-    os.fsync(stream.fileno())

@@ -22,10 +22,9 @@ import os
 import threading
 from typing import BinaryIO, NamedTuple
 
-from mcap.writer import CompressionType, Writer
-
 from ros_cloud_bridge.cloud.identity import SampleId
 from ros_cloud_bridge.cloud.losses import RouteLosses
+from ros_cloud_bridge.cloud.mcap_file import ChunkWriter
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.cloud.topic_names import TopicNames
 from ros_cloud_bridge.errors import ProtocolError, UnknownForm, UnknownSchema
@@ -133,8 +132,7 @@ class Recorder:
         self._unsynced: list[SampleId] = []
         self._declined: list[SampleId] = []
         self._stream = stream
-        self._writer = Writer(stream, _CHUNK_BYTES, CompressionType.ZSTD)
-        self._writer.start(profile='ros2', library=_LIBRARY)
+        self._writer = ChunkWriter(stream, _LIBRARY, _CHUNK_BYTES)
         self._closed = False
 
     def add(self, sample: Sample) -> None:
@@ -198,7 +196,6 @@ class Recorder:
                     self._leave_out(self._waiting.popleft())
                 self._write_metadata(list(losses))
                 self._writer.finish()
-                self._stream.flush()
             return self._totals()
 
     @property
@@ -226,11 +223,11 @@ class Recorder:
             self._count_left_out(sample)
             return True
         self._writer.add_message(
-            channel_id=channel.number,
-            log_time=_time(sample.receive_time_ns),
-            publish_time=_time(sample.source_time_ns),
-            sequence=sample.sequence & 0xFFFFFFFF,
-            data=data,
+            channel.number,
+            sample.sequence & 0xFFFFFFFF,
+            _time(sample.receive_time_ns),
+            _time(sample.source_time_ns),
+            data,
         )
         channel.totals.samples += 1
         channel.totals.bytes += len(data)
@@ -242,15 +239,15 @@ class Recorder:
         schema = sample.schema()
         identity = (sample.type_name, schema.rihs01)
         if identity not in self._schemas:
-            self._schemas[identity] = self._writer.register_schema(
-                name=sample.type_name, encoding='ros2msg', data=schema.definition.encode()
+            self._schemas[identity] = self._writer.add_schema(
+                sample.type_name, 'ros2msg', schema.definition.encode()
             )
         name = self._names.name(sample.robot_id, sample.topic)
-        number = self._writer.register_channel(
-            topic=name,
-            message_encoding='cdr',
-            schema_id=self._schemas[identity],
-            metadata={
+        number = self._writer.add_channel(
+            name,
+            'cdr',
+            self._schemas[identity],
+            {
                 'offered_qos_profiles': self._qos(sample),
                 'topic_type_hash': schema.rihs01,
                 'robot_id': sample.robot_id,
@@ -335,4 +332,4 @@ def _key(sample: Sample) -> tuple[str, str, str, str]:
 
 
 def _time(nanoseconds: int) -> int:
-    return min(max(nanoseconds, 0), _MAX_TIME)
+    return nanoseconds if 0 <= nanoseconds <= _MAX_TIME else max(0, _MAX_TIME * (nanoseconds > 0))
