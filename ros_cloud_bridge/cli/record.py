@@ -12,11 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""``ros-cloud-bridge record``: samples into an MCAP file."""
+"""``ros-cloud-bridge record``: samples into MCAP files."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+import os
 from pathlib import Path
 import threading
 import time
@@ -36,6 +38,14 @@ from ros_cloud_bridge.cli.consuming import (
 from ros_cloud_bridge.cli.leasing import add_lease_arguments, Leasing
 from ros_cloud_bridge.cli.mqtt_options import add_mqtt_arguments, mqtt_config
 from ros_cloud_bridge.cli.record_confirming import add_confirm_arguments, Confirming
+from ros_cloud_bridge.cli.record_split import (
+    add_split_arguments,
+    finish_earlier,
+    in_folder,
+    make_folder,
+    rotation,
+)
+from ros_cloud_bridge.cloud.archive import Archive, Recording, Rotation, SingleFile
 from ros_cloud_bridge.cloud.consumer import Consumer, is_glob, printable
 from ros_cloud_bridge.cloud.ledger import LedgerError
 from ros_cloud_bridge.cloud.mending import mend, MendError
@@ -59,7 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     :param parser: the subcommand's parser
     """
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument('-o', '--output', type=Path, metavar='FILE.mcap', help='file to write')
+    what.add_argument(
+        '-o',
+        '--output',
+        metavar='FILE.mcap|FOLDER/',
+        help='file to write, or folder for a file per robot (see --split)',
+    )
     what.add_argument(
         '--repair',
         type=Path,
@@ -67,13 +82,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='give the file of a recorder that was killed its end, in place, and record nothing',
     )
     parser.add_argument('--force', action='store_true', help='replace the file if it exists')
+    add_split_arguments(parser)
     add_selection_arguments(parser)
     parser.add_argument(
         '--prefix',
         action=argparse.BooleanOptionalAction,
-        help='write /{robot} before each topic, or do not; by default it is left out only when '
-        '--robot is one exact robot id. What a ROS name cannot hold becomes _, and a robot whose '
-        'prefix is taken already gets _2, _3, … behind it',
+        help='write /{robot} before each topic, or do not; by default it is left out when --robot '
+        'is one exact robot id, and where each robot has its own files. What a ROS name cannot '
+        'hold becomes _, and a robot whose prefix is taken already gets _2, _3, … behind it',
     )
     add_lease_arguments(parser)
     add_confirm_arguments(parser)
@@ -91,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.repair is not None:
         return _repair(args.repair)
+    args.to_folder, args.output = args.output.endswith(os.sep), Path(args.output)
+    turns = rotation(args)
     config = mqtt_config(args)
     wanted = topic_filter(args)
     link = LinkReporter(config)
@@ -114,21 +132,15 @@ def run(args: argparse.Namespace) -> int:
         )
         if confirming is not None:
             confirming.mend()
-        with writing, _create(args) as stream:
-            recorder = Recorder(
-                stream,
-                prefix=_prefixed(args),
-                is_latched=partial(_is_latched, consumer),
-                confirms=args.confirm,
-            )
+        with writing, _recording(args, turns, consumer, confirming) as recording:
             leasing.begin(consumer)
-            writing.begin(consumer, recorder)
+            writing.begin(consumer, recording)
             with consumer:
                 wait(stop, args.seconds, writing.each_turn)
                 writing.finish()
-            recorder.close(consumer.decoder.losses())
+            recording.close(consumer.decoder.losses())
             writing.end()
-    _print_table(recorder.close())
+    _print_table(writing.totals())
     report_losses(consumer, wanted, durable_too=confirming is None)
     if confirming is not None:
         confirming.report(consumer.decoder.losses(), writing.historical)
@@ -152,7 +164,7 @@ class _Writing:
         confirming: Confirming | None,
     ) -> None:
         self._consumer: Consumer | None = None
-        self._recorder: Recorder | None = None
+        self._recording: Recording | None = None
         self._wanted = wanted
         self._left = count
         self._stop = stop
@@ -172,20 +184,20 @@ class _Writing:
         self._stop.set()
         return True
 
-    def begin(self, consumer: Consumer, recorder: Recorder) -> None:
-        self._consumer, self._recorder = consumer, recorder
+    def begin(self, consumer: Consumer, recording: Recording) -> None:
+        self._consumer, self._recording = consumer, recording
         if self._confirming is not None:
-            self._confirming.begin(consumer, recorder)
+            self._confirming.begin(consumer, recording)
 
     def sample(self, sample: Sample) -> None:
         # After --seconds, a signal or --count, what has come in meanwhile counts no more.
-        if self._stop.is_set() or self._recorder is None or self._consumer is None:
+        if self._stop.is_set() or self._recording is None or self._consumer is None:
             return
         # A robot would keep for ever what it waits to have confirmed.
         if not self._wanted(sample.topic) and not self._consumer.confirms(sample):
             return
         with self:
-            self._recorder.add(sample)
+            self._recording.add(sample)
             self.historical += sample.historical
         if self._left is not None:
             self._left -= 1
@@ -200,6 +212,12 @@ class _Writing:
             with self:
                 self._confirming.commit()
 
+    def totals(self) -> list[TopicTotals]:
+        """Give what was recorded, also when the disk failed."""
+        with self:
+            return [] if self._recording is None else self._recording.close()
+        return []
+
     def end(self) -> None:
         """Note that the file is finished."""
         if self._confirming is not None and self.failed is None:
@@ -212,14 +230,15 @@ class _Writing:
     def each_turn(self) -> None:
         self._leasing.tell()
         now = time.monotonic()
-        if now < self._next_flush or self._recorder is None or self.failed is not None:
+        if now < self._next_flush or self._recording is None or self.failed is not None:
             return
         self._next_flush = now + _FLUSH_S
         with self:
             if self._confirming is not None:
                 self._confirming.commit()
             else:
-                self._recorder.flush()
+                self._recording.flush()
+                self._recording.finish()
 
 
 def _repair(path: Path) -> int:
@@ -238,8 +257,10 @@ def _reason(error: OSError | LedgerError) -> str:
 
 
 def _prefixed(args: argparse.Namespace) -> bool:
+    if args.prefix is not None:
+        return bool(args.prefix)
     # Settled before the first sample: a topic must not change its name when a second robot comes.
-    return bool(is_glob(args.robot) if args.prefix is None else args.prefix)
+    return is_glob(args.robot) and not in_folder(args)
 
 
 def _is_latched(consumer: Consumer, sample: Sample) -> bool:
@@ -251,6 +272,36 @@ def _is_latched(consumer: Consumer, sample: Sample) -> bool:
         and route.get('topic') == sample.topic
         and route.get('latched') is True
         for route in routes
+    )
+
+
+@contextmanager
+def _recording(
+    args: argparse.Namespace,
+    turns: Rotation,
+    consumer: Consumer,
+    confirming: Confirming | None,
+) -> Iterator[Recording]:
+    """Open what the arguments name; a file is closed at the end, however that comes."""
+    make = partial(
+        Recorder,
+        prefix=_prefixed(args),
+        is_latched=partial(_is_latched, consumer),
+        confirms=args.confirm,
+    )
+    if not in_folder(args):
+        with _create(args) as stream:
+            yield SingleFile(args.output, stream, make(stream))
+        return
+    make_folder(args.output)
+    finish_earlier(args.output)
+    yield Archive(
+        args.output,
+        turns,
+        make,
+        now=time.monotonic,
+        wall_s=time.time,
+        on_open=None if confirming is None else confirming.opened,
     )
 
 

@@ -15,17 +15,19 @@
 """``record --confirm``: samples are confirmed once the file that holds them is on the disk."""
 
 import argparse
+from collections.abc import Callable, Mapping
 import json
-import os
 from pathlib import Path
+import threading
 
 from ros_cloud_bridge.cli.consuming import say
+from ros_cloud_bridge.cli.record_split import in_folder, make_folder, say_finished
+from ros_cloud_bridge.cloud.archive import Recording, sync_folder
 from ros_cloud_bridge.cloud.checks import check_name
 from ros_cloud_bridge.cloud.consumer import Consumer, printable
 from ros_cloud_bridge.cloud.ledger import Ledger
 from ros_cloud_bridge.cloud.losses import RouteLosses
 from ros_cloud_bridge.cloud.mending import mend, MendError
-from ros_cloud_bridge.cloud.recorder import Recorder
 from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.signing.keys import PrivateKey
 
@@ -77,13 +79,20 @@ class Confirming:
             )
         check_name(args.name)
         self.key = None if args.key is None else PrivateKey.load(args.key)
-        self._path: Path = args.output.absolute()
-        path = args.ledger or args.output.with_name(f'{args.output.name}.ledger')
+        output: Path = args.output
+        # A folder may hold the recordings of several names.
+        beside = output / f'{args.name}.ledger' if in_folder(args) else None
+        path = args.ledger or beside or output.with_name(f'{output.name}.ledger')
+        if beside is not None:
+            make_folder(output)
         self.ledger = Ledger(path, args.name)
         if self.ledger.recovered:
             say(self.ledger.recovered)
         self._consumer: Consumer | None = None
-        self._recorder: Recorder | None = None
+        self._recording: Recording | None = None
+        self._folder: Path = output.absolute().parent
+        # Files are counted and noted in one stroke: an older note would forget what is confirmed.
+        self._noting = threading.RLock()
 
     def mend(self) -> None:
         """Finish the file of a recorder that was killed: what it had not confirmed comes again."""
@@ -91,31 +100,41 @@ class Confirming:
         if not note:
             return
         try:
-            known = json.loads(note)
-            path, size = Path(known['path']), int(known['size'])
-        except (ValueError, TypeError, KeyError):
+            known = _read_note(note)
+        except (ValueError, TypeError, KeyError, AttributeError):
             say(f'{self.ledger.path}: its note of the last recording cannot be read')
             return
-        try:
-            messages = mend(path, size)
-        except MendError as error:
-            say(f'{error}: the recording before this one is not finished')
-            return
-        if messages is not None:
-            say(f'{path}: finished, with {messages} samples; its recorder had not come to that')
+        for path, size in known.items():
+            try:
+                messages = mend(path, size)
+            except MendError as error:
+                say(f'{error}: the recording before this one is not finished')
+                continue
+            if messages is not None:
+                say_finished(path, messages)
 
-    def begin(self, consumer: Consumer, recorder: Recorder) -> None:
+    def begin(self, consumer: Consumer, recording: Recording) -> None:
         """
         Note which file is being written, before anything in it is confirmed.
 
         :param consumer: not started yet
-        :param recorder: nothing recorded yet
+        :param recording: nothing recorded yet
         :raises OSError: when the file cannot be written
         :raises LedgerError: when the ledger cannot be written
         """
-        self._consumer, self._recorder = consumer, recorder
-        _sync_directory(self._path.parent)
+        self._consumer, self._recording = consumer, recording
+        sync_folder(self._folder)
         self.commit()
+
+    def opened(self, files: Callable[[], Mapping[Path, int]]) -> None:
+        """
+        Note a further file, before it gets its first sample.
+
+        :param files: gives all that are not finished, with what of each is durable
+        :raises LedgerError: when the ledger cannot be written
+        """
+        with self._noting:
+            self.ledger.commit((), {_NOTE: _note(files())})
 
     def commit(self) -> None:
         """
@@ -124,21 +143,22 @@ class Confirming:
         :raises OSError: when the file cannot be written
         :raises LedgerError: when the ledger cannot be written
         """
-        assert self._consumer is not None and self._recorder is not None
-        synced = self._recorder.sync()
-        note = json.dumps({'path': str(self._path), 'size': synced.size})
-        self._consumer.confirm(synced.samples, {_NOTE: note})
-        self._consumer.decline(synced.left_out)
+        assert self._consumer is not None and self._recording is not None
+        with self._noting:
+            stored = self._recording.sync()
+            self._consumer.confirm(stored.samples, {_NOTE: _note(stored.files)})
+        self._consumer.decline(stored.left_out)
+        self._recording.finish()
 
     def end(self) -> None:
         """
-        Note that the file is finished.
+        Note that all files are finished.
 
         :raises OSError: when it cannot be written to the disk
         :raises LedgerError: when the ledger cannot be written
         """
-        assert self._recorder is not None
-        self._recorder.sync()
+        assert self._recording is not None
+        self._recording.sync()
         self.ledger.commit((), {_NOTE: ''})
 
     def report(self, losses: list[RouteLosses], historical: int) -> None:
@@ -174,10 +194,13 @@ class Confirming:
             say(f'… and of {len(lacking) - _MOST_TOLD} more routes')
 
 
-def _sync_directory(path: Path) -> None:
-    # Else a power cut could leave a confirmed sample in a file without a name.
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _note(files: Mapping[Path, int]) -> str:
+    return json.dumps({'files': {str(path): size for path, size in files.items()}})
+
+
+def _read_note(note: str) -> dict[Path, int]:
+    known = json.loads(note)
+    if 'path' in known:
+        # As recordings of one file alone wrote it.
+        return {Path(known['path']): int(known['size'])}
+    return {Path(path): int(size) for path, size in known['files'].items()}

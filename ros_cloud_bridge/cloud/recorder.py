@@ -198,6 +198,24 @@ class Recorder:
                 self._writer.finish()
             return self._totals()
 
+    def withdraw(self) -> list[Sample]:
+        """
+        Take back the samples that wait for their schema.
+
+        :returns: those samples, for another recorder
+        """
+        with self._lock:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+            self._waiting_bytes = 0
+            return waiting
+
+    @property
+    def position(self) -> int:
+        """How large the file is, without what :meth:`flush` would write."""
+        with self._lock:
+            return self._writer.position
+
     @property
     def samples(self) -> int:
         """How many samples have been written."""
