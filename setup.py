@@ -67,6 +67,8 @@ setup(
     extras_require={
         # Fields of samples without ROS, MCAP files, and what top draws with.
         'cloud': ['mcap>=1.6', 'rich>=11.2', 'rosbags>=0.10'],
+        # Tables of recordings.
+        'export': ['mcap>=1.6', 'pyarrow>=14.0', 'rosbags>=0.10'],
         # What foxglove serves with.
         'foxglove': ['foxglove-sdk>=0.14'],
         # What the reducers jpeg and webp write with.

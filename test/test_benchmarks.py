@@ -41,6 +41,9 @@ needs_foxglove = pytest.mark.skipif(
     reason='foxglove-sdk or websockets is missing',
 )
 needs_mcap = pytest.mark.skipif(find_spec('mcap') is None, reason='mcap: install the extra cloud')
+needs_arrow = pytest.mark.skipif(
+    find_spec('mcap') is None or find_spec('pyarrow') is None, reason='pyarrow: install export'
+)
 needs_pillow = pytest.mark.skipif(find_spec('PIL') is None, reason='Pillow: install images')
 
 
@@ -80,6 +83,7 @@ def measured(script: str, json_file: Path, *arguments: str) -> tuple[str, Any]:
         pytest.param('plan_check.py', marks=needs_mcap),
         pytest.param('bytes.py', marks=needs_mcap),
         pytest.param('codecs.py', marks=needs_mcap),
+        pytest.param('cloud.py', marks=needs_arrow),
     ],
 )
 def test_help(script: str) -> None:

@@ -77,6 +77,7 @@ OWNERS = {
     'matplotlib': {'cli'},
     'mcap': {'ros', 'cloud', 'cli'},
     'paho': {'mqtt'},
+    'pyarrow': {'cloud'},
     'rclpy': {'ros', 'cli'},
     'rich': {'cli'},
     'rosbags': {'cloud', 'cli'},

@@ -31,6 +31,7 @@ SUBCOMMANDS = {
     'demo': ('ros_cloud_bridge.cli.demo', 'robot, bridge, broker and decoder on this machine'),
     'tail': ('ros_cloud_bridge.cli.tail', "print robots' live samples"),
     'record': ('ros_cloud_bridge.cli.record', "write robots' samples to an MCAP file"),
+    'export': ('ros_cloud_bridge.cli.export', 'write recordings as Parquet or CSV tables'),
     'top': ('ros_cloud_bridge.cli.top', "show robots' links, streams, ages and drops, live"),
     'dashboard': (
         'ros_cloud_bridge.cli.dashboard',
@@ -104,4 +105,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _missing(module: str) -> str:
     if module.startswith('rclpy') or module.endswith(('_msgs', '_interfaces')):
         return f"this command needs ROS 2: module '{module}' is not installed or not sourced"
-    return f"module '{module}' is missing: pip install 'ros_cloud_bridge[cloud]'"
+    extra = 'export' if module.startswith('pyarrow') else 'cloud'
+    return f"module '{module}' is missing: pip install 'ros_cloud_bridge[{extra}]'"

@@ -175,7 +175,7 @@ def _part(block: Matrix, part: int, count: int) -> NDArray[np.generic]:
     data = block.template[start : start + width * length]
     order = '<' if block.template[1] & 1 else '>'
     if kind == STAMP:
-        stamp = _raw_words(data, order, 8, kind).view(np.int64)
+        stamp = raw_words(data, order, 8, kind).view(np.int64)
         return np.full((count, 1), stamp[0])
     words = np.frombuffer(data, f'{order}{kind}{width}').astype(f'<{kind}{width}')
     if length == 1:
@@ -225,7 +225,7 @@ def _stream_columns(
             width, kind = types[leaf]
             values = words.get(leaf)
             if values is None:
-                values = _raw_words(streams.data.get(leaf, b''), order, width, kind)
+                values = raw_words(streams.data.get(leaf, b''), order, width, kind)
             typed = values.reshape(-1).view('<i8' if kind == STAMP else f'<{kind}{width}')
             if step.op is Op.SEQUENCE:
                 yield names[0], _shaped(typed, _per_sample(streams.counts.get(step.leaf), met), 2)
@@ -238,7 +238,16 @@ def _stream_columns(
     return go(layout.program.steps, np.ones(count, dtype=np.int64))
 
 
-def _raw_words(data: bytes, order: str, width: int, kind: str) -> NDArray[np.unsignedinteger[Any]]:
+def raw_words(data: bytes, order: str, width: int, kind: str) -> NDArray[np.unsignedinteger[Any]]:
+    """
+    Read words as they stand in a message.
+
+    :param data: one word behind the other
+    :param order: ``<`` or ``>``
+    :param width: bytes of a word
+    :param kind: ``u``, ``i``, ``f``, or that of stamps, which become nanoseconds
+    :returns: little-endian words, to be viewed as what they are
+    """
     if kind != STAMP:
         words: NDArray[np.unsignedinteger[Any]] = np.frombuffer(data, f'{order}u{width}').astype(
             f'<u{width}'

@@ -231,10 +231,22 @@ class Definition:
         :returns: its code, and the name of each word and stream in the order of the program, as in
             ``header.frame_id``
         """
+        code = self._written()
+        return bytes(code.code), code.names
+
+    def types(self) -> dict[str, str]:
+        """
+        Say which type each word and stream has, which a program does not tell all of.
+
+        :returns: by name, as in ``bool``, ``string`` or ``builtin_interfaces/Time``
+        """
+        return self._written().types
+
+    def _written(self) -> '_Writer':
         code = _Writer()
         self._write(code, self._root, '', 0)
         code.flush()
-        return bytes(code.code), code.names
+        return code
 
     def _write(self, code: '_Writer', type_name: str, prefix: str, depth: int) -> None:
         if depth > 32:
@@ -247,6 +259,7 @@ class Definition:
         for member in members:
             name = prefix + member.name
             word = _PRIMITIVES.get(member.type_name)
+            code.member_type = member.type_name
             if member.array is None:
                 if word is not None:
                     code.words(word, 1, [name])
@@ -284,6 +297,8 @@ class _Writer:
     def __init__(self) -> None:
         self.code = bytearray()
         self.names: list[str] = []
+        self.types: dict[str, str] = {}
+        self.member_type = 'uint8'
         self._word = -1
         self._count = 0
 
@@ -316,6 +331,7 @@ class _Writer:
 
     def _add(self, names: Sequence[str]) -> None:
         self.names += names
+        self.types.update(dict.fromkeys(names, self.member_type))
         if len(self.names) > MAX_PROGRAM:
             raise ValueError('the type has more members than a layout program can say')
 

@@ -12,9 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Frames of zstd (RFC 8878) for what reducers make; those of batches are made in codecs."""
+"""Frames of zstd (RFC 8878) of reducers and recordings; those of batches are made in codecs."""
 
 import zstandard
+
+from ros_cloud_bridge.errors import ProtocolError
 
 _idle: dict[int, list[zstandard.ZstdCompressor]] = {}
 
@@ -36,3 +38,21 @@ def compress(data: bytes, level: int) -> bytes:
     frame: bytes = compressor.compress(data)
     idle.append(compressor)
     return frame
+
+
+def decompress(data: bytes, most: int) -> bytes:
+    """
+    Decompress a frame of any writer.
+
+    :param data: one frame; it may state its content's length or not
+    :param most: more bytes than these are refused before there is memory for them
+    :returns: its content
+    :raises ProtocolError: when it is broken or too large
+    """
+    try:
+        if zstandard.frame_content_size(data) > most:
+            raise ProtocolError('a zstd frame holds more than was announced')
+        content: bytes = zstandard.ZstdDecompressor().decompress(data, max_output_size=most)
+    except zstandard.ZstdError as error:
+        raise ProtocolError(f'broken zstd data: {error}') from error
+    return content
