@@ -336,7 +336,8 @@ def main() -> int:
     print(table(['324-byte messages', 'per s of CPU', 'us each', 'of the peer'], rows))
     print(
         f'\n{memory["samples"]:,.0f} samples recorded: '
-        f'{memory["first_minute_bytes"] / 1e6:.0f} MB resident after the first minute, {memory["end_bytes"] / 1e6:.0f} MB at the end; '
+        f'{memory["first_minute_bytes"] / 1e6:.0f} MB resident after the first minute, '
+        f'{memory["end_bytes"] / 1e6:.0f} MB at the end; '
         f'{bytes_per_sample:.1f} bytes a sample in the file'
     )
     if args.json is not None:
