@@ -15,6 +15,7 @@
 """``ros-cloud-bridge dashboard`` as a process, against a real broker."""
 
 from collections.abc import Iterator
+from functools import partial
 import json
 import re
 import signal
@@ -24,9 +25,10 @@ import pytest
 
 from ros_cloud_bridge.cli.main import main
 from ros_cloud_bridge.wire.announce import encode_json
+from ros_cloud_bridge.wire.topics import RobotTopics
 from support.broker import Broker, free_port
 from support.program import Program
-from support.screens import watching
+from support.screens import Screen, watching
 from support.waiting import wait_until
 
 wire_robot = pytest.importorskip('support.wire_robot', reason='rosbags is missing')
@@ -112,10 +114,14 @@ def test_nothing_historical_is_shown(broker: Broker) -> None:
         assert [found['level'] for found in screen.documents('/latched')] == [4.0]
 
 
+def _newest_is(screen: Screen, level: int) -> bool:
+    return bool(screen.documents('/level')[-1]['level'] == level)
+
+
 class _Backlog:
     """Topics of a robot that sends everything as backlog."""
 
-    def __init__(self, topics: wire_robot.RobotTopics) -> None:
+    def __init__(self, topics: RobotTopics) -> None:
         self._topics = topics
 
     def batches(self, priority: object) -> str:
@@ -159,10 +165,8 @@ def test_hostile_and_future_messages_stop_nothing_nor_does_a_kill(broker: Broker
                 program.wait_for_error('wild /level: ')
                 robot.send(route, [level_cdr(float(turn))])
                 wait_until(lambda: screen.documents('/level'), what='a message')
-                wait_until(
-                    lambda turn=turn: screen.documents('/level')[-1]['level'] == turn,
-                    what='the newest',
-                )
+                newest = partial(_newest_is, screen, turn)
+                wait_until(newest, what='the newest')
                 program.send(signal.SIGKILL)
                 program.wait()
 

@@ -189,7 +189,7 @@ def test_names_of_statuses_become_one_level_that_is_their_own() -> None:
 
 def test_a_flood_of_statuses_is_bounded() -> None:
     shown = parts(
-        *(status(f'n{n}', **{f'k{i}': 'v' * 300 for i in range(200)}) for n in range(70))
+        *(status(f'n{n}', 0, **{f'k{i}': 'v' * 300 for i in range(200)}) for n in range(70))
     )
     assert len(shown) == 64
     assert all(len(made.payload) <= MAX_BYTES and json.loads(made.payload) for made in shown)

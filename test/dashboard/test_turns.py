@@ -43,7 +43,8 @@ def test_one_that_came_back_gives_way_to_a_newer_one() -> None:
 def test_rates_are_exact_whatever_the_input() -> None:
     turns: Turns[float] = Turns()
     random = Random(1)
-    now, shown = 0.0, {key: [] for key in 'abc'}
+    now = 0.0
+    shown: dict[str, list[float]] = {key: [] for key in 'abc'}
     while now < 200.0:
         now += random.expovariate(40.0)
         key = random.choice('abc')

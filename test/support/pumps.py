@@ -27,6 +27,7 @@ from ros_cloud_bridge.mqtt.presets import PRESETS
 from ros_cloud_bridge.uplink.batching import Encoding
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
 from ros_cloud_bridge.uplink.pump import Pump, Shipment
+from ros_cloud_bridge.uplink.screens import Painting
 from ros_cloud_bridge.values import (
     BridgeConfig,
     Drop,
@@ -147,6 +148,7 @@ class PumpRig:
                 parcel = step.assemble()
                 self.parcels.append(parcel)
                 self.pump.start(parcel)
+        assert not isinstance(step, Painting), 'no stream here has dashboards'
         return step
 
     def answer(self, index: int = 0, drop: Drop | None = None, answered: bool = True) -> None:

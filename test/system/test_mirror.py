@@ -14,7 +14,8 @@
 
 """A robot's topics in another graph: bytes, QoS, latched values, and what must not go wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 import json
 import time
 import uuid
@@ -53,6 +54,10 @@ def cloud() -> Iterator[Graph]:
     joined = Graph('cloudy', other_domain())
     yield joined
     joined.close()
+
+
+def _is(found: Callable[[str], object], topic: str, wanted: object) -> bool:
+    return found(topic) == wanted
 
 
 def pose(number: int) -> PoseStamped:
@@ -124,7 +129,7 @@ def test_samples_arrive_byte_for_byte_as_they_were_offered(
             '/m/latched': (ReliabilityPolicy.RELIABLE, lasting),
         }
         for topic, profile in expected.items():
-            wait_until(lambda t=topic, p=profile: offered(t) == [p], 20.0, f'{topic} as {profile}')
+            wait_until(partial(_is, offered, topic, [profile]), 20.0, f'{topic} as {profile}')
         heard: dict[str, list[bytes]] = {'sure': [], 'quick': []}
         for name, reliable in (('sure', True), ('quick', False)):
             cloud.node.create_subscription(
@@ -399,14 +404,14 @@ def test_what_a_robot_had_latched_before_it_was_started_again_is_forgotten(
                 robot.send(route, [cdr_of(String(data=value))], latched=True)
                 wait_until(lambda: cloud.node.count_publishers(topic) == 1)
 
-                def last_for_late_joiners() -> bytes:
+                def last_for_late_joiners(_: str) -> bytes:
                     late = cloud.witness(String, topic, qos(latched=True))
                     heard = late.heard(1)[0]
                     late.close()
                     return heard
 
                 wanted = cdr_of(String(data=value))
-                wait_until(lambda w=wanted: last_for_late_joiners() == w)
+                wait_until(partial(_is, last_for_late_joiners, topic, wanted))
 
 
 def test_bad_parameters_end_in_one_line(broker: Broker) -> None:

@@ -15,6 +15,7 @@
 """Two robots' bridges with a mirror beside each: nothing goes in a circle."""
 
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -64,6 +65,14 @@ def said(collector: Collector, topic: str) -> Counter[str]:
     return Counter(content(sample, String).data for sample in collector.samples(topic))
 
 
+def _has_said(collector: Collector, text: str) -> bool:
+    return said(collector, '/talk')[text] > 0
+
+
+def _more_health(collector: Collector, than: int) -> bool:
+    return len(collector.documents('health')) > than
+
+
 def test_each_graph_has_the_other_s_topics_once(graph: Graph) -> None:
     with Broker() as broker:
         here, there = int(graph.node.context.get_domain_id()), other_domain()
@@ -99,11 +108,11 @@ def test_each_graph_has_the_other_s_topics_once(graph: Graph) -> None:
                 for name, publisher in talking.items():
                     publisher.publish(String(data=f'{name} {number}'))
             for collector, name in ((ann, 'ann'), (bob, 'bob')):
-                wait_until(lambda c=collector, n=name: said(c, '/talk')[f'{n} {COUNT - 1}'])
+                wait_until(partial(_has_said, collector, f'{name} {COUNT - 1}'))
             # Whatever goes in a circle would have gone round many times by now.
             for collector, other in ((ann, 'bob'), (bob, 'ann')):
                 before = len(collector.documents('health'))
-                wait_until(lambda c=collector, b=before: len(c.documents('health')) > b + 5)
+                wait_until(partial(_more_health, collector, before + 5))
                 numbered = {
                     text: count
                     for text, count in said(collector, '/talk').items()
@@ -151,13 +160,13 @@ def test_a_topic_that_both_graphs_have_under_one_name_does_not_go_round(graph: G
             # Each bridge has looked at its graph and seen the mirror there.
             for collector in (ann, bob):
                 before = len(collector.documents('health'))
-                wait_until(lambda c=collector, b=before: len(c.documents('health')) > b + 4)
+                wait_until(partial(_more_health, collector, before + 4))
             for number in range(COUNT):
                 for name, (_, publisher) in talking.items():
                     publisher.publish(String(data=f'{name} {number}'))
             for name, (collector, _) in talking.items():
                 before = len(collector.documents('health'))
-                wait_until(lambda c=collector, b=before: len(c.documents('health')) > b + 5)
+                wait_until(partial(_more_health, collector, before + 5))
                 numbered = {
                     text: count
                     for text, count in said(collector, '/talk').items()

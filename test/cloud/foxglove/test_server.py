@@ -16,6 +16,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,10 @@ from support.wire_robot import level_cdr, OWN_TYPE, schema_of, WireRobot  # noqa
 def broker() -> Iterator[Broker]:
     with Broker() as broker:
         yield broker
+
+
+def _has(listed: list[Any], more_than: int) -> bool:
+    return len(listed) > more_than
 
 
 @contextmanager
@@ -94,7 +99,7 @@ def test_who_comes_late_gets_what_is_latched(broker: Broker) -> None:
         for _ in range(2):
             with FoxgloveClient(server.port) as client:
                 client.subscribe('/map')
-                wait_until(lambda at=client: at.received['/map'] != [])
+                wait_until(partial(_has, client.received['/map'], 0))
                 assert client.received['/map'][0][1] == level_cdr(4.0)
 
 
@@ -212,7 +217,7 @@ def test_publishing_goes_to_the_channel_of_that_name(
     for topic, fields in (('/amr_07/cmd/dock', {}), ('/elsewhere', {}), ('/amr_07/cmd/say', [1])):
         said = len(client.statuses)
         client.publish(topic, fields)
-        wait_until(lambda before=said: len(client.statuses) > before)
+        wait_until(partial(_has, client.statuses, said))
         assert topic in client.statuses[-1]
 
 

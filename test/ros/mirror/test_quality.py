@@ -42,7 +42,7 @@ def find(*entries: object, total: int | None = None) -> OfferedQos | None:
 
 
 def test_what_info_tells_of_a_topic_holds() -> None:
-    qos = {'reliability': 'best_effort', 'durability': 'volatile'}
+    qos: dict[str, object] = {'reliability': 'best_effort', 'durability': 'volatile'}
     assert find(entry(qos=qos)) == OfferedQos(reliable=False, transient_local=False)
     qos = {'reliability': 'reliable', 'durability': 'transient_local', 'lifespan_s': 10}
     assert find(entry(qos=qos)) == OfferedQos(reliable=True, transient_local=True, lifespan_s=10.0)
