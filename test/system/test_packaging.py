@@ -128,8 +128,9 @@ def test_colcon_s_reader_takes_the_manifest() -> None:
 
 def test_every_import_has_its_rosdep_key() -> None:
     wanted = {COME_ALONG.get(name, KEYS.get(name, name)) for name in imported_by_package()}
-    # rosbags belongs to the consumer's side and matplotlib to the desk's, where pip installs.
-    assert wanted - dependencies() - {'python3-rosbags-pip', 'python3-matplotlib'} == set()
+    # They belong to the consumer's side or to the desk's, where pip installs.
+    elsewhere = {'python3-rosbags-pip', 'python3-matplotlib', 'foxglove', 'pyarrow'}
+    assert wanted - dependencies() - elsewhere == set()
 
 
 def test_every_import_from_pypi_is_required(setup_arguments: dict[str, Any]) -> None:

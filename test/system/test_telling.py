@@ -185,6 +185,9 @@ def test_info_and_health_tell_what_is_sent(graph: Graph, collector: Collector) -
     (stream,) = [stream for stream in info['streams'] if stream['name'] == 'told']
     assert (stream['priority'], stream['weight'], stream['keep']) == ('high', 2.5, 'fifo')
     (route,) = [route for route in info['routes'] if route['topic'] == '/told']
+    # It stands there as soon as it is known.
+    qos = {'reliability': 'reliable', 'durability': 'volatile'}
+    assert route.pop('qos', qos) == qos
     assert route == {
         'route': sample.route,
         'stream': 'told',
