@@ -241,7 +241,7 @@ REFUSALS: list[tuple[dict[str, object], str]] = [
     (
         {'stream.pose.reducer': 'precision | '},
         "stream.pose.reducer: 'precision | ' cannot be read: has an empty place; write reducers "
-        "as in 'crop max_range=20 | voxel'",
+        "as in 'stamps | laser_quantize'",
     ),
     (
         {'stream.pose.reducer': 'precision bits'},

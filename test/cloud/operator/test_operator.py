@@ -18,6 +18,7 @@ import asyncio
 from collections.abc import Iterator
 import os
 from pathlib import Path
+import re
 import threading
 import time
 from typing import Any
@@ -277,6 +278,8 @@ def test_retained_answers_are_not_even_asked_for(
 ) -> None:
     topic = robot.topics.answers('alice')
     robot.publish(topic, b'old', retain=True)
+    # What came after the subscription would be told, and refused.
+    wait_until(lambda: re.search(f"r1, m\\d+, '{topic}'", broker.log()), what='it to be kept')
     pinned = {robot.robot_id: robot.key.public}
     try:
         with Operator(mqtt(broker), name='alice', key=key, robots=pinned) as operator:
