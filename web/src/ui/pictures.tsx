@@ -133,14 +133,16 @@ export function ImagePanel({ topic, onClose }: Shown) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [about, setAbout] = useState('');
   useEffect(() => {
-    const context = canvas.current!.getContext('2d')!;
+    // The reference is empty a moment before the view is given up.
+    const shown = canvas.current!;
+    const context = shown.getContext('2d')!;
     return client.view(
       topic,
       'view',
       (view) => {
         if (view.kind !== 'image') return;
-        if (canvas.current!.width !== view.width) canvas.current!.width = view.width;
-        if (canvas.current!.height !== view.height) canvas.current!.height = view.height;
+        if (shown.width !== view.width) shown.width = view.width;
+        if (shown.height !== view.height) shown.height = view.height;
         context.drawImage(view.bitmap, 0, 0);
         view.bitmap.close();
         setAbout(`${view.width} × ${view.height} ${view.encoding}`);
