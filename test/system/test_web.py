@@ -261,7 +261,7 @@ def test_the_rover_is_driven_while_somebody_holds_on(
         message = odometry.latest()
         if message is None:
             return math.nan
-        return abs(message.twist.twist.linear.x) + abs(message.twist.twist.angular.z)
+        return float(abs(message.twist.twist.linear.x) + abs(message.twist.twist.angular.z))
 
     become_operator(page, rig)
     go(page, rig, 'live')
