@@ -75,6 +75,13 @@ need_mosquitto() {
     die 'mosquitto is missing and could not be installed: as root, apt-get install mosquitto'
 }
 
+# need_chromium: a browser for the tests of the page, which skip without one and say so.
+need_chromium() {
+  command -v chromium chromium-browser google-chrome >/dev/null && return 0
+  say 'installing chromium'
+  apt_install chromium || say 'chromium could not be installed: tests of the page will skip'
+}
+
 # python_version PYTHON: prints '312' for 3.12; fails for what is no working Python of 3.10 or later.
 python_version() {
   "$1" -c 'import sys

@@ -18,6 +18,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+import json
 import math
 from pathlib import Path
 import re
@@ -314,3 +315,43 @@ def take_control(page: Any) -> bool:
     if button.is_visible() and button.is_enabled():
         button.click()
     return False
+
+
+HOSTILE = [
+    ('state', b'{"version": 99, "boot_id": 1}'),
+    ('state', b'\xff\xfe'),
+    ('info', b'[' * 100_000),
+    ('health', b'{"boot_id": "0000000000000000", "routes": 7, "link": [], "streams": "x"}'),
+    ('b/high', b'\x82\x63'),
+    ('b/high', bytes([0x88, 2, 0, 0x48, *range(8)])),
+    ('b/low', b'\x9f' * 3000),
+    ('b/future', b'\x00'),
+    ('schema/0123456789abcdef', b'\xa1'),
+    ('latched/map/0', b'\x84\x01\x01'),
+]
+
+
+def test_hostile_messages_and_those_of_later_versions_stop_nothing(page: Any, rig: Rig) -> None:
+    labels = plot(page, rig, '/odom', 'stamp')
+    with Collector(rig.broker, ROBOT) as speaker, Collector(rig.broker, '<b>x') as other:
+        for kind, payload in HOSTILE:
+            speaker.publish(kind, payload)
+        name = "<img src=x onerror=alert('x')>"
+        birth = {'version': 1, 'robot_id': name, 'boot_id': '00' * 8, 'state': 'online'}
+        other.publish('state', json.dumps({**birth, 'reason': name, 'connection': 1}).encode())
+        page.get_by_text('bad messages').wait_for()
+        page.get_by_text('<b>x').wait_for()
+    before = labels.all_inner_texts()
+    until(page, lambda: labels.all_inner_texts() != before, 'the plot goes on')
+    assert page.locator('img[src="x"]').count() == 0
+
+
+def test_the_page_outlives_its_broker(page: Any, rig: Rig) -> None:
+    labels = plot(page, rig, '/odom', 'stamp')
+    until(page, lambda: '–' not in labels.all_inner_texts(), 'the plot shows values')
+    rig.broker.kill()
+    page.get_by_text('Broker not reachable').wait_for()
+    before = labels.all_inner_texts()
+    rig.broker.restart()
+    page.get_by_role('status').filter(has_text='Connected').wait_for()
+    until(page, lambda: labels.all_inner_texts() != before, 'the plot goes on')
