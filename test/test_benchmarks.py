@@ -27,6 +27,7 @@ from typing import Any
 import pytest
 
 from support.broker import find_mosquitto
+from support.browser import find_chromium
 from support.waiting import wait_until
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / 'benchmarks'
@@ -39,6 +40,10 @@ needs_broker = pytest.mark.skipif(find_mosquitto() is None, reason='mosquitto is
 needs_foxglove = pytest.mark.skipif(
     find_spec('foxglove') is None or find_spec('websockets') is None,
     reason='foxglove-sdk or websockets is missing',
+)
+needs_browser = pytest.mark.skipif(
+    find_chromium() is None or find_spec('playwright') is None,
+    reason='Chromium or playwright is missing',
 )
 needs_mcap = pytest.mark.skipif(find_spec('mcap') is None, reason='mcap: install the extra cloud')
 needs_arrow = pytest.mark.skipif(
@@ -80,6 +85,7 @@ def measured(script: str, json_file: Path, *arguments: str) -> tuple[str, Any]:
         'commands.py',
         pytest.param('foxglove_rate.py', marks=needs_foxglove),
         'mirror.py',
+        pytest.param('web_page.py', marks=needs_mcap),
         pytest.param('plan_check.py', marks=needs_mcap),
         pytest.param('bytes.py', marks=needs_mcap),
         pytest.param('codecs.py', marks=needs_mcap),
@@ -211,6 +217,18 @@ def test_foxglove_rate(tmp_path: Path) -> None:
     for figures in document['bytes_per_s'].values():
         assert {'decoded only', 'foxglove-sdk alone', 'decoded and served'} == set(figures)
         assert all(rate > 0 for rates in figures.values() for rate in rates)
+
+
+@needs_browser
+@needs_broker
+@pytest.mark.slow
+def test_web_page(tmp_path: Path) -> None:
+    arguments = ('--quick', '--part', 'open', '--part', 'fleet')
+    text, document = measured('web_page.py', tmp_path / 'figures.json', *arguments)
+    assert 'first value' in text
+    results = document['results']
+    assert results['open']['first value p50'] > 0
+    assert 0 < results['fleet']['rows in the document'] < 200
 
 
 @needs_mcap

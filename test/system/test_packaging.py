@@ -188,6 +188,11 @@ def test_wheel_holds_every_module(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / NAME).rglob('*.py')}
-    assert modules | {f'{NAME}/py.typed'} <= names
+    page = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / NAME / 'cloud' / 'web' / 'assets').rglob('*')
+        if path.is_file()
+    }
+    assert modules | page | {f'{NAME}/py.typed'} <= names
     assert not [name for name in names if name.startswith('test')]
     assert [name for name in names if name.endswith(f'share/{NAME}/launch/bridge.launch.py')]

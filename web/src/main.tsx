@@ -8,5 +8,6 @@ import { start } from './page/start';
 import './style.css';
 import { App } from './ui/app';
 
+// First: the worker connects while the page is drawn.
+await start();
 render(<App />, document.getElementById('app')!);
-void start();

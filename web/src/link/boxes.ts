@@ -48,7 +48,7 @@ function read(json: string): BoxEvent | null {
   } catch {
     return null;
   }
-  if (typeof found !== 'object' || found === null) return null;
+  if (typeof found !== 'object' || found === null || textOf(found['event']) === '') return null;
   const triggers = Array.isArray(found['triggers']) ? (found['triggers'] as unknown[]) : [];
   const first = (triggers[0] ?? {}) as Record<string, unknown>;
   const at = numberOrNull(found['time_ns']) ?? numberOrNull(found['to_ns']) ?? 0;

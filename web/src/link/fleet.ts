@@ -7,6 +7,8 @@ import type { Robot } from '../protocol';
 
 /** Beyond it health is called silent; it comes every ten seconds unless configured otherwise. */
 const SILENT_MS = 45_000;
+/** So long a stream counts as dropping behind its last loss. */
+const LOSING_MS = 15_000;
 
 export interface FleetRow {
   readonly robot: string;
@@ -63,13 +65,13 @@ export class RobotFigures {
   private before: Report | null = null;
   private sentBytesPerS: number | null = null;
   private lostPerS: number | null = null;
-  private losing: string[] = [];
+  /** When a loss was last seen, by stream: a list that is sorted by troubles must not flicker. */
+  private readonly losing = new Map<string, number>();
   private periodMs = 10_000;
 
   /** A health document has come. */
   addHealth(robot: Robot, now: number): void {
     const byRoute = new Map<bigint, number>();
-    const losing = new Set<string>();
     let lost = 0;
     const before = this.before?.bootId === robot.health?.bootId ? this.before : null;
     for (const route of robot.routes) {
@@ -77,7 +79,7 @@ export class RobotFigures {
       for (const reason in route.dropped) if (isLoss(reason)) sum += route.dropped[reason] ?? 0;
       byRoute.set(route.route, sum);
       lost += sum;
-      if (sum > (before?.byRoute.get(route.route) ?? sum)) losing.add(route.stream);
+      if (sum > (before?.byRoute.get(route.route) ?? sum)) this.losing.set(route.stream, now);
     }
     const sentBytes = robot.health?.link.sentBytes ?? 0;
     if (before !== null && now > before.at) {
@@ -86,7 +88,7 @@ export class RobotFigures {
       this.lostPerS = Math.max(0, lost - before.lost) / seconds;
       this.periodMs = Math.min(60_000, now - before.at);
     }
-    this.losing = [...losing];
+    for (const [stream, at] of this.losing) if (now - at > LOSING_MS) this.losing.delete(stream);
     this.before = { bootId: robot.health?.bootId ?? '', at: now, sentBytes, lost, byRoute };
   }
 
@@ -128,7 +130,7 @@ export class RobotFigures {
     }
     const down = health.streams.filter((stream) => (stream.step ?? 0) > 0);
     if (down.length > 0) found.push([6, `stepped down: ${down.map((s) => s.stream).join(', ')}`]);
-    if (this.losing.length > 0) found.push([5, `dropping: ${this.losing.join(', ')}`]);
+    if (this.losing.size > 0) found.push([5, `dropping: ${[...this.losing.keys()].join(', ')}`]);
     const limit = health.link.limitedBy;
     if (limit !== '' && limit !== 'application') found.push([4, `limited by ${words(limit)}`]);
     const problems = Object.keys(health.problems).length;

@@ -32,7 +32,7 @@ export async function start(): Promise<void> {
     const kept = sessionStorage.getItem(KEPT);
     const login = kept === null ? ownLogin(found) : (JSON.parse(kept) as Login);
     client.connect(found.url, found.root, login);
-    await startCommands(found.root);
+    void startCommands(found.root);
   } catch (error) {
     trouble.value = error instanceof Error ? error.message : String(error);
   }

@@ -43,6 +43,7 @@ function Bar() {
   return (
     <header class="bar">
       <a class="brand" href="#/">
+        {route.value.robot !== null && <span class="back" aria-hidden="true">‹</span>}
         <img src={icon} alt="" />
         <span>Robots</span>
       </a>

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { computed, signal } from '@preact/signals';
+import { Component } from 'preact';
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import { words, type FleetRow } from '../link/fleet';
@@ -14,18 +15,24 @@ type Order = 'name' | 'sickest';
 const query = signal('');
 const order = signal<Order>('sickest');
 
+/** amr-9 comes before amr-10; made once, since a thousand names are compared ten thousand times. */
+const names = new Intl.Collator('en', { numeric: true });
+
 const rows = computed(() => {
-  const wanted = query.value.trim().toLowerCase().split(/\s+/);
-  const found = [...fleet.value.values()].filter((row) => {
-    const text = `${row.robot} ${row.limitedBy} ${row.troubles.join(' ')} ${presence(row)}`.toLowerCase();
-    return wanted.every((word) => text.includes(word));
-  });
+  const wanted = query.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
+  const found = [...fleet.value.values()].filter((row) => matches(row, wanted));
   const sickest = order.value === 'sickest';
   return found.sort((one, other) => {
     const by = sickest ? other.severity - one.severity : 0;
-    return by || one.robot.localeCompare(other.robot, 'en', { numeric: true });
+    return by || names.compare(one.robot, other.robot);
   });
 });
+
+function matches(row: FleetRow, wanted: readonly string[]): boolean {
+  if (wanted.length === 0) return true;
+  const text = `${row.robot} ${row.limitedBy} ${row.troubles.join(' ')} ${presence(row)}`.toLowerCase();
+  return wanted.every((word) => text.includes(word));
+}
 
 function presence(row: FleetRow): string {
   return row.online === true ? 'online' : row.online === false ? 'offline' : 'unknown';
@@ -104,7 +111,13 @@ export function FleetList({ wide }: { wide: boolean }) {
         )}
         <div class="space" style={{ height: `${shown.length * rowHeight}px` }}>
           {shown.slice(first, last).map((row, i) => (
-            <Item key={row.robot} row={row} top={(first + i) * rowHeight} wide={wide} phone={phone} />
+            <Item
+              key={row.robot}
+              row={row}
+              top={(first + i) * rowHeight}
+              wide={wide && !phone}
+              current={route.value.robot === row.robot}
+            />
           ))}
         </div>
       </div>
@@ -112,44 +125,74 @@ export function FleetList({ wide }: { wide: boolean }) {
   );
 }
 
-function Item({ row, top, wide, phone }: { row: FleetRow; top: number; wide: boolean; phone: boolean }) {
-  const current = route.value.robot === row.robot ? 'page' : undefined;
-  const kind = tone(row);
-  const style = { transform: `translateY(${top}px)` };
-  const trouble = row.troubles[0] ?? '';
-  if (!wide || phone) {
+interface ItemProps {
+  readonly row: FleetRow;
+  readonly top: number;
+  readonly wide: boolean;
+  readonly current: boolean;
+}
+
+/** A row, drawn again only when something of it has changed: scrolling changes none of them. */
+class Item extends Component<ItemProps> {
+  override shouldComponentUpdate(next: ItemProps): boolean {
+    const { row, top, wide, current } = this.props;
+    return next.row !== row || next.top !== top || next.wide !== wide || next.current !== current;
+  }
+
+  override render({ row, top, wide, current }: ItemProps) {
     return (
-      <a class="item" style={style} href={linkTo(row.robot)} aria-current={current}>
-        <span class="name">
-          <span class={`dot ${kind}`} />
-          <span class="grow">
-            <span class="cut" style={{ display: 'block' }}>{row.robot}</span>
-            <span class="sub cut" style={{ display: 'block' }}>{trouble || presence(row)}</span>
-          </span>
-        </span>
-        <span class="num dim">{byteRate(row.sentBytesPerS)}</span>
+      <a
+        class="item"
+        style={{ transform: `translateY(${top}px)` }}
+        href={linkTo(row.robot)}
+        aria-current={current ? 'page' : undefined}
+      >
+        {wide ? <WideCells row={row} /> : <NarrowCells row={row} />}
       </a>
     );
   }
+}
+
+function NarrowCells({ row }: { row: FleetRow }) {
   return (
-    <a class="item" style={style} href={linkTo(row.robot)} aria-current={current}>
+    <>
+      <span class="name">
+        <span class={`dot ${tone(row)}`} />
+        <span class="grow">
+          <span class="cut line">{row.robot}</span>
+          <span class="sub cut line">{row.troubles[0] ?? presence(row)}</span>
+        </span>
+      </span>
+      <span class="num dim">{byteRate(row.sentBytesPerS)}</span>
+    </>
+  );
+}
+
+function WideCells({ row }: { row: FleetRow }) {
+  const kind = tone(row);
+  const { online, lostPerS } = row;
+  return (
+    <>
       <span class="name">
         <span class={`dot ${kind}`} />
         <span class="cut">{row.robot}</span>
       </span>
-      <span class={row.online ? '' : 'dim'}>{presence(row)}</span>
-      <span class={limitTone(row.limitedBy)}>{row.online ? words(row.limitedBy) || '–' : '–'}</span>
-      <span class="num">{row.online ? byteRate(row.rateBytesPerS) : '–'}</span>
-      <span class="num">{row.online ? span(row.rttS) : '–'}</span>
-      <span class="num">{row.online ? byteRate(row.sentBytesPerS) : '–'}</span>
-      <span class={`num ${row.lostPerS ? 'warn' : 'dim'}`} title={`${count(row.lost)} since its start`}>
-        {row.online && row.lostPerS !== null ? `${rate(row.lostPerS)}/s` : '–'}
+      <span class={online ? '' : 'dim'}>{presence(row)}</span>
+      <span class={limitTone(row.limitedBy)}>{online ? words(row.limitedBy) || '–' : '–'}</span>
+      <span class="num">{online ? byteRate(row.rateBytesPerS) : '–'}</span>
+      <span class="num">{online ? span(row.rttS) : '–'}</span>
+      <span class="num">{online ? byteRate(row.sentBytesPerS) : '–'}</span>
+      <span class={`num ${lostPerS ? 'warn' : 'dim'}`} title={`${count(row.lost)} since its start`}>
+        {online && lostPerS !== null ? `${rate(lostPerS)}/s` : '–'}
       </span>
-      <span class={`cut ${kind === 'bad' ? 'bad' : kind === 'warn' ? 'warn' : 'dim'}`} title={row.troubles.join('; ')}>
-        {trouble}
+      <span
+        class={`cut ${kind === 'bad' || kind === 'warn' ? kind : 'dim'}`}
+        title={row.troubles.join('; ')}
+      >
+        {row.troubles[0] ?? ''}
         {row.troubles.length > 1 && <span class="faint"> +{row.troubles.length - 1}</span>}
       </span>
-    </a>
+    </>
   );
 }
 

@@ -10,6 +10,7 @@ import { client, robotNews, type Tree } from '../page/client';
 import { value } from '../page/format';
 import { keep, keptValue } from '../page/kept';
 import { Series } from '../page/series';
+import { ticker } from '../page/ticker';
 
 /** One plot: some fields of one topic, which share their times. */
 interface Choice {
@@ -19,6 +20,7 @@ interface Choice {
 
 const MOST_FIELDS = 6;
 const MOST_PLOTS = 60;
+const LABEL_MS = 100;
 const SPANS = [
   [10, '10 s'],
   [30, '30 s'],
@@ -163,18 +165,28 @@ function Plot({ choice, series, onClose }: PlotProps) {
   const place = useRef<HTMLDivElement>(null);
   const keys = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    const chart = new Chart(place.current!, series, () => span.peek());
-    // Written past the renderer: ten times a second for each of many plots.
+    let chart: Chart | null = null;
+    // What is out of sight is not drawn; its history goes on.
+    const sight = new IntersectionObserver(([entry]) => {
+      chart?.close();
+      chart = entry?.isIntersecting ? new Chart(place.current!, series, () => span.peek()) : null;
+    });
+    sight.observe(place.current!);
+    // Written past the renderer: ten times a second for each of many plots, the first value at once.
     const labels = [...keys.current!.querySelectorAll('b')];
-    const timer = setInterval(() => {
+    let next = 0;
+    const end = ticker.add((now) => {
+      if (now < next || Number.isNaN(series.newest(0))) return;
+      next = now + LABEL_MS;
       labels.forEach((label, i) => {
         const text = value(series.newest(i));
         if (label.textContent !== text) label.textContent = text;
       });
-    }, 100);
+    });
     return () => {
-      clearInterval(timer);
-      chart.close();
+      end();
+      sight.disconnect();
+      chart?.close();
     };
   }, [series]);
   const common = prefix(choice.fields);
