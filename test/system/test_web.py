@@ -16,12 +16,14 @@
 """The page in a real Chromium, with a real broker, bridge and rover."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 import json
 import math
 from pathlib import Path
 import re
+import subprocess
 import time
 from typing import Any
 
@@ -355,3 +357,36 @@ def test_the_page_outlives_its_broker(page: Any, rig: Rig) -> None:
     rig.broker.restart()
     page.get_by_role('status').filter(has_text='Connected').wait_for()
     until(page, lambda: labels.all_inner_texts() != before, 'the plot goes on')
+
+
+def test_whom_the_broker_refuses_the_page_asks(browser: Any, tmp_path: Path) -> None:
+    users = tmp_path / 'users'
+    subprocess.run(
+        ['mosquitto_passwd', '-b', '-c', str(users), 'ops', 'secret'],
+        check=True,
+        capture_output=True,
+    )
+    port = free_port()
+    lines = ['allow_anonymous false', f'password_file {users}']
+    lines += [f'listener {port} 127.0.0.1', 'protocol websockets']
+    place = BrokerPlace(url=f'ws://{{host}}:{port}/mqtt', root='rcb/v1')
+    with (
+        Broker(lines),
+        PageServer(Page(place), host='127.0.0.1', port=0) as server,
+        closing(browser.new_context()) as context,
+    ):
+        page = context.new_page()
+        page.goto(server.url)
+        connected = page.get_by_role('status').filter(has_text='Connected')
+        for password in ('wrong', 'secret'):
+            page.get_by_label('User').fill('ops')
+            page.get_by_label('Password').fill(password)
+            page.get_by_role('button', name='Connect').click()
+        connected.wait_for()
+        page.reload()
+        connected.wait_for()
+        # Of this tab alone, and nothing of it outlives it.
+        assert page.evaluate('JSON.stringify(localStorage)').find('secret') == -1
+        other = context.new_page()
+        other.goto(server.url)
+        other.get_by_label('Password').wait_for()

@@ -9,6 +9,8 @@ import type { LinkState, Login } from './messages';
 
 const RETRY_MS = 1000;
 const KEEPALIVE_S = 15;
+/** Bad user name or password, not authorized; of MQTT 5, and of 3.1.1 as some brokers answer. */
+const NOT_LET_IN: ReadonlySet<number> = new Set([0x86, 0x87, 4, 5]);
 
 export interface ConnectionOptions {
   readonly url: string;
@@ -28,12 +30,15 @@ export class Connection {
       keepalive: KEEPALIVE_S,
       reconnectPeriod: RETRY_MS,
       connectTimeout: 10_000,
+      // A broker that is busy for the moment; a wrong login is looked at below.
+      reconnectOnConnackError: true,
       // We say ourselves what is wanted on each connection, and commands are not to come late.
       resubscribe: false,
       queueQoSZero: false,
       ...(login === null ? {} : { username: login.username, password: login.password }),
     });
     let reason = '';
+    let refused = false;
     this.client.on('message', (topic, payload) => {
       onMessage(topic, new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength));
     });
@@ -44,15 +49,18 @@ export class Connection {
     });
     this.client.on('error', (error) => {
       reason = error.message;
-      // A CONNACK with a reason: to try again with the same login is of no use.
-      if ('code' in error && typeof error.code === 'number') onState('refused', reason);
+      // A CONNACK that says who may not come: the same login is of no use again.
+      if (!('code' in error) || !NOT_LET_IN.has(error.code as number)) return;
+      refused = true;
+      this.client.end(true);
+      onState('refused', reason);
     });
     this.client.on('disconnect', (packet) => {
       reason = packet.properties?.reasonString ?? `the broker closed it (${packet.reasonCode ?? 0})`;
     });
     this.client.on('reconnect', () => onState('connecting', reason));
     this.client.on('close', () => {
-      if (this.client.reconnecting || !this.client.disconnecting) onState('lost', reason);
+      if (!refused && !this.client.disconnecting) onState('lost', reason);
     });
   }
 

@@ -43,16 +43,10 @@ function isChoices(found: unknown): found is Choice[] {
   );
 }
 
-/** Histories outlive a look at another tab, while their robot stays open. */
+/** Of the robot that is open: histories outlive a look at another tab. */
 const histories = new Map<string, { series: Series; end: () => void }>();
-let historyOf = '';
 
-function historyFor(robot: string, choice: Choice): Series {
-  if (historyOf !== robot) {
-    for (const { end } of histories.values()) end();
-    histories.clear();
-    historyOf = robot;
-  }
+function historyOf(choice: Choice): Series {
   const key = JSON.stringify(choice);
   let found = histories.get(key);
   if (found === undefined) {
@@ -69,7 +63,7 @@ function forget(choice: Choice): void {
   histories.delete(key);
 }
 
-/** Called when another robot is opened, so that its plots take no data and no lease. */
+/** The robot's page is closed: its plots are to take no data and no lease any more. */
 export function forgetHistories(): void {
   for (const { end } of histories.values()) end();
   histories.clear();
@@ -116,7 +110,7 @@ export function Plots({ robot }: { robot: string }) {
             <Plot
               key={JSON.stringify(choice)}
               choice={choice}
-              series={historyFor(robot, choice)}
+              series={historyOf(choice)}
               onClose={() => toggle(choice)}
             />
           ))}

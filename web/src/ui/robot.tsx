@@ -1,6 +1,8 @@
 // Copyright 2026 The ros_cloud_bridge authors
 // SPDX-License-Identifier: Apache-2.0
 
+import { useEffect } from 'preact/hooks';
+
 import { words } from '../link/fleet';
 import { fleet, robotNews } from '../page/client';
 import { byteRate, count, rate, span } from '../page/format';
@@ -9,7 +11,7 @@ import { Commands } from './commands';
 import { limitTone, tone } from './fleet';
 import { Health } from './health';
 import { Live } from './live';
-import { Plots } from './plots';
+import { forgetHistories, Plots } from './plots';
 import { Topics } from './topics';
 
 const NAMES: Readonly<Record<Tab, string>> = {
@@ -22,6 +24,7 @@ const NAMES: Readonly<Record<Tab, string>> = {
 
 export function RobotPage({ robot }: { robot: string }) {
   const { tab } = route.value;
+  useEffect(() => forgetHistories, []);
   return (
     <main class="robot">
       <Header robot={robot} tab={tab} />
