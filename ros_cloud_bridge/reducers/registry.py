@@ -104,34 +104,46 @@ def find(name: str) -> ReducerKind:
 
 def check(text: str) -> str:
     """
-    Judge a chain as far as that goes without a type.
+    Judge a chain as far as that goes without the topic's type.
 
     :param text: as in the configuration
     :returns: what is wrong, in one line; empty when nothing is
     """
+    types: frozenset[str] = frozenset()
     try:
         form = ''
         for step in parse_chain(text):
             if form:
                 raise ValueError(f'{step.name}: {_AFTER_A_FORM}')
-            form = _check_step(step)
+            types, form = _check_step(step, types)
     except ValueError as error:
         return str(error)
     return ''
 
 
-def _check_step(step: ChainStep) -> str:
-    """Judge a step; give the form that it makes, if that can be told without a type."""
+def _check_step(step: ChainStep, given: frozenset[str]) -> tuple[frozenset[str], str]:
+    """Judge a step by the types that it may be given; tell those that it gives, and its form."""
     kind = find(step.name)
-    types = getattr(kind, 'types', ())
+    taken = frozenset(getattr(kind, 'types', ()))
+    if given and taken:
+        if not given & taken:
+            raise ValueError(f'{step.name}: takes {_listed(taken)}, and is given {_listed(given)}')
+        taken &= given
     try:
         if isinstance(kind, CheckingKind):
             kind.check(step.options)
-        elif types:
-            return kind.make(types[0], '', step.options, 0).output.form
+            return frozenset(), ''
+        if step.name not in BUILT_IN:
+            # It may need the definition, which is not known yet.
+            return frozenset(), ''
+        made = [kind.make(name, '', step.options, 0).output for name in sorted(taken)]
     except ValueError as error:
         raise ValueError(f'{step.name}: {error}') from error
-    return ''
+    return frozenset(one.type_name for one in made), made[0].form if made else ''
+
+
+def _listed(types: frozenset[str]) -> str:
+    return ' or '.join(name.rpartition('/')[2] for name in sorted(types))
 
 
 def make(text: str, type_name: str, definition_of: Definitions, max_bytes: int) -> Chain:

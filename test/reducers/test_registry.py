@@ -132,6 +132,7 @@ def test_every_reducer_of_ours_can_be_found_under_its_name(name: str) -> None:
         ('tf_motion metres=far', 'tf_motion: metres=far'),
         ('precision | deadband max_s=0', 'deadband: max_s=0'),
         ('laser_quantize | stamps', '^stamps: nothing can follow a compact form'),
+        ('jpeg | laser_quantize', '^laser_quantize: takes LaserScan, and is given Compre'),
         ('webp quality=best', 'webp: quality=best: 1 number wanted, from 1 to 100$'),
         ('precision |', 'has an empty place'),
         ('| '.join(['precision '] * 9), 'chains 9 reducers'),
