@@ -22,7 +22,7 @@ from ros_cloud_bridge.reducers.sensor_options import number
 
 
 class PlainKind:
-    """A kind without forms."""
+    """A kind without forms; what comes out of it has the type that went in."""
 
     def restore(self, form: str, data: bytes) -> bytes:
         """

@@ -36,6 +36,7 @@ from ros_cloud_bridge.reducers.interface import (
     ReducerKind,
     Restorer,
 )
+from ros_cloud_bridge.reducers.plain import PlainKind
 
 _PACKAGE = 'ros_cloud_bridge.reducers'
 _AFTER_A_FORM = 'nothing can follow a compact form'
@@ -132,7 +133,7 @@ def _check_step(step: ChainStep, given: frozenset[str]) -> tuple[frozenset[str],
     try:
         if isinstance(kind, CheckingKind):
             kind.check(step.options)
-            return frozenset(), ''
+            return (taken or given if isinstance(kind, PlainKind) else frozenset()), ''
         if step.name not in BUILT_IN:
             # It may need the definition, which is not known yet.
             return frozenset(), ''
