@@ -131,7 +131,7 @@ def test_every_reducer_of_ours_can_be_found_under_its_name(name: str) -> None:
         ('precision bit=3', 'precision: unknown option bit, did you mean bits'),
         ('tf_motion metres=far', 'tf_motion: metres=far'),
         ('precision | deadband max_s=0', 'deadband: max_s=0'),
-        ('tf_motion | jpeg', '^jpeg: takes .* and is given TFMessage or Tran'),
+        ('tf_motion | jpeg', '^jpeg: takes .* and is given TransformStamped or TF'),
         ('laser_quantize | stamps', '^stamps: nothing can follow a compact form'),
         ('jpeg | deadband | laser_quantize', 'takes LaserScan, and is given Compressed'),
         ('webp quality=best', 'webp: quality=best: 1 number wanted, from 1 to 100$'),
