@@ -29,6 +29,7 @@ import zipfile
 import pytest
 
 import ros_cloud_bridge
+from ros_cloud_bridge.cli.main import SUBCOMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = 'ros_cloud_bridge'
@@ -196,3 +197,15 @@ def test_wheel_holds_every_module(tmp_path: Path) -> None:
     assert modules | page | {f'{NAME}/py.typed'} <= names
     assert not [name for name in names if name.startswith('test')]
     assert [name for name in names if name.endswith(f'share/{NAME}/launch/bridge.launch.py')]
+
+
+def test_readme_leads_to_every_subcommand_and_every_page() -> None:
+    readme = (ROOT / 'README.md').read_text()
+    table = readme[readme.index('## The command line') : readme.index('## More')]
+    for name in SUBCOMMANDS:
+        assert re.search(rf'^\|.*`{name}[ `]', table, re.MULTILINE), name
+    linked = {Path(link).name for link in re.findall(r'\]\((docs/\w+\.md)', readme)}
+    pages = {path.name: path.read_text() for path in (ROOT / 'docs').glob('*.md')}
+    # In two steps.
+    near = {name for page in linked for name in re.findall(r'\]\((\w+\.md)', pages[page])}
+    assert pages.keys() <= linked | near
