@@ -40,7 +40,8 @@ from ros_cloud_bridge.mqtt.limits import negotiate, ServerLimits
 from ros_cloud_bridge.mqtt.presets import find_preset
 from ros_cloud_bridge.simulation.link import Connection, LinkProfile, VirtualLink
 from ros_cloud_bridge.uplink.batching import Encoding
-from ros_cloud_bridge.uplink.pump import Pump, Shipment
+from ros_cloud_bridge.uplink.outstanding import Shipment
+from ros_cloud_bridge.uplink.pump import Pump
 from ros_cloud_bridge.values import BridgeConfig, Keep, Priority, Received, StreamConfig
 from ros_cloud_bridge.wire.topics import RobotTopics
 
@@ -94,7 +95,7 @@ def run_pump(routes: int, rate: float, seconds: float, link: float) -> tuple[flo
         now=0.0,
     )
     opened = [
-        pump.open_route(
+        pump.intake.open_route(
             stream, stream.topics[0], 'sensor_msgs/msg/Imu', schema=None, gated=False, now=0.0
         )
         for stream in config.streams
@@ -115,7 +116,7 @@ def run_pump(routes: int, rate: float, seconds: float, link: float) -> tuple[flo
         virtual.run_until(now)
         begin = time.process_time()
         for route, samples in batch:
-            pump.offer(route, samples, (), now)
+            pump.intake.offer(route, samples, (), now)
         for shipment, at in answers:
             pump.answered(shipment, None, at)
         # As the bridge does: an offer wakes the pump only when it is due earlier.
@@ -141,7 +142,7 @@ def run_pump(routes: int, rate: float, seconds: float, link: float) -> tuple[flo
                 wake_at = now + (1.0 if step is None else step)
                 break
         spent += time.process_time() - begin
-    return spent, taken, pump.sent_messages
+    return spent, taken, pump.outstanding.sent_messages
 
 
 def _due(

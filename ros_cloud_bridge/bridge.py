@@ -51,7 +51,8 @@ from ros_cloud_bridge.reducers.fitting import FindSchema, fit, Fitted
 from ros_cloud_bridge.reducing import Reducing
 from ros_cloud_bridge.signing.confirmations import ConfirmationKeys
 from ros_cloud_bridge.uplink.batching import Encoding
-from ros_cloud_bridge.uplink.pump import Pump, Shipment
+from ros_cloud_bridge.uplink.outstanding import Shipment
+from ros_cloud_bridge.uplink.pump import Pump
 from ros_cloud_bridge.uplink.screens import Painting
 from ros_cloud_bridge.values import BridgeConfig, Drop, Lease, Received, StreamConfig, Trust
 from ros_cloud_bridge.wire.announce import Ask, decode_json
@@ -264,7 +265,7 @@ class Bridge:
     ) -> Route:
         """Open a route, or give the one that there is; called with the lock held."""
         schema = schema if fitted is None else fitted.schema
-        route = self._pump.open_route(
+        route = self._pump.intake.open_route(
             stream,
             topic,
             type_name,
@@ -292,7 +293,7 @@ class Bridge:
     def _reduced(self, route: Route, entries: Sequence[Offered]) -> None:
         """Take in what came out of a reducer; called with the lock held."""
         now = time.monotonic()
-        self._pump.accept(route, entries, now)
+        self._pump.intake.accept(route, entries, now)
         self._came(route, now)
 
     def offer(
@@ -307,7 +308,7 @@ class Bridge:
         """
         with self._wake:
             now = time.monotonic()
-            self._pump.offer(route, samples, drops, now)
+            self._pump.intake.offer(route, samples, drops, now)
             self._reducing.offered(route)
             self._came(route, now)
 
@@ -488,7 +489,8 @@ class Bridge:
             self._pump.health.commands = self.commands()
         if self._spooling is not None:
             self._pump.health.spool = self._spooling.document
-        if self._pump.portrait.connected and self._pump.unanswered_s(now) > _UNANSWERED_S:
+        silent_s = self._pump.outstanding.unanswered_s(now)
+        if self._pump.portrait.connected and silent_s > _UNANSWERED_S:
             self._pump.portrait.connected = False
             self._link.cut(f'no acknowledgement within {_UNANSWERED_S:.0f} s')
         while self._pump.changes:

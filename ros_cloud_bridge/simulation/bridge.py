@@ -36,8 +36,9 @@ from ros_cloud_bridge.reducing import keyframes_due, reduce_samples, settle
 from ros_cloud_bridge.simulation.journeys import Journey, NotingAssembler
 from ros_cloud_bridge.simulation.link import Connection, VirtualLink
 from ros_cloud_bridge.uplink.batching import Encoding
+from ros_cloud_bridge.uplink.outstanding import Shipment
 from ros_cloud_bridge.uplink.parcels import Message
-from ros_cloud_bridge.uplink.pump import Pump, Shipment
+from ros_cloud_bridge.uplink.pump import Pump
 from ros_cloud_bridge.uplink.screens import Painting
 from ros_cloud_bridge.values import BridgeConfig, Drop, Received, StreamConfig
 from ros_cloud_bridge.wire.schema import Schema
@@ -232,7 +233,7 @@ class SimulatedBridge:
         :param now: virtual seconds
         """
         self._now = now
-        self.pump.offer(route, samples, drops, now)
+        self.pump.intake.offer(route, samples, drops, now)
         for reached in (route, *self._reduce(route, now)):
             if isinstance(reached, DurableRoute):
                 _commit(reached)
@@ -263,7 +264,7 @@ class SimulatedBridge:
         """
 
         def plain() -> Route:
-            route = self.pump.open_route(
+            route = self.pump.intake.open_route(
                 stream, topic, type_name, schema=schema, gated=gated, now=self._now
             )
             self.pump.screens.show(route, schema)
@@ -277,7 +278,7 @@ class SimulatedBridge:
             route = plain()
             route.reducer_problem = str(error)
             return route
-        route = self.pump.open_route(
+        route = self.pump.intake.open_route(
             stream,
             topic,
             type_name,
@@ -308,12 +309,12 @@ class SimulatedBridge:
         )
         settle(route, unreduced, len(entries), done)
         if done.accepted:
-            self.pump.accept(route, done.accepted, now)
+            self.pump.intake.accept(route, done.accepted, now)
         if not done.plain:
             return []
         other = plain()
         other.received += len(done.plain)
-        self.pump.accept(other, done.plain, now)
+        self.pump.intake.accept(other, done.plain, now)
         return [other]
 
     def imbalances(self) -> list[str]:

@@ -21,8 +21,8 @@ from ros_cloud_bridge.core.outbox import Taken
 from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.uplink.assembler import Assembler
+from ros_cloud_bridge.uplink.outstanding import Shipment
 from ros_cloud_bridge.uplink.parcels import Parcel
-from ros_cloud_bridge.uplink.pump import Shipment
 from ros_cloud_bridge.values import Priority, Received
 from ros_cloud_bridge.wire.topics import RobotTopics
 

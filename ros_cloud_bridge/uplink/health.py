@@ -102,8 +102,8 @@ class HealthReporter:
             'uptime_s': round(now - self._began, 3),
             'link': {
                 **link_document(pump.admission, now),
-                'sent_bytes': pump.sent_bytes,
-                'sent_messages': pump.sent_messages,
+                'sent_bytes': pump.outstanding.sent_bytes,
+                'sent_messages': pump.outstanding.sent_messages,
                 'bad_messages': self.bad_messages,
                 'asks_refused': pump.announcer.asks_refused,
                 'tcp': self.tcp,

@@ -22,39 +22,29 @@ and virtual time; what it decides is the same.
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from ros_cloud_bridge.core.admission import Admission, CarrierLimits, Limit
 from ros_cloud_bridge.core.budget import MonthlyBudget
-from ros_cloud_bridge.core.durable_route import DurableRoute, FRESH_S
 from ros_cloud_bridge.core.ladder import Change, LinkLoad
 from ros_cloud_bridge.core.outbox import Outbox
-from ros_cloud_bridge.core.pacing.flight import Packet
 from ros_cloud_bridge.core.pacing.pacer import link_cost, Pacer
 from ros_cloud_bridge.core.presence import Presence
 from ros_cloud_bridge.core.rate import TokenBucket
 from ros_cloud_bridge.core.route import Route
-from ros_cloud_bridge.core.unreduced import Offered, Reduction, Unreduced
 from ros_cloud_bridge.uplink.announcer import Announcer
 from ros_cloud_bridge.uplink.assembler import Assembler
-from ros_cloud_bridge.uplink.backlog import Backlog, LONGEST_BREAK_S, Outcome, Shipped
+from ros_cloud_bridge.uplink.backlog import Backlog, LONGEST_BREAK_S, Outcome
 from ros_cloud_bridge.uplink.batching import BatchMaker, Encoding
 from ros_cloud_bridge.uplink.effort import EffortGauge
 from ros_cloud_bridge.uplink.health import HealthReporter
+from ros_cloud_bridge.uplink.intake import Intake
+from ros_cloud_bridge.uplink.outstanding import Outstanding, Shipment
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
 from ros_cloud_bridge.uplink.portrait import MOST_INFO_BYTES, SelfPortrait
 from ros_cloud_bridge.uplink.schedule import ANNOUNCEMENTS, DASHBOARDS, Schedule
 from ros_cloud_bridge.uplink.screens import Painting, Screens
 from ros_cloud_bridge.uplink.steering import Steering
-from ros_cloud_bridge.values import (
-    BridgeConfig,
-    Drop,
-    Keep,
-    Lease,
-    Received,
-    StreamConfig,
-)
-from ros_cloud_bridge.wire.schema import Schema
+from ros_cloud_bridge.values import BridgeConfig, Drop, Lease
 from ros_cloud_bridge.wire.topics import RobotTopics
 
 # Presence and notices go before everything else up to this share of the link.
@@ -74,30 +64,6 @@ _SHORTAGES = {
     Limit.BUDGET: 'the monthly budget must last',
     Limit.BROKER: "the broker's limits are reached",
 }
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Shipment:
-    """A message that is to be published now; given back with the broker's answer."""
-
-    message: Message
-    parcel: Parcel | None
-    expiry_s: float | None
-    packet: Packet
-    backlog: Shipped | None = None
-    fleeting: bool = False
-
-    @property
-    def again(self) -> bool:
-        """Whether the session shall send it again after a reconnect; the spool does so itself."""
-        if self.fleeting or self.backlog is not None:
-            return False
-        return self.parcel is None or not self.parcel.durable
-
-    @property
-    def size(self) -> int:
-        """Bytes of payload and topic."""
-        return len(self.message.payload) + len(self.message.topic.encode())
 
 
 class Pump:
@@ -136,21 +102,20 @@ class Pump:
         assembler = Assembler(topics, boot, config.announce_period_s)
         assembler.with_context = config.link.dictionaries
         self.effort = EffortGauge(config.link.encode, now)
+        self.outstanding = Outstanding(self.admission)
         self.batches = BatchMaker(assembler, self.outbox, self.admission, wall_ns)
+        self.intake = Intake(
+            self.outbox, self.portrait, self.announcer, self.steering, assembler.learn
+        )
         self.backlog = Backlog(topics.backlog)
         self.screens = Screens(topics)
         self.health = HealthReporter(self, now)
         self.changes: deque[Change] = deque()
         self.rates_changed = False
-        self.sent_bytes = 0
-        self.sent_messages = 0
         self.flowing = False
         self._notices: deque[Message] = deque()
-        self._outstanding: dict[Shipment, None] = {}
         self._strict = TokenBucket(1.0, _STRICT_BURST, now)
         self._connected = False
-        # What waits never exceeds this; the sum over all routes is taken only when it might.
-        self._queued_at_most = 0
 
     @property
     def config(self) -> BridgeConfig:
@@ -161,98 +126,6 @@ class Pump:
     def link_rate(self) -> float | None:
         """Bytes per second that the link takes; None while unknown."""
         return self.admission.pacer.rate_bytes_per_s
-
-    def open_route(
-        self,
-        stream: StreamConfig,
-        topic: str,
-        type_name: str,
-        *,
-        schema: Schema | None,
-        gated: bool,
-        now: float,
-        reduction: Reduction | None = None,
-    ) -> Route:
-        """
-        Give the route of a topic, made when new.
-
-        :param stream: the stream that gets the topic
-        :param topic: ROS topic
-        :param type_name: as in ``sensor_msgs/msg/Imu``
-        :param schema: definition of the type that goes out, or None when it has none
-        :param gated: whether the subscription itself keeps the rate
-        :param now: monotonic seconds
-        :param reduction: what a reducer makes of the samples; None for none
-        :returns: the route; the same as before for a topic that comes back
-        """
-        wanted = (stream.name, topic, type_name, reduction is not None)
-        for known in self.outbox.routes:
-            kind = (known.source_type, known.unreduced is not None)
-            if (known.stream.name, known.topic, *kind) == wanted:
-                return known
-        number = len(self.outbox.routes) + 1
-        route: Route
-        sent_type = type_name if reduction is None else reduction.type_name
-        if stream.keep is Keep.DURABLE:
-            # What a black box had kept is the past already.
-            boxed = any(box.stream.name == stream.name for box in self.config.black_boxes)
-            fresh_s = 0.0 if boxed else FRESH_S
-            route = DurableRoute(number, stream, topic, sent_type, fresh_s)
-        else:
-            route = Route(number, stream, topic, sent_type, gated)
-        route.source_type = type_name
-        route.unreduced = None if reduction is None else Unreduced(reduction)
-        route.schema_id = schema.id if schema is not None else ''
-        if schema is not None:
-            self.batches.assembler.learn(schema)
-        self.outbox.add(route)
-        self.steering.limit([route], now)
-        self.announcer.route_added(schema, now)
-        return route
-
-    def offer(
-        self,
-        route: Route,
-        samples: Sequence[Received],
-        drops: Sequence[tuple[Drop, int]],
-        now: float,
-    ) -> None:
-        """
-        Take in what a subscription received.
-
-        :param route: their route
-        :param samples: in the order of their arrival
-        :param drops: what was lost or left out before them, by reason
-        :param now: monotonic seconds
-        """
-        for reason, count in drops:
-            route.drops[reason] += count
-        before = route.waiting_bytes
-        route.offer(samples, now)
-        self._bound_memory(route.waiting_bytes - before)
-
-    def accept(self, route: Route, entries: Sequence[Offered], now: float) -> None:
-        """
-        Take in what came out of a route's reducer.
-
-        :param route: the route
-        :param entries: in the order of their arrival
-        :param now: monotonic seconds
-        """
-        before = route.queued_bytes
-        limit = route.stream.max_age_s or float('inf')
-        fresh = [entry.sample for entry in entries if now - entry.at <= limit]
-        if len(fresh) < len(entries):
-            route.drops[Drop.NOT_REDUCED] += len(entries) - len(fresh)
-        if fresh:
-            route.accept(fresh, now)
-        self._bound_memory(route.queued_bytes - before)
-
-    def _bound_memory(self, came: int) -> None:
-        self._queued_at_most += max(0, came)
-        most = self.config.link.max_queued_bytes
-        if self._queued_at_most > most:
-            self._queued_at_most = self.outbox.enforce(most)
 
     def configure(self, config: BridgeConfig, now: float) -> None:
         """
@@ -310,10 +183,7 @@ class Pump:
         """
         self._connected = True
         self.admission.connected(limits, now)
-        for shipment in self._outstanding:
-            message = shipment.message
-            self.admission.spent(len(message.payload), len(message.topic), now)
-            shipment.packet = self.admission.pacer.sent(shipment.size, now)
+        self.outstanding.repeated(now)
         self.batches.assembler.describe_again()
         self.announcer.connected(now, look_first=look_first)
 
@@ -447,14 +317,8 @@ class Pump:
         :param at: monotonic seconds when the broker answered; None when it never did
         :param sent_at: when the message really left; None for when it was handed over
         """
-        if shipment not in self._outstanding:
+        if not self.outstanding.settle(shipment, at, sent_at):
             return
-        del self._outstanding[shipment]
-        self.admission.settled(shipment.size)
-        if at is None:
-            self.admission.pacer.gave_up(shipment.packet)
-        else:
-            self.admission.pacer.answered(shipment.packet, at, sent_at)
         if drop is not None:
             # Its descriptors may not have arrived either.
             self.batches.assembler.describe_again()
@@ -488,16 +352,6 @@ class Pump:
         """
         count = self.schedule.give_up(reason)
         return count + sum(route.drop_all(reason) for route in self.outbox.routes)
-
-    def unanswered_s(self, now: float) -> float:
-        """
-        Say how long the broker has not answered for the oldest message.
-
-        :param now: monotonic seconds
-        :returns: seconds; 0 when nothing waits for an answer
-        """
-        oldest = next(iter(self._outstanding), None)
-        return 0.0 if oldest is None else max(0.0, now - oldest.packet.sent_at)
 
     @property
     def empty(self) -> bool:
@@ -536,7 +390,7 @@ class Pump:
         if message is None:
             return None
         self._strict.take(link_cost(len(message.payload) + len(message.topic)), now)
-        return self._ship(message, None, None, now)
+        return self.outstanding.ship(message, None, None, now)
 
     def _announcing(self, now: float) -> bool:
         return bool(self._notices) or self.announcer.waits(now) or self.health.due(now)
@@ -550,7 +404,7 @@ class Pump:
         size = link_cost(len(message.payload) + len(message.topic))
         self.schedule.charge_announcement(size)
         self.backlog.charge_live(size)
-        return self._ship(message, None, expiry_s, now)
+        return self.outstanding.ship(message, None, expiry_s, now)
 
     def _show(self, now: float) -> Shipment | float:
         room = max(_LEAST_SHOWN_BYTES, round((self.admission.capacity(now) or 0.0) * _SHOW_S))
@@ -560,7 +414,7 @@ class Pump:
         size = link_cost(len(message.payload) + len(message.topic))
         self.schedule.charge_dashboard(size)
         self.backlog.charge_live(size)
-        shipment = self._ship(message, None, _SHOWN_EXPIRY_S, now)
+        shipment = self.outstanding.ship(message, None, _SHOWN_EXPIRY_S, now)
         shipment.fleeting = True
         return shipment
 
@@ -570,7 +424,7 @@ class Pump:
             if fresh is not None:
                 self.announcer.dictionary(context.topic, *fresh, now)
         topics = [route.topic for route in self.outbox.routes if route.latched is not None]
-        repeated = self.announcer.next_repetition(now, self.sent_bytes, topics)
+        repeated = self.announcer.next_repetition(now, self.outstanding.sent_bytes, topics)
         if repeated is not None:
             self.announcer.repeated(self.batches.latched.again(self.outbox.routes, repeated))
 
@@ -584,23 +438,12 @@ class Pump:
         size = link_cost(len(message.payload) + len(message.topic))
         self.schedule.charge(parcel, size, now)
         self.backlog.charge_live(size)
-        expires_at = parcel.expires_at
-        return self._ship(message, parcel, None if expires_at is None else expires_at - now, now)
-
-    def _ship(
-        self, message: Message, parcel: Parcel | None, expiry_s: float | None, now: float
-    ) -> Shipment:
-        topic = len(message.topic.encode())
-        packet = self.admission.sent(len(message.payload), topic, now)
-        shipment = Shipment(message=message, parcel=parcel, expiry_s=expiry_s, packet=packet)
-        self._outstanding[shipment] = None
-        self.sent_bytes += shipment.size
-        self.sent_messages += 1
-        return shipment
+        expiry_s = None if parcel.expires_at is None else parcel.expires_at - now
+        return self.outstanding.ship(message, parcel, expiry_s, now)
 
     def _ship_backlog(self, now: float) -> Shipment:
         shipped, message = self.backlog.next(self.admission.fragment_bytes, now)
-        shipment = self._ship(message, None, None, now)
+        shipment = self.outstanding.ship(message, None, None, now)
         shipment.backlog = shipped
         self.backlog.charge(link_cost(shipment.size))
         return shipment

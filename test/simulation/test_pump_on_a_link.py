@@ -22,7 +22,7 @@ are held against each other (``World``).
 import pytest
 
 from ros_cloud_bridge.simulation.bridge import SimulatedBridge
-from ros_cloud_bridge.uplink.pump import Shipment
+from ros_cloud_bridge.uplink.outstanding import Shipment
 from ros_cloud_bridge.values import Algorithm
 from support.virtual_link import age_ms, kbit, robot, route_of, World
 

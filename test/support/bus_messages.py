@@ -27,7 +27,7 @@ from ros_cloud_bridge.cli.plan_run import dry_run
 from ros_cloud_bridge.core.config import is_foreign, read_config
 from ros_cloud_bridge.simulation.bridge import SimulatedBridge
 from ros_cloud_bridge.simulation.link import LinkProfile
-from ros_cloud_bridge.uplink.pump import Shipment
+from ros_cloud_bridge.uplink.outstanding import Shipment
 from ros_cloud_bridge.values import Received
 from ros_cloud_bridge.wire.announce import encode_schema
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section

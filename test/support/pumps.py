@@ -25,8 +25,9 @@ from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.mqtt.limits import negotiate, ServerLimits, SessionLimits
 from ros_cloud_bridge.mqtt.presets import PRESETS
 from ros_cloud_bridge.uplink.batching import Encoding
+from ros_cloud_bridge.uplink.outstanding import Shipment
 from ros_cloud_bridge.uplink.parcels import Message, Parcel
-from ros_cloud_bridge.uplink.pump import Pump, Shipment
+from ros_cloud_bridge.uplink.pump import Pump
 from ros_cloud_bridge.uplink.screens import Painting
 from ros_cloud_bridge.values import (
     BridgeConfig,
@@ -104,7 +105,7 @@ class PumpRig:
 
     def open(self, one: StreamConfig, topic: str = '') -> Route:
         """Open a route of a stream."""
-        return self.pump.open_route(
+        return self.pump.intake.open_route(
             one, topic or f'/{one.name}', 'a_msgs/msg/A', schema=SCHEMA, gated=False, now=self.now
         )
 
@@ -121,7 +122,7 @@ class PumpRig:
             self._samples += 1
             time_ns = EPOCH_NS + round(self.now * 1e9) + self._samples
             samples.append(Received(self._random.randbytes(size), time_ns, time_ns))
-        self.pump.offer(route, samples, drops, self.now)
+        self.pump.intake.offer(route, samples, drops, self.now)
 
     def connect(self, look_first: bool = False, **mqtt: Any) -> None:
         """Connect; what is on its way is sent again."""

@@ -179,7 +179,7 @@ class World:
         self.bridges.append(bridge)
         for source in sources:
             topic = source.stream.topics[0]
-            route = bridge.pump.open_route(
+            route = bridge.pump.intake.open_route(
                 source.stream, topic, 'test_msgs/msg/Blob', schema=None, gated=False, now=now
             )
             self._publish(bridge, route, source, now + self._random.random() / source.hz, until)

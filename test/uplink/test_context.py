@@ -54,7 +54,7 @@ def run(seconds: float = 20.0, **link: object) -> tuple[PumpRig, list[Message], 
         cdr = b'\0\1\0\0' + common + struct.pack('<dI', random.random(), index)
         offered.append(cdr)
         time_ns = EPOCH_NS + round(rig.now * 1e9)
-        rig.pump.offer(rig.routes[0], [Received(cdr, time_ns, time_ns)], (), rig.now)
+        rig.pump.intake.offer(rig.routes[0], [Received(cdr, time_ns, time_ns)], (), rig.now)
         rig.go(0.1)
     rig.go(1.0)
     # Their schema is made up.
@@ -105,7 +105,7 @@ def test_what_the_broker_refuses_is_not_used() -> None:
     for index in range(60):
         cdr = b'\0\1\0\0' + common + struct.pack('<I', index)
         time_ns = EPOCH_NS + round(rig.now * 1e9)
-        rig.pump.offer(rig.routes[0], [Received(cdr, time_ns, time_ns)], (), rig.now)
+        rig.pump.intake.offer(rig.routes[0], [Received(cdr, time_ns, time_ns)], (), rig.now)
         until = rig.now + 0.1
         while rig.now < until:
             rig.step()

@@ -20,7 +20,7 @@ from ros_cloud_bridge.core.admission import Limit
 from ros_cloud_bridge.core.latched import LatchedValues
 from ros_cloud_bridge.core.pacing.pacer import FRAGMENT_FLOOR, link_cost
 from ros_cloud_bridge.uplink.batching import Encoding
-from ros_cloud_bridge.uplink.pump import Shipment
+from ros_cloud_bridge.uplink.outstanding import Shipment
 from ros_cloud_bridge.values import DemandConfig, Drop, Keep, Lease, LinkConfig, Priority
 from support.pumps import PumpRig, stream, topics
 
@@ -287,9 +287,9 @@ def test_the_users_rate_holds_and_is_named() -> None:
     for _ in range(50):
         rig.offer(rig.routes[0], 2000)
     rig.go(5.0)
-    before = rig.pump.sent_bytes
+    before = rig.pump.outstanding.sent_bytes
     rig.go(10.0)
-    assert (rig.pump.sent_bytes - before) / 10.0 == pytest.approx(5000.0, rel=0.1)
+    assert (rig.pump.outstanding.sent_bytes - before) / 10.0 == pytest.approx(5000.0, rel=0.1)
     assert rig.pump.admission.limit is Limit.RATE
 
 

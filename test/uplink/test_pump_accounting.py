@@ -22,7 +22,7 @@ from hypothesis.stateful import invariant, precondition, rule, RuleBasedStateMac
 
 from ros_cloud_bridge.core.latched import LatchedValues
 from ros_cloud_bridge.uplink.batching import Encoding
-from ros_cloud_bridge.uplink.pump import Shipment
+from ros_cloud_bridge.uplink.outstanding import Shipment
 from ros_cloud_bridge.values import DemandConfig, Drop, Keep, Lease, LinkConfig, Priority
 from support.pumps import PumpRig, stream
 

@@ -20,7 +20,7 @@ import pytest
 from ros_cloud_bridge.core.durable_route import DurableRoute
 from ros_cloud_bridge.uplink.backlog import LONGEST_BREAK_S, Outcome, Stocked
 from ros_cloud_bridge.uplink.batching import Encoding
-from ros_cloud_bridge.uplink.pump import Shipment
+from ros_cloud_bridge.uplink.outstanding import Shipment
 from ros_cloud_bridge.values import Drop, Keep, Priority
 from ros_cloud_bridge.wire.batch import decode_message, Kind
 from support.pumps import PumpRig, stream
