@@ -15,37 +15,23 @@
 
 """The bridge: drives the pump with a broker, the machine's clocks and a thread of its own."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
 import os
 import threading
 import time
 
+from ros_cloud_bridge.broker_news import BrokerNews
 from ros_cloud_bridge.command.identity import key_ring
 from ros_cloud_bridge.core.durable_route import DurableRoute
-from ros_cloud_bridge.core.presence import Presence, Verdict
+from ros_cloud_bridge.core.presence import Presence
 from ros_cloud_bridge.core.route import Route
 from ros_cloud_bridge.core.unreduced import Offered
 from ros_cloud_bridge.durable.place import needs_spool
 from ros_cloud_bridge.durable.spooling import Spooling
-from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.journal import Journal
 from ros_cloud_bridge.link import Link, Log
 from ros_cloud_bridge.metering import Meter
-from ros_cloud_bridge.mqtt.events import (
-    Acknowledged,
-    Connected,
-    Discarded,
-    Disconnected,
-    Refused,
-    SessionEvent,
-    TakenOver,
-    Unreachable,
-)
-from ros_cloud_bridge.mqtt.events import (
-    Received as MqttReceived,
-)
-from ros_cloud_bridge.mqtt.reasons import describe
+from ros_cloud_bridge.mqtt.events import SessionEvent
 from ros_cloud_bridge.reducers.config_check import reducer_problems
 from ros_cloud_bridge.reducers.fitting import FindSchema, fit, Fitted
 from ros_cloud_bridge.reducing import Reducing
@@ -55,8 +41,7 @@ from ros_cloud_bridge.uplink.outstanding import Shipment
 from ros_cloud_bridge.uplink.pump import Pump
 from ros_cloud_bridge.uplink.screens import Painting
 from ros_cloud_bridge.values import BridgeConfig, Drop, Lease, Received, StreamConfig, Trust
-from ros_cloud_bridge.wire.announce import Ask, decode_json
-from ros_cloud_bridge.wire.confirm import decode_confirmation
+from ros_cloud_bridge.wire.announce import Ask
 from ros_cloud_bridge.wire.schema import Schema
 from ros_cloud_bridge.wire.topics import RobotTopics
 
@@ -99,23 +84,21 @@ class Bridge:
             budget=self._meter.budget,
             now=now,
         )
-        self._events: deque[SessionEvent] = deque()
         lock = threading.RLock()
         self._wake = threading.Condition(lock)
         self._wake_at = 0.0
         self._flush_until: float | None = None
         self._ended = False
         self._failure = ''
-        self._refusals: set[int] = set()
         self.on_demand_changed: Callable[[], None] | None = None
         # Gives the definition of a type that a reducer makes.
         self.find_schema: FindSchema | None = None
         # Gives what ``health`` says of commands.
         self.commands: Callable[[], dict[str, object]] | None = None
-        self._confirmation_keys: ConfirmationKeys | None = None
+        keys: ConfirmationKeys | None = None
         ring = key_ring(config)
         if config.confirm_trust is Trust.SIGNATURES and ring is not None:
-            self._confirmation_keys = ConfirmationKeys(ring, config.robot_id)
+            keys = ConfirmationKeys(ring, config.robot_id)
         self._link = Link(
             config,
             will=self._pump.portrait.will,
@@ -134,6 +117,15 @@ class Bridge:
                 news=self._wake.notify,
                 log=log,
             )
+        self._news = BrokerNews(
+            self._topics,
+            pump=self._pump,
+            presence=self._presence,
+            link=self._link,
+            spooling=self._spooling,
+            keys=keys,
+            log=log,
+        )
         self._reducing = Reducing(
             work_came=threading.Condition(lock), accept=self._reduced, log=log
         )
@@ -203,7 +195,7 @@ class Bridge:
         """Say schemas, routes, latched values and ``info`` again."""
         with self._wake:
             self._pump.announcer.say_again(time.monotonic())
-            self._tell_again(Ask(info=True, routes=True, latched=True))
+            self._news.tell_again(Ask(info=True, routes=True, latched=True))
             self._wake.notify()
 
     def report(self) -> dict[str, object]:
@@ -367,7 +359,7 @@ class Bridge:
         self._meter.save()
         if self._spooling is not None:
             with self._wake:
-                self._handle_events(time.monotonic())
+                self._news.handle(time.monotonic())
             self._spooling.stop()
         self._say_goodbye(unsent, unanswered)
 
@@ -398,7 +390,7 @@ class Bridge:
 
     def _on_event(self, event: SessionEvent) -> None:
         with self._wake:
-            self._events.append(event)
+            self._news.events.append(event)
             self._wake.notify()
 
     def _run(self) -> None:
@@ -411,7 +403,7 @@ class Bridge:
     def _turn(self) -> None:
         with self._wake:
             now = time.monotonic()
-            self._handle_events(now)
+            self._news.handle(now)
             self._housekeep(now)
             if self._flush_until is not None and self._flushed(now):
                 self._ended = True
@@ -480,9 +472,6 @@ class Bridge:
         return self._pump.empty
 
     def _housekeep(self, now: float) -> None:
-        if self._confirmation_keys is not None:
-            for problem in self._confirmation_keys.ring.look(now):
-                self._log('error', f'confirmations: {problem}')
         self._meter.look(now)
         self._pump.health.tcp = self._link.tcp
         if self.commands is not None:
@@ -497,109 +486,3 @@ class Bridge:
             change = self._pump.changes.popleft()
             self._log('warning' if change.step_to > change.step_from else 'info', change.text)
             self._pump.health.soon(now)
-
-    def _handle_events(self, now: float) -> None:
-        while self._events:
-            event = self._events.popleft()
-            if isinstance(event, Acknowledged | Discarded):
-                self._settle(event)
-            elif isinstance(event, MqttReceived):
-                self._handle_message(event, now)
-            elif isinstance(event, Connected):
-                self._refusals.clear()
-                self._presence.connected(event.connection)
-                self._pump.portrait.connected = True
-                self._pump.connected(event.limits, self._presence.announced, now)
-                self._tell_spooling(True)
-            elif isinstance(event, Disconnected | Refused | TakenOver | Unreachable):
-                self._pump.portrait.connected = False
-                self._pump.disconnected()
-                self._tell_spooling(False)
-
-    def _tell_spooling(self, connected: bool) -> None:
-        if self._spooling is not None:
-            self._spooling.connection(connected)
-
-    def _settle(self, event: Acknowledged | Discarded) -> None:
-        shipment = event.token
-        if isinstance(event, Acknowledged) and event.refused:
-            self._note_refusal(event)
-        if not isinstance(shipment, Shipment):
-            return
-        if isinstance(event, Discarded):
-            expired = shipment.expiry_s is not None
-            self._pump.answered(shipment, Drop.EXPIRED if expired else Drop.ABANDONED)
-        elif event.sent_at is None:
-            self._pump.answered(shipment, Drop.REFUSED)
-        else:
-            self._pump.answered(
-                shipment,
-                Drop.REFUSED if event.refused else None,
-                event.answered_at,
-                event.sent_at,
-                later=event.for_nobody or (event.refused and not event.permanent),
-            )
-
-    def _note_refusal(self, event: Acknowledged) -> None:
-        code = event.code or 0
-        if code not in self._refusals:
-            self._refusals.add(code)
-            again = 'dead-lettered if durable' if event.permanent else 'tried again if durable'
-            self._log(
-                'error',
-                f'the broker refuses messages: {describe(code)}; they are dropped, or {again} '
-                '(said once a connection)',
-            )
-
-    def _handle_message(self, message: MqttReceived, now: float) -> None:
-        try:
-            if message.topic == self._topics.state:
-                self._judge_state(message, now)
-            else:
-                rest, _, consumer = message.topic.rpartition('/')
-                if rest.endswith('/confirm'):
-                    self._confirm(consumer, message)
-                else:
-                    self._answer(consumer, message.payload, now)
-        except ProtocolError as error:
-            self._pump.health.bad_messages += 1
-            if self._pump.health.bad_messages == 1:
-                self._log('warning', f'{message.topic}: {error} (said once)')
-
-    def _tell_again(self, ask: Ask) -> None:
-        if ask.routes:
-            self._pump.batches.assembler.describe_again()
-        if ask.latched:
-            self._pump.batches.latched.again(self._pump.outbox.routes)
-
-    def _confirm(self, consumer: str, message: MqttReceived) -> None:
-        # A retained one is of a time that nobody knows.
-        if self._spooling is None or not message.payload or message.retain:
-            return
-        payload = message.payload
-        if self._confirmation_keys is not None:
-            payload = self._confirmation_keys.open(consumer, message.topic, payload)
-        self._spooling.confirmed(consumer, decode_confirmation(payload))
-
-    def _judge_state(self, message: MqttReceived, now: float) -> None:
-        if not message.payload:
-            return
-        document = decode_json(message.payload)
-        if not self._presence.plausible(document):
-            raise ProtocolError('not a state of this robot')
-        verdict = self._presence.seen(document, message.retain)
-        if verdict is Verdict.ANNOUNCE_AGAIN:
-            self._pump.announcer.state_changed(now)
-        elif verdict is Verdict.DUPLICATE:
-            self._log(
-                'error',
-                'duplicate_robot_id: another bridge announces robot '
-                f"'{self._topics.robot_id}'; this one leaves and tries again in a minute",
-            )
-            self._link.yield_robot_id()
-
-    def _answer(self, consumer: str, payload: bytes, now: float) -> None:
-        ask = self._pump.announcer.asked(consumer, payload, now)
-        self._tell_again(ask)
-        if ask.leases:
-            self._pump.lease(consumer, ask.leases, now)

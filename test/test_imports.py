@@ -55,8 +55,9 @@ ROOMS = {
     'link': LEAVES | {'mqtt', 'uplink'},
     'metering': LEAVES | {'core', 'store', 'link'},
     'durable': LEAVES | {'core', 'wire', 'store', 'uplink'},
+    'broker_news': LEAVES | {'core', 'wire', 'mqtt', 'signing', 'uplink', 'link', 'durable'},
     'bridge': LEAVES
-    | {'core', 'wire', 'mqtt', 'uplink', 'link', 'journal', 'metering', 'durable'}
+    | {'core', 'wire', 'mqtt', 'uplink', 'link', 'broker_news', 'journal', 'metering', 'durable'}
     | {'command', 'signing', 'reducers', 'reducing'},
     'black_box': LEAVES | {'core', 'wire', 'store'},
     'ros': LEAVES
