@@ -52,6 +52,13 @@ need_node() {
   apt_install nodejs || say 'no node: the tests of the built decoder are skipped'
 }
 
+# need_page_sources: what the page's own tests need; nothing else here needs npm.
+need_page_sources() {
+  [ ! -d web/node_modules ] || return 0
+  command -v npm >/dev/null && (cd web && npm ci --silent --no-audit --no-fund --no-update-notifier) >&2 ||
+    { rm -rf web/node_modules; say 'no npm, or nothing from it: the tests of the page'"'"'s sources are skipped'; }
+}
+
 # need_mosquitto: a broker program, which demo and tests start themselves on ports of their own.
 need_mosquitto() {
   PATH="$PATH:/usr/sbin:/usr/local/sbin"

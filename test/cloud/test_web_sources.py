@@ -23,9 +23,17 @@ import pytest
 WEB = Path(__file__).resolve().parents[2] / 'web'
 
 
+def _node() -> tuple[int, ...]:
+    program = shutil.which('node')
+    if program is None:
+        return ()
+    said = subprocess.run([program, '--version'], capture_output=True, text=True, check=True)
+    return tuple(int(part) for part in said.stdout.strip().lstrip('v').split('.')[:2])
+
+
 @pytest.mark.skipif(
-    shutil.which('node') is None or not (WEB / 'node_modules').is_dir(),
-    reason='needs Node.js, and npm ci in web/',
+    _node() < (20, 19) or not (WEB / 'node_modules').is_dir(),
+    reason='needs Node.js 20.19 or newer, and npm ci in web/',
 )
 def test_the_sources_pass_their_tests() -> None:
     for command in (['tsc', '--noEmit'], ['vitest', 'run']):
