@@ -20,8 +20,10 @@ field is a column of lists; fixed arrays are lists of fixed size, ``uint8[]`` is
 timestamps in UTC.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 import re
 from typing import Any
 
@@ -29,8 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 import pyarrow as pa
 
+from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.cloud.table import raw_words
 from ros_cloud_bridge.errors import ProtocolError
+from ros_cloud_bridge.reducers.grids import MissingKeyframe
 from ros_cloud_bridge.wire.forms import Budget
 from ros_cloud_bridge.wire.places import leaf_types, STAMP
 from ros_cloud_bridge.wire.program import Definition, Op, parse_program, Step, WIDE
@@ -39,6 +43,10 @@ from ros_cloud_bridge.wire.splitting import Misfit, split, Streams
 _ELEMENT = re.compile(r'(.*)\[\d+\]')
 _DURATION = 'builtin_interfaces/Duration'
 _UNLIMITED = 1 << 62
+_TIME = pa.timestamp('ns', 'UTC')
+_HEADER = 4
+# When a message was received and published, and its number; no field of a message begins with _.
+OWN_FIELDS = (('_log_time', _TIME), ('_publish_time', _TIME), ('_sequence', pa.uint32()))
 
 Counts = NDArray[np.int64]
 
@@ -74,18 +82,25 @@ class TypeColumns:
         self._leaf_types = leaf_types(self._program)
         self._wanted = wanted
         empty = Streams(b'\0\1\0\0')
-        self.schema: Any = pa.schema(
-            [(field.name, field.array.type) for field in self._fields(empty, 0)]
-        )
+        fields = [(field.name, field.array.type) for field in self._fields(empty, 0)]
+        self.schema: Any = pa.schema([*OWN_FIELDS, *fields])
 
-    def columns(self, messages: Sequence[bytes]) -> list[Any]:
+    def rows(self, messages: Sequence[bytes], own: Sequence[tuple[int, int, int]]) -> Any:
         """
-        Make columns.
+        Make rows.
 
         :param messages: serialized, at least one, with the same encapsulation header
-        :returns: one array per field of ``schema``
+        :param own: of each what stands in ``OWN_FIELDS``, times in nanoseconds
+        :returns: a record batch of ``schema``
         :raises ProtocolError: when one does not fit the definition
         """
+        columns = self._columns(messages)
+        log, publish, sequence = zip(*own, strict=True)
+        times = [pa.array(map(_time, at), pa.int64()).view(_TIME) for at in (log, publish)]
+        numbers = pa.array(sequence, pa.uint32())
+        return pa.record_batch([*times, numbers, *columns], schema=self.schema)
+
+    def _columns(self, messages: Sequence[bytes]) -> list[Any]:
         try:
             streams = split(self._program, messages, Budget(_UNLIMITED, _UNLIMITED))
         except Misfit:
@@ -164,6 +179,44 @@ class TypeColumns:
         if self._types[name] == 'bool':
             return pa.array(values != 0)
         return pa.array(np.ascontiguousarray(values))
+
+
+def arrow_table(samples: Iterable[Sample]) -> Any:
+    """
+    Make a table of samples, as ``export`` makes it of a recording.
+
+    A grid's differences from a full one that came before the first of these are left out.
+
+    :param samples: at least one, all of one type, as those of a topic; in their order
+    :returns: ``pyarrow.Table`` of fields by their dotted names, beside ``_log_time`` (when the
+        bridge received it), ``_publish_time`` and ``_sequence``
+    :raises ValueError: when there is none, or two types
+    :raises UnknownForm: when one is in a form that nothing here knows
+    :raises UnknownSchema: while the type's definition has not arrived
+    :raises ProtocolError: when the bytes do not fit the definition
+    """
+    taken = list(samples)
+    types = sorted({(sample.type_name, sample.schema_id) for sample in taken})
+    if len(types) != 1:
+        named = ', '.join(sorted({name for name, _ in types})) or 'none'
+        raise ValueError(f'samples of one type are wanted, and these are of: {named}')
+    columns = TypeColumns(taken[0].schema().definition, taken[0].type_name)
+    batches = []
+    for _, same in groupby(_restored(taken), lambda pair: pair[0][:_HEADER]):
+        messages, whose = zip(*same, strict=True)
+        own = [(one.receive_time_ns, one.source_time_ns, one.sequence) for one in whose]
+        batches.append(columns.rows(messages, own))
+    return pa.Table.from_batches(batches, columns.schema)
+
+
+def _restored(samples: Iterable[Sample]) -> Iterator[tuple[bytes, Sample]]:
+    for sample in samples:
+        with suppress(MissingKeyframe):
+            yield sample.plain(), sample
+
+
+def _time(nanoseconds: int) -> int:
+    return min(nanoseconds, (1 << 63) - 1)
 
 
 def _plain(name: str) -> str:

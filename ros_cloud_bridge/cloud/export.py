@@ -15,7 +15,7 @@
 """Recordings as one Parquet or CSV table per robot and topic, with bounded memory."""
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 import json
 import math
@@ -35,7 +35,6 @@ _ROWS = 65536
 _GROUP_BYTES = 32 * 1024 * 1024
 _MAX_WAITING = 256 * 1024 * 1024
 _HEADER = 4
-_TIME = pa.timestamp('ns', 'UTC')
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,7 +118,6 @@ class _Pending:
     exported: Exported
     columns: TypeColumns
     part: Path
-    schema: Any
     writer: ParquetTable | CsvTable
     messages: list[bytes] = field(default_factory=list)
     own: list[tuple[int, int, int]] = field(default_factory=list)
@@ -172,7 +170,6 @@ class Exporter:
             return
         definition = source.definition.decode(errors='replace')
         columns = TypeColumns(definition, source.schema_name, self._fields)
-        schema = pa.schema([*_own_fields(), *columns.schema])
         robot_id, topic = key[:2]
         path = self._free_path(robot_id, topic)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -182,8 +179,8 @@ class Exporter:
         exported = Exported(
             robot_id=robot_id, topic=topic, type_name=source.schema_name, path=path
         )
-        writer = self._table(part, schema)
-        self._pending[key] = _Pending(exported, columns, part, schema, writer)
+        writer = self._table(part, columns.schema)
+        self._pending[key] = _Pending(exported, columns, part, writer)
 
     def add(self, entry: Entry) -> None:
         """
@@ -196,8 +193,7 @@ class Exporter:
         if pending.messages and pending.messages[0][:_HEADER] != entry.data[:_HEADER]:
             self._write(pending)
         pending.messages.append(entry.data)
-        times = _time(entry.log_time_ns), _time(entry.publish_time_ns)
-        pending.own.append((*times, entry.sequence))
+        pending.own.append((entry.log_time_ns, entry.publish_time_ns, entry.sequence))
         pending.bytes += len(entry.data)
         self._waiting_bytes += len(entry.data)
         if len(pending.messages) >= _ROWS or pending.bytes >= _GROUP_BYTES:
@@ -237,7 +233,7 @@ class Exporter:
         if not messages:
             return
         try:
-            columns = pending.columns.columns(messages)
+            rows = pending.columns.rows(messages, own)
         except ProtocolError:
             if len(messages) == 1:
                 pending.exported.misfits += 1
@@ -247,17 +243,7 @@ class Exporter:
             self._write_rows(pending, messages[:half], own[:half])
             self._write_rows(pending, messages[half:], own[half:])
             return
-        log, publish, sequence = zip(*own, strict=True)
-        batch = pa.record_batch(
-            [
-                pa.array(log, pa.int64()).view(_TIME),
-                pa.array(publish, pa.int64()).view(_TIME),
-                pa.array(sequence, pa.uint32()),
-                *columns,
-            ],
-            schema=pending.schema,
-        )
-        pending.writer.write(batch)
+        pending.writer.write(rows)
         pending.exported.rows += len(messages)
 
     def _free_path(self, robot_id: str, topic: str) -> Path:
@@ -289,18 +275,9 @@ def _key(source: Source) -> tuple[str, str, str, bytes]:
     return (*robot_and_topic(source), source.schema_name, source.definition)
 
 
-def _own_fields() -> Iterable[tuple[str, Any]]:
-    # No field of a message begins with _.
-    return [('_log_time', _TIME), ('_publish_time', _TIME), ('_sequence', pa.uint32())]
-
-
 def _safe(part: str) -> str:
     made = re.sub(r'[^A-Za-z0-9_.-]', '_', part)[:200]
     return f'_{made}' if made.startswith('.') else made
-
-
-def _time(nanoseconds: int) -> int:
-    return min(nanoseconds, (1 << 63) - 1)
 
 
 def _needs_text(kind: Any) -> bool:
