@@ -37,8 +37,9 @@ from ros_cloud_bridge.cli.consuming import LinkReporter, log_to_stderr, say, sto
 from ros_cloud_bridge.cli.mqtt_options import add_mqtt_arguments, mqtt_config
 from ros_cloud_bridge.cli.top_screen import screen
 from ros_cloud_bridge.cloud.consumer import Consumer, printable
-from ros_cloud_bridge.cloud.overview import Overview, RobotView
+from ros_cloud_bridge.cloud.overview import Overview
 from ros_cloud_bridge.cloud.presence import RobotState
+from ros_cloud_bridge.cloud.robot_view import RobotView
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import ConfigError
 from ros_cloud_bridge.values import MqttConfig
@@ -133,7 +134,8 @@ class _Watch:
             if document is not None and document is not self._shown.get(robot_id):
                 self._shown[robot_id] = document
                 with self._lock:
-                    self._overview.add_health(robot_id, document, time.monotonic())
+                    now = time.monotonic()
+                    self._overview.add_health(robot_id, document, now, time.time_ns())
 
     def views(self) -> list[RobotView]:
         """Show what is known now, the sickest robot first."""

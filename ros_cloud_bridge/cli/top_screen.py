@@ -24,8 +24,9 @@ from rich.text import Text
 
 from ros_cloud_bridge.cli.top_units import amount, byte_count, rate, seconds
 from ros_cloud_bridge.cloud.backlogs import BacklogView
+from ros_cloud_bridge.cloud.captures import Capture
 from ros_cloud_bridge.cloud.consumer import printable
-from ros_cloud_bridge.cloud.overview import AFTER_ACCEPTANCE, RobotView, RouteView, StreamView
+from ros_cloud_bridge.cloud.robot_view import AFTER_ACCEPTANCE, RobotView, RouteView, StreamView
 
 _BAD = 5
 _SHOWN_ENTRIES = 3
@@ -78,6 +79,7 @@ def robot_detail(
     """
     lines = [_presence(view), *_link(view), *_budget(view), *_spool(view)]
     lines += [*_commands(view), *_wishes(view)]
+    lines += _entries('black box', map(_capture, view.captures))
     backlogs = [_backlog(stream) for stream in view.spool.streams] if view.spool else []
     shown = _SHOWN_BACKLOGS[0 if topics else 1]
     lines += _entries('backlog', (text for text in backlogs if text), shown)
@@ -259,6 +261,19 @@ def _backlog(stream: BacklogView) -> str:
     if stream.samples and stream.closes_in_s is not None:
         parts.append(f'gap closes in {seconds(stream.closes_in_s)}')
     return ', '.join(parts)
+
+
+def _capture(capture: Capture) -> str:
+    text = f'{_clean(capture.black_box, 64)}, {seconds(capture.age_s)} ago'
+    if capture.trigger:
+        text += f', by {_clean(capture.trigger, 100)}'
+    if not capture.ended:
+        return f'{text}: goes on'
+    if capture.samples is not None:
+        text += f': {amount(capture.samples)} samples ({byte_count(capture.bytes)})'
+    if capture.complete:
+        return f'{text}, complete'
+    return f'{text}, cut short: {_clean(capture.cut_short)}' if capture.cut_short else text
 
 
 def _change(samples_per_s: float | None) -> list[str]:

@@ -23,6 +23,8 @@ from ros_cloud_bridge.cloud.traffic import Rates, Traffic
 
 # What is older than this in a spool is told of also where robots have a line each.
 _OLD_S = 60.0
+# Of the room that configuration and disk leave; beyond it somebody should look.
+_FULL = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +117,9 @@ def spool_troubles(spool: Spool | None) -> Iterator[tuple[int, str]]:
         return
     if spool.state not in ('', 'ok'):
         yield 7 if spool.state == 'failed' else 6, f'spool: {spool.state}'
+    room, held = spool.figures.get('max_bytes'), sum(stream.bytes for stream in spool.streams)
+    if room and held > _FULL * room:
+        yield 5, f'spool: {100 * min(1.0, held / room):.0f} % of its room on the disk is taken'
     if dead_letters := spool.figures.get('dead_letters'):
         yield 3, f'dead letters: {dead_letters:.0f}'
     if spool.recovered:

@@ -14,6 +14,7 @@
 
 """Figures of one boot of a robot's bridge, from documents that tell of its routes in turns."""
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,6 +25,48 @@ from ros_cloud_bridge.cloud.traffic import Traffic
 _MAX_ROUTES = 4096
 # A rate between two documents is shown for a few times as long as lay between them.
 _STALE_S = 30.0
+# A topic is silent when so many samples are missing, for longer than so many of its pauses so far.
+_MISSING = 10.0
+_PAUSES = 1.5
+_RECONNECTS_S = 300.0
+_MAX_CONNECTIONS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """A topic of which the bridge got ``hz`` samples a second, and then none ``for_s`` seconds."""
+
+    for_s: float
+    hz: float
+
+
+@dataclass(slots=True, kw_only=True)
+class _Inflow:
+    """When a route's ``received`` rose last, on the robot's time, and how it rises as a rule."""
+
+    received: float
+    rose_at_s: float
+    told_at_s: float
+    hz: float
+    seen_hz: float | None = None
+    longest_pause_s: float = 0.0
+
+    def tell(self, received: float, at_s: float, uptime_s: float) -> None:
+        if received > self.received:
+            pause_s = self.told_at_s - self.rose_at_s
+            self.longest_pause_s = max(self.longest_pause_s, pause_s)
+            self.seen_hz = (received - self.received) / (at_s - self.told_at_s)
+            self.received, self.rose_at_s = received, at_s
+            self.hz = received / max(1.0, uptime_s)
+        self.told_at_s = at_s
+
+    @property
+    def silence(self) -> Silence | None:
+        for_s = self.told_at_s - self.rose_at_s
+        # So long that ten samples are missing, and longer than it has paused before.
+        if for_s * self.hz < _MISSING or for_s <= _PAUSES * self.longest_pause_s:
+            return None
+        return Silence(for_s=for_s, hz=self.hz if self.seen_hz is None else self.seen_hz)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +110,9 @@ class BootFigures:
         self._told_s: dict[int, float] = {}
         self._differences: dict[int, _Difference] = {}
         self._trend: _Trend | None = None
+        self._inflows: dict[int, _Inflow] = {}
+        # When the bridge told which number its connection has.
+        self._connections: deque[tuple[float, float]] = deque(maxlen=_MAX_CONNECTIONS)
 
     def add_health(self, health: Health, now: float) -> None:
         """
@@ -82,6 +128,9 @@ class BootFigures:
         at_s = now if health.uptime_s is None else health.uptime_s
         if health.spool is not None:
             self._follow(health.spool, at_s, now)
+        connection = health.link.figures.get('connection')
+        if connection is not None:
+            self._connections.append((now, connection))
         for route in health.routes:
             if self._note(route.route, route.stream, route.topic):
                 self._tell(route, at_s, now)
@@ -152,6 +201,42 @@ class BootFigures:
             if count > pair.before.dropped.get(reason, 0)
         }
 
+    def silence(self, route: int) -> Silence | None:
+        """
+        Tell whether the bridge gets nothing of a route any more.
+
+        :param route: number
+        :returns: for how long, when it was told last; None while all is well, or unknown
+        """
+        inflow = self._inflows.get(route)
+        return None if inflow is None else inflow.silence
+
+    def uncommitted(self, route: int) -> float:
+        """
+        Tell how many samples of a durable route wait for a disk that takes none.
+
+        :param route: number
+        :returns: samples, when it was told last; 0 while all is well
+        """
+        pair = self._differences.get(route)
+        if pair is None:
+            return 0.0
+        before, after = pair.before.figures, pair.after.figures
+        waited = min(before.get('not_yet_committed', 0.0), after.get('not_yet_committed', 0.0))
+        return waited if after.get('committed') == before.get('committed') else 0.0
+
+    def reconnects(self, now: float) -> tuple[int, float]:
+        """
+        Count reconnects of the last five minutes.
+
+        :param now: monotonic seconds
+        :returns: how often, and over how many seconds that was told
+        """
+        told = [entry for entry in self._connections if entry[0] > now - _RECONNECTS_S]
+        if len(told) < 2:
+            return 0, 0.0
+        return max(0, int(told[-1][1] - told[0][1])), told[-1][0] - told[0][0]
+
     def backlog_per_s(self, stream: str | None, now: float) -> float | None:
         """
         Say how fast a backlog grows.
@@ -204,3 +289,15 @@ class BootFigures:
                 before=before, after=route, span_s=span_s, told_s=now
             )
         self.routes[route.route], self._told_s[route.route] = route, at_s
+        received = route.figures.get('received')
+        if received is None:
+            return
+        uptime_s = self.health.uptime_s or 0.0
+        inflow = self._inflows.get(route.route)
+        if inflow is None:
+            hz = received / max(1.0, uptime_s) if uptime_s else 0.0
+            self._inflows[route.route] = _Inflow(
+                received=received, rose_at_s=at_s, told_at_s=at_s, hz=hz
+            )
+        else:
+            inflow.tell(received, at_s, uptime_s)

@@ -41,6 +41,7 @@ _SPOOL_KEYS = (
 )
 _TCP_KEYS = ('rtt_s', 'not_sent_bytes', 'retransmitted_segments', 'max_segment_bytes')
 _LINK_KEYS = (
+    'connection',
     'in_flight',
     'in_flight_bytes',
     'sent_bytes',
@@ -156,6 +157,7 @@ class Health:
 
     boot_id: str
     uptime_s: float | None = None
+    time_ns: int | None = None
     link: Link = Link()
     streams: tuple[Stream, ...] = ()
     leases: tuple[Lease, ...] = ()
@@ -178,6 +180,7 @@ def read_health(document: Mapping[str, Any]) -> Health:
     return Health(
         boot_id=_text(document.get('boot_id'))[:32],
         uptime_s=_amount(document.get('uptime_s')),
+        time_ns=whole_number(document.get('time_ns')),
         link=_link(_map(document.get('link'))),
         streams=tuple(_streams(document.get('streams'))),
         leases=tuple(_leases(demand.get('leases'))),
@@ -276,11 +279,14 @@ def _routes(entries: object) -> Iterator[RouteFigures]:
             continue
         others = ('route', 'stream', 'topic', 'dropped')
         names = [name for name in islice(entry, _MAX_REASONS) if name not in others]
+        figures = _figures(entry, names)
+        if failed := _count(_map(entry.get('reducer')).get('failed')):
+            figures['reducer_failed'] = failed
         yield RouteFigures(
             route=number,
             stream=_text(entry.get('stream')),
             topic=_text(entry.get('topic')),
-            figures=_figures(entry, names),
+            figures=figures,
             dropped=_counts(entry.get('dropped')),
         )
 
@@ -307,6 +313,18 @@ def _amount(value: object) -> float | None:
     if not 0 <= value <= _MAX_NUMBER:
         return None
     return float(value)
+
+
+def whole_number(value: object) -> int | None:
+    """
+    Read a number that no float could hold, such as of nanoseconds.
+
+    :param value: as JSON gave it
+    :returns: the number; None when it is none, negative or beyond 63 bits
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if 0 <= value < 1 << 63 else None
 
 
 def _count(value: object) -> int | None:

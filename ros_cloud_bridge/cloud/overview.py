@@ -19,107 +19,28 @@ It is fed, and told the time; it reads no clock and does no I/O. Rates and ages 
 samples that arrive, everything else from ``health``, whose routes may come in turns.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping
+import math
 from typing import Any
 
-from ros_cloud_bridge.cloud.backlogs import spool_troubles, spool_view, SpoolView
+from ros_cloud_bridge.cloud.backlogs import spool_view
 from ros_cloud_bridge.cloud.boot_figures import BootFigures
-from ros_cloud_bridge.cloud.health import Commands, Lease, Link, read_health, RouteFigures
+from ros_cloud_bridge.cloud.captures import Captures, is_capture
+from ros_cloud_bridge.cloud.clock_offset import ClockOffset
+from ros_cloud_bridge.cloud.health import read_health, RouteFigures
 from ros_cloud_bridge.cloud.presence import RobotState
+from ros_cloud_bridge.cloud.robot_view import RobotView, RouteView, StreamView
 from ros_cloud_bridge.cloud.sample import Sample
-from ros_cloud_bridge.cloud.traffic import Rates, Traffic
-from ros_cloud_bridge.command_values import Reason
-from ros_cloud_bridge.values import Drop
+from ros_cloud_bridge.cloud.traffic import Traffic
+from ros_cloud_bridge.cloud.troubles import find_troubles
 
 _MAX_ROBOTS = 4096
-# Beyond it health is called silent; it comes every ten seconds unless configured otherwise.
-_SILENT_S = 45.0
 _MAX_STREAMS = 1024
-AFTER_ACCEPTANCE = frozenset(reason.name.lower() for reason in Drop if reason.sequenced)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteView:
-    """
-    One topic of a stream.
-
-    ``figures`` are those of ``health``; ``sent_bytes_per_s`` is measured between two of them, or,
-    when ``estimated``, from the samples that arrive and how well the route is compressed. The
-    rates of ``dropped_per_s`` are None until a second ``health`` tells.
-    """
-
-    route: int
-    topic: str
-    samples: int
-    rates: Rates | None
-    figures: Mapping[str, float]
-    sent_bytes_per_s: float | None
-    estimated: bool
-    dropped: Mapping[str, int]
-    dropped_per_s: Mapping[str, float] | None
-
-    @property
-    def clock_differs(self) -> bool:
-        """Whether samples seem to come from the future, so that their ages say nothing."""
-        return self.ahead_s > 0.0
-
-    @property
-    def ahead_s(self) -> float:
-        """By how much the robot's clock is at least ahead of ours, seconds."""
-        lowest = self.rates.lowest_age_s if self.rates is not None else None
-        return max(0.0, -lowest) if lowest is not None else 0.0
-
-    @property
-    def losing(self) -> bool:
-        """Whether samples were lately dropped after they had been accepted."""
-        rates = self.dropped_per_s or {}
-        return any(rates.get(reason, 0.0) > 0.0 for reason in AFTER_ACCEPTANCE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamView:
-    """A stream, where it stands on its ladder, and its topics."""
-
-    name: str
-    priority: str
-    step: int
-    steps: int
-    now: str
-    max_hz: float | None
-    demand_hz: float | None
-    routes: tuple[RouteView, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RobotView:
-    """
-    One robot.
-
-    ``online`` is None when it has not said; ``since_s`` is None when that was before we came.
-    ``health_age_s`` is None before the first ``health``. ``spool`` is None when nothing is known
-    of one, and ``commands`` where it takes none. ``troubles`` are in words, the worst first, and
-    ``severity`` sorts robots: 0 is fine.
-    """
-
-    robot_id: str
-    online: bool | None
-    reason: str
-    since_s: float | None
-    boot_id: str
-    restarts: int
-    uptime_s: float | None
-    health_age_s: float | None
-    link: Link
-    streams: tuple[StreamView, ...]
-    routes_total: int | None
-    leases: tuple[Lease, ...]
-    refused: Mapping[str, str]
-    problems: Mapping[str, str]
-    spool: SpoolView | None
-    commands: Commands | None
-    troubles: tuple[str, ...]
-    severity: int
+# A robot whose boots take turns has two bridges; their ids are remembered so long.
+_MAX_BOOTS = 8
+_TURNS_S = 600.0
+_CLOCK_WINDOW_S = 60.0
 
 
 class Overview:
@@ -149,13 +70,17 @@ class Overview:
             # It may be of an earlier boot, and tells nothing of the present one's link.
             traffic = robot.backlog(sample.stream, self._window_s)
         else:
-            boot = robot.boot_of_sample(sample.boot_id)
+            boot = robot.boot_of_sample(sample.boot_id, now)
             # What stood at the broker tells nothing of the link either.
             if boot is not None and not sample.latched:
                 traffic = boot.traffic(sample, robot.since_s, self._window_s)
         if traffic is not None:
             age_s = (wall_ns - sample.receive_time_ns) / 1e9
             traffic.add(age_s, len(sample.cdr), now)
+        if is_capture(sample):
+            robot.captures.add(sample, wall_ns, now)
+        if not (sample.historical or sample.latched):
+            robot.clock.add(sample.boot_id, sample.sent_time_ns, wall_ns, now)
 
     def add_state(self, state: RobotState, now: float) -> None:
         """
@@ -168,20 +93,25 @@ class Overview:
         if robot is not None:
             robot.state, robot.state_s = state, now
             if state.online:
-                robot.tell_boot(state.boot_id)
+                robot.tell_boot(state.boot_id, now)
 
-    def add_health(self, robot_id: str, document: Mapping[str, Any], now: float) -> None:
+    def add_health(
+        self, robot_id: str, document: Mapping[str, Any], now: float, wall_ns: int
+    ) -> None:
         """
         Take in figures.
 
         :param robot_id: the robot whose MQTT topic they stood on
         :param document: any JSON object
         :param now: monotonic seconds
+        :param wall_ns: nanoseconds since the Unix epoch
         """
         health = read_health(document)
         robot = self._robot(robot_id, now)
         if robot is not None and health.boot_id:
-            robot.tell_boot(health.boot_id).add_health(health, now)
+            robot.tell_boot(health.boot_id, now).add_health(health, now)
+            if health.time_ns is not None:
+                robot.clock.add(health.boot_id, health.time_ns, wall_ns, now)
 
     def robots(self, now: float) -> list[RobotView]:
         """
@@ -204,8 +134,13 @@ class _Robot:
         self.since_s = now
         self.state: RobotState | None = None
         self.state_s = now
+        self.captures = Captures()
+        self.clock = ClockOffset(_CLOCK_WINDOW_S)
         self._robot_id = robot_id
         self._boot: BootFigures | None = None
+        # When each earlier boot was there last, and when one of them came back.
+        self._left_s: dict[str, float] = {}
+        self._came_back_s: deque[float] = deque(maxlen=2)
         self._told = False
         self._restarts = 0
         self._backlogs: dict[str, Traffic] = {}
@@ -218,22 +153,33 @@ class _Robot:
             self._backlogs[stream] = Traffic(self.since_s, window_s)
         return self._backlogs[stream]
 
-    def tell_boot(self, boot_id: str) -> BootFigures:
+    def tell_boot(self, boot_id: str, now: float) -> BootFigures:
         """Give the figures of the boot that the robot itself has named; a new one starts anew."""
         self._told = True
-        return self._switch(boot_id)
+        return self._switch(boot_id, now)
 
-    def boot_of_sample(self, boot_id: str) -> BootFigures | None:
+    def boot_of_sample(self, boot_id: str, now: float) -> BootFigures | None:
         # What a robot says of itself counts more than samples, which may come late.
         if self._told and self._boot is not None and self._boot.boot_id != boot_id:
             return None
-        return self._switch(boot_id)
+        return self._switch(boot_id, now)
 
-    def _switch(self, boot_id: str) -> BootFigures:
+    def _switch(self, boot_id: str, now: float) -> BootFigures:
         if self._boot is None or self._boot.boot_id != boot_id:
-            self._restarts += self._boot is not None
+            if self._boot is not None:
+                self._restarts += 1
+                self._left_s[self._boot.boot_id] = now
+                if self._left_s.pop(boot_id, -math.inf) > now - _TURNS_S:
+                    self._came_back_s.append(now)
+                if len(self._left_s) > _MAX_BOOTS:
+                    del self._left_s[next(iter(self._left_s))]
             self._boot = BootFigures(boot_id)
         return self._boot
+
+    def _doubled(self, now: float) -> bool:
+        # Once may be a document that came late.
+        came = self._came_back_s
+        return len(came) == 2 and came[0] > now - _TURNS_S
 
     def view(self, now: float) -> RobotView:
         boot = self._boot or BootFigures('')
@@ -241,7 +187,19 @@ class _Robot:
         streams = _streams(boot, now)
         age_s = None if boot.health_s is None else now - boot.health_s
         online = None if state is None else state.online
-        troubles = _troubles(boot, streams, state, age_s)
+        offset_ns = self.clock.offset_ns
+        clock_offset_s = None if offset_ns is None else offset_ns / 1e9
+        captures = self.captures.shown(now)
+        troubles = find_troubles(
+            boot,
+            streams=streams,
+            state=state,
+            told_s=self.state_s,
+            doubled=self._doubled(now),
+            captures=captures,
+            clock_offset_s=clock_offset_s,
+            now=now,
+        )
         uptime_s = health.uptime_s
         if uptime_s is not None and age_s is not None and online is not False:
             uptime_s += age_s
@@ -262,6 +220,8 @@ class _Robot:
             problems=health.problems,
             spool=spool_view(boot, self._backlogs, now),
             commands=health.commands,
+            captures=captures,
+            clock_offset_s=clock_offset_s,
             troubles=tuple(text for _, text in troubles),
             severity=max((severity for severity, _ in troubles), default=0),
         )
@@ -311,42 +271,7 @@ def _route(boot: BootFigures, number: int, topic: str, now: float) -> RouteView:
         estimated=estimated,
         dropped={} if told is None else told.dropped,
         dropped_per_s=boot.drops_per_s(number, now),
+        silence=boot.silence(number),
     )
 
 
-def _troubles(
-    boot: BootFigures,
-    streams: Sequence[StreamView],
-    state: RobotState | None,
-    health_age_s: float | None,
-) -> list[tuple[int, str]]:
-    """Name what is not as it should be, with a severity, the worst first."""
-    if state is not None and not state.online:
-        return [(9 if state.reason == 'connection_lost' else 1, f'offline: {state.reason}')]
-    link, found = boot.health.link, []
-    if health_age_s is not None and health_age_s > max(_SILENT_S, 3.0 * boot.period_s):
-        found.append((8, f'no health for {health_age_s:.0f} s'))
-    if link.exhausted:
-        found.append((7, 'budget exhausted'))
-    if state is not None and state.reason == 'deactivated':
-        found.append((2, 'deactivated'))
-    down = [stream.name for stream in streams if stream.step > 0]
-    if down:
-        found.append((6, f'stepped down: {", ".join(down)}'))
-    losing = [stream.name for stream in streams if any(route.losing for route in stream.routes)]
-    if losing:
-        found.append((5, f'dropping: {", ".join(losing)}'))
-    if link.limited_by not in ('', 'application'):
-        found.append((4, f'limited by {link.limited_by}'))
-    if boot.health.problems:
-        found.append((3, f'topics not bridged: {len(boot.health.problems)}'))
-    found += spool_troubles(boot.health.spool)
-    commands = boot.health.commands
-    if commands is not None and commands.connected is False:
-        found.append((6, 'takes no commands: not connected'))
-    if commands is not None and commands.refused.get(Reason.BAD_SIGNATURE):
-        found.append((3, f'bad signatures: {commands.refused[Reason.BAD_SIGNATURE]}'))
-    ahead_s = max((route.ahead_s for stream in streams for route in stream.routes), default=0.0)
-    if ahead_s > 0.0:
-        found.append((2, f'its clock is ahead of ours by {ahead_s:.3g} s or more'))
-    return sorted(found, reverse=True)

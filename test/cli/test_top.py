@@ -37,8 +37,9 @@ from rich.text import Text  # noqa: E402
 from ros_cloud_bridge.cli.main import main  # noqa: E402
 from ros_cloud_bridge.cli.top_screen import screen  # noqa: E402
 from ros_cloud_bridge.cli.top_units import amount, byte_count, rate, seconds  # noqa: E402
-from ros_cloud_bridge.cloud.overview import Overview, RobotView  # noqa: E402
+from ros_cloud_bridge.cloud.overview import Overview  # noqa: E402
 from ros_cloud_bridge.cloud.presence import RobotState  # noqa: E402
+from ros_cloud_bridge.cloud.robot_view import RobotView  # noqa: E402
 from ros_cloud_bridge.wire.announce import encode_json  # noqa: E402
 from support.broker import Broker, free_port  # noqa: E402
 from support.program import Program, PROJECT  # noqa: E402
@@ -48,6 +49,7 @@ wire_robot = pytest.importorskip('support.wire_robot', reason='rosbags is missin
 WireRobot, level_cdr = wire_robot.WireRobot, wire_robot.level_cdr
 
 BOOT = '00112233445566aa'
+EPOCH_NS = 1_700_000_000_000_000_000
 LINK = {
     'connected': True,
     'in_flight': 2,
@@ -103,7 +105,7 @@ def view_of(robot_id: str = 'amr-07', **keys: Any) -> RobotView:
         ),
         0.0,
     )
-    overview.add_health(robot_id, document(**keys), 3.0)
+    overview.add_health(robot_id, document(**keys), 3.0, EPOCH_NS)
     return overview.robots(4.0)[0]
 
 
@@ -166,7 +168,7 @@ def backlog_view(*spools: dict[str, Any]) -> RobotView:
     overview = Overview()
     for turn, told in enumerate(spools):
         told_s = 10.0 * turn
-        overview.add_health('amr-07', document(uptime_s=told_s, spool=told), told_s)
+        overview.add_health('amr-07', document(uptime_s=told_s, spool=told), told_s, EPOCH_NS)
     return overview.robots(10.0 * len(spools) - 9.0)[0]
 
 

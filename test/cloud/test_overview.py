@@ -14,8 +14,6 @@
 
 """What ``top`` knows of robots, from real batches, documents of any kind and an invented clock."""
 
-from collections.abc import Sequence
-import json
 import math
 from typing import Any
 
@@ -23,80 +21,11 @@ from hypothesis import given, strategies
 import pytest
 
 from ros_cloud_bridge.cloud.backlogs import BacklogView
-from ros_cloud_bridge.cloud.decoder import Decoder
 from ros_cloud_bridge.cloud.health import read_health
-from ros_cloud_bridge.cloud.overview import Overview, RobotView, RouteView
-from ros_cloud_bridge.cloud.presence import RobotState
+from ros_cloud_bridge.cloud.overview import Overview
+from ros_cloud_bridge.cloud.robot_view import RobotView
 from ros_cloud_bridge.cloud.traffic import Traffic
-from ros_cloud_bridge.values import Priority, Received
-from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
-from ros_cloud_bridge.wire.blocks import BlockEncoder
-from ros_cloud_bridge.wire.topics import RobotTopics
-
-EPOCH_NS = 1_700_000_000_000_000_000
-BOOT = '00112233445566aa'
-OTHER_BOOT = 'ffeeddccbbaa9988'
-
-
-class Robot:
-    """One robot's batches, decoded and handed to an overview at invented times."""
-
-    def __init__(self, overview: Overview, robot_id: str = 'amr-07') -> None:
-        self.robot_id = robot_id
-        self._overview = overview
-        self._decoder = Decoder()
-        self._next: dict[tuple[str, int], int] = {}
-        self._number = 0
-
-    def send(
-        self,
-        now: float,
-        ages_s: Sequence[float],
-        *,
-        route: int = 1,
-        topic: str = '/odom',
-        boot: str = BOOT,
-        latched: bool = False,
-        stream: str = 'pose',
-        backlog: bool = False,
-    ) -> None:
-        """Have samples of certain ages arrive at a time."""
-        wall_ns = EPOCH_NS + round(now * 1e9)
-        first = self._next.get((boot, route), 1)
-        self._next[boot, route] = first + len(ages_s)
-        self._number += 1
-        times_ns = [wall_ns - round(age_s * 1e9) for age_s in ages_s]
-        section = Section(
-            route=route,
-            descriptor=Descriptor(stream=stream, topic=topic, type_name='a/msg/A', schema_id=''),
-            sequences=range(first, first + len(ages_s)),
-            samples=[Received(b'\0\1\0\0' + bytes(96), ns, ns) for ns in times_ns],
-            totals=None,
-        )
-        batch = Batch(
-            boot=bytes.fromhex(boot),
-            number=self._number,
-            sent_time_ns=wall_ns,
-            sections=(section,),
-        )
-        topics = RobotTopics('rcb/v1', self.robot_id)
-        where = topics.latched(topic) if latched else topics.batches(Priority.NORMAL)
-        if backlog:
-            where = topics.backlog
-        payload = encode_batch(batch, {route: BlockEncoder()})
-        for sample in self._decoder.feed(where, payload):
-            self._overview.add_sample(sample, now, wall_ns)
-
-    def health(self, now: float, uptime_s: float, **keys: Any) -> None:
-        """Have a health document arrive, as JSON would give it."""
-        document = {'version': 1, 'boot_id': BOOT, 'uptime_s': uptime_s, **keys}
-        self._overview.add_health(self.robot_id, json.loads(json.dumps(document)), now)
-
-    def state(self, now: float, online: bool, reason: str, **keys: Any) -> None:
-        """Have it come or go."""
-        keys = {'boot_id': BOOT, 'connection': 1, 'retained': False, **keys}
-        state = RobotState(robot_id=self.robot_id, online=online, reason=reason, **keys)
-        self._overview.add_state(state, now)
+from support.overviews import BOOT, EPOCH_NS, only, OTHER_BOOT, Robot, route_of
 
 
 @pytest.fixture
@@ -107,16 +36,6 @@ def overview() -> Overview:
 @pytest.fixture
 def robot(overview: Overview) -> Robot:
     return Robot(overview)
-
-
-def only(overview: Overview, now: float) -> RobotView:
-    (view,) = overview.robots(now)
-    return view
-
-
-def route_of(view: RobotView, number: int = 1) -> RouteView:
-    (found,) = [r for stream in view.streams for r in stream.routes if r.route == number]
-    return found
 
 
 def entry(number: int = 1, **keys: Any) -> dict[str, Any]:
@@ -469,9 +388,8 @@ def test_hostile_documents_are_bounded_and_do_no_harm(document: dict[str, Any]) 
     overview = Overview()
     robot = Robot(overview)
     for uptime_s in (1.0, 2.0):
-        overview.add_health(
-            'amr-07', {'boot_id': BOOT, 'uptime_s': uptime_s, **document}, uptime_s
-        )
+        told = {'boot_id': BOOT, 'uptime_s': uptime_s, **document}
+        overview.add_health('amr-07', told, uptime_s, EPOCH_NS)
     view = only(overview, 3.0)
     assert sum(len(stream.routes) for stream in view.streams) <= 4096
     assert len(view.problems) <= 256 and all(len(text) <= 256 for text in view.problems.values())
@@ -544,7 +462,7 @@ def test_any_documents_in_any_order_can_be_shown(told: list[dict[str, Any]]) -> 
     overview = Overview()
     for second, document in enumerate(told):
         read_health(document)
-        overview.add_health('amr-07', document, float(second))
+        overview.add_health('amr-07', document, float(second), EPOCH_NS)
     for view in overview.robots(10.0):
         for route in (r for stream in view.streams for r in stream.routes):
             assert route.sent_bytes_per_s is None or route.sent_bytes_per_s >= 0.0
