@@ -76,7 +76,8 @@ class Consumer:
         should not share one. Made up when empty
     :param ordered: hand each route's samples on in the order of their sequence numbers
     :param on_state: takes the coming and going of robots
-    :param on_document: takes robot id, kind and each ``state``, ``info`` and ``health`` of robots
+    :param on_document: takes robot id, kind and each ``state``, ``info`` and ``health`` of robots;
+        after each ``schema`` its ``id`` alone
     :param on_link: takes the broker connection's ups and downs
     :param max_queued_bytes: received but not yet decoded; what comes beyond it is dropped
     :param confirms: confirm the samples of durable streams that name this consumer as their
@@ -345,6 +346,8 @@ class Consumer:
         if name is not None and name.kind in DOCUMENTS and event.payload and self._on_document:
             document = self._decoder.robots[name.robot_id].documents[name.kind]
             self._guarded(self._on_document, name.robot_id, name.kind, document)
+        elif name is not None and name.kind == 'schema' and event.payload and self._on_document:
+            self._guarded(self._on_document, name.robot_id, name.kind, {'id': name.rest[0]})
         self._retained = event.retain
         for sample in samples:
             self._hand_on(sample)

@@ -39,17 +39,21 @@ class FoxgloveClient:
     Connects, and keeps what the server says.
 
     ``channels`` and ``services`` are the server's by name, ``received`` the messages by topic,
-    each (log time, bytes), ``statuses`` and ``parameters`` what was told last.
+    each (log time, bytes), ``statuses`` what was told, ``problems`` what of it holds, by its id,
+    ``parameters`` what was told last. ``offered`` has all channels by id.
 
     :param port: of the server, on this machine
     """
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.info: dict[str, Any] = {}
         self.channels: dict[str, dict[str, Any]] = {}
         self.services: dict[str, dict[str, Any]] = {}
         self.received: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
+        self.offered: dict[int, dict[str, Any]] = {}
         self.statuses: list[str] = []
+        self.problems: dict[str, str] = {}
         self.parameters: dict[str, Any] = {}
         self.responses: dict[int, Any] = {}
         self._topics: dict[int, str] = {}
@@ -176,9 +180,13 @@ class FoxgloveClient:
             case 'serverInfo':
                 self.info = message
             case 'advertise':
+                self.offered.update({one['id']: one for one in message['channels']})
                 self.channels.update({one['topic']: one for one in message['channels']})
             case 'unadvertise':
                 gone = set(message['channelIds'])
+                self.offered = {
+                    number: one for number, one in self.offered.items() if number not in gone
+                }
                 self.channels = {
                     topic: one for topic, one in self.channels.items() if one['id'] not in gone
                 }
@@ -190,6 +198,10 @@ class FoxgloveClient:
                 )
             case 'status':
                 self.statuses.append(message['message'])
+                self.problems[message.get('id', '')] = message['message']
+            case 'removeStatus':
+                for number in message['statusIds']:
+                    self.problems.pop(number, None)
             case 'serviceCallFailure':
                 self.responses[message['callId']] = message['message']
 

@@ -14,7 +14,7 @@
 
 """The channels of a Foxglove server: one for each topic of each robot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 import json
 import logging
@@ -26,6 +26,7 @@ import foxglove
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.cloud.topic_names import TopicNames
 from ros_cloud_bridge.errors import ProtocolError, UnknownForm, UnknownSchema
+from ros_cloud_bridge.wire.batch import Descriptor
 from ros_cloud_bridge.wire.schema import Schema
 
 # What robots say they have costs memory here and in each client.
@@ -39,11 +40,43 @@ _log = logging.getLogger(__name__)
 _Key = tuple[str, str, str, str]
 
 
+def _numbers(*names: str) -> dict[str, Any]:
+    return {'type': 'object', 'properties': {name: {'type': 'number'} for name in names}}
+
+
+# What clients offer for plots; the rest of the document is there all the same.
+_LINK = _numbers(
+    'rate_bytes_per_s',
+    'rtt_s',
+    'base_rtt_s',
+    'queue_delay_s',
+    'window_bytes',
+    'in_flight_bytes',
+    'sent_bytes',
+)
+_HEALTH_SCHEMA = foxglove.Schema(
+    name='ros_cloud_bridge.Health',
+    encoding='jsonschema',
+    data=json.dumps(
+        {
+            'type': 'object',
+            'properties': {
+                'uptime_s': {'type': 'number'},
+                'link': _LINK,
+                'spool': _numbers('bytes', 'samples', 'oldest_age_s'),
+            },
+        }
+    ).encode(),
+)
+
+
 @dataclass(slots=True)
 class _Entry:
     channel: foxglove.Channel
     robot_id: str
     stream: str
+    # The newest in which the topic had this type.
+    boot_id: str
     latched: Sample | None = None
 
 
@@ -52,7 +85,8 @@ class Channels:
     Hands samples on to whoever has subscribed to them; usable from several threads.
 
     A topic's channel is there from when it is known of what type the topic is, so that a client
-    can subscribe to what does not flow before somebody wants it.
+    can subscribe to what does not flow before somebody wants it. It goes when the robot has the
+    topic no more, or with another type: of two channels of one topic clients show but one.
 
     :param context: of the server
     :param names: which names topics get
@@ -69,8 +103,10 @@ class Channels:
         self._lock = threading.Lock()
         self._entries: dict[_Key, _Entry] = {}
         self._by_id: dict[int, _Entry] = {}
+        self._types: dict[tuple[str, str], set[_Key]] = {}
         self._health: dict[str, tuple[foxglove.Channel, object]] = {}
         self._latched_bytes = 0
+        self._gone: list[foxglove.Channel] = []
         self._said_full = False
 
     def sample(self, sample: Sample) -> None:
@@ -85,22 +121,29 @@ class Channels:
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
+                if sample.historical and key[:2] in self._types:
+                    # Of what the topic was once.
+                    return
                 try:
-                    entry = self._open(key, sample.stream, sample.schema())
+                    entry = self._open(key, sample.stream, sample.boot_id, sample.schema())
                 except UnknownSchema:
                     return
             if entry is None:
                 return
             if sample.latched:
                 self._keep(entry, sample)
+        self._close_gone()
         if entry.channel.has_sinks():
             self._hand_on(entry, sample)
 
-    def advertise(self, robot_id: str, topic: str, stream: str, schema: Schema) -> None:
+    def advertise(
+        self, robot_id: str, boot_id: str, topic: str, stream: str, schema: Schema
+    ) -> None:
         """
         Offer a topic of which no sample has come.
 
         :param robot_id: whose it is
+        :param boot_id: the boot that has it
         :param topic: what the robot calls it
         :param stream: the stream that it belongs to
         :param schema: of its type
@@ -110,7 +153,25 @@ class Channels:
             return
         with self._lock:
             if key not in self._entries:
-                self._open(key, stream, schema)
+                self._open(key, stream, boot_id, schema)
+        self._close_gone()
+
+    def keep(self, robot_id: str, boot_id: str, routes: Collection[Descriptor]) -> None:
+        """
+        Take back what a robot has no more.
+
+        :param robot_id: the robot
+        :param boot_id: of what it says
+        :param routes: all that it has
+        """
+        has = {(one.topic, one.type_name, one.schema_id) for one in routes}
+        with self._lock:
+            for key, entry in list(self._entries.items()):
+                if key[0] == robot_id and key[1:] in has:
+                    entry.boot_id = boot_id
+                elif key[0] == robot_id:
+                    self._drop(key)
+        self._close_gone()
 
     def health(self, robot_id: str, document: dict[str, Any]) -> None:
         """
@@ -127,7 +188,10 @@ class Channels:
                 if self._full():
                     return
                 channel = foxglove.Channel(
-                    self._names.name(robot_id, _HEALTH), context=self._context
+                    self._names.name(robot_id, _HEALTH),
+                    message_encoding='json',
+                    schema=_HEALTH_SCHEMA,
+                    context=self._context,
                 )
             self._health[robot_id] = channel, document
         if channel.has_sinks():
@@ -159,13 +223,28 @@ class Channels:
     def close(self) -> None:
         """Take all channels back."""
         with self._lock:
-            for entry in self._entries.values():
-                entry.channel.close()
-            for channel, _ in self._health.values():
-                channel.close()
-            self._entries.clear()
-            self._by_id.clear()
+            for key in list(self._entries):
+                self._drop(key)
+            self._gone += [channel for channel, _ in self._health.values()]
             self._health.clear()
+        self._close_gone()
+
+    def _drop(self, key: _Key) -> None:
+        entry = self._entries.pop(key)
+        del self._by_id[entry.channel.id()]
+        self._types[key[:2]].discard(key)
+        if not self._types[key[:2]]:
+            del self._types[key[:2]]
+        self._latched_bytes -= 0 if entry.latched is None else len(entry.latched.cdr)
+        self._gone.append(entry.channel)
+
+    def _close_gone(self) -> None:
+        """Close channels without the lock: those who had subscribed are told meanwhile."""
+        while self._gone:
+            with self._lock:
+                gone, self._gone = self._gone, []
+            for channel in gone:
+                channel.close()
 
     def _full(self) -> bool:
         if len(self._entries) + len(self._health) < _MAX_CHANNELS:
@@ -175,8 +254,12 @@ class Channels:
             _log.warning('more than %d topics: the others are not served', _MAX_CHANNELS)
         return True
 
-    def _open(self, key: _Key, stream: str, schema: Schema) -> _Entry | None:
+    def _open(self, key: _Key, stream: str, boot_id: str, schema: Schema) -> _Entry | None:
         robot_id, topic, type_name, _ = key
+        for other in tuple(self._types.get(key[:2], ())):
+            # One boot may have a topic with two types, but of an earlier one they are no more.
+            if self._entries[other].boot_id != boot_id:
+                self._drop(other)
         if self._full():
             return None
         channel = foxglove.Channel(
@@ -188,16 +271,18 @@ class Channels:
             context=self._context,
             metadata={'robot_id': robot_id, 'stream': stream, 'topic': topic},
         )
-        entry = self._entries[key] = _Entry(channel, robot_id, stream)
+        entry = self._entries[key] = _Entry(channel, robot_id, stream, boot_id)
         self._by_id[channel.id()] = entry
+        self._types.setdefault(key[:2], set()).add(key)
         return entry
 
     def _keep(self, entry: _Entry, sample: Sample) -> None:
         held = 0 if entry.latched is None else len(entry.latched.cdr)
         size = self._latched_bytes - held + len(sample.cdr)
-        if size <= _MAX_LATCHED_BYTES:
-            self._latched_bytes = size
-            entry.latched = sample
+        # None rather than one that holds no more.
+        fits = size <= _MAX_LATCHED_BYTES
+        entry.latched = sample if fits else None
+        self._latched_bytes = size if fits else self._latched_bytes - held
 
     def _hand_on(self, entry: _Entry, sample: Sample) -> None:
         try:

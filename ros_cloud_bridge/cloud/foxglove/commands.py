@@ -25,7 +25,7 @@ from foxglove.websocket import ClientChannel
 from ros_cloud_bridge.cloud.format import to_json_value
 from ros_cloud_bridge.cloud.operator.channels import OfferedChannel
 from ros_cloud_bridge.cloud.operator.operator import Operator, TTL_S
-from ros_cloud_bridge.cloud.operator.steering import Steering
+from ros_cloud_bridge.cloud.operator.steering import DRIVES, Steering
 from ros_cloud_bridge.cloud.topic_names import TopicNames
 from ros_cloud_bridge.command_values import Answer, State
 from ros_cloud_bridge.errors import ConfigError
@@ -43,15 +43,21 @@ class Commands:
 
     :param operator: who signs
     :param names: which names robots' topics get
-    :param said: takes what robots refuse, for people
+    :param said: takes whose and what robots refuse, for people
+    :param unsaid: takes whose refusals hold no more
     """
 
     def __init__(
-        self, operator: Operator, names: TopicNames, said: Callable[[str, str], None]
+        self,
+        operator: Operator,
+        names: TopicNames,
+        said: Callable[[str, str], None],
+        unsaid: Callable[[str], None],
     ) -> None:
         self._operator = operator
         self._names = names
         self._said = said
+        self._unsaid = unsaid
         self._lock = threading.Lock()
         self._channels: dict[str, tuple[str, OfferedChannel]] = {}
         self._steerings: dict[str, Steering] = {}
@@ -112,7 +118,7 @@ class Commands:
                     self._operator,
                     robot_id,
                     channel.name,
-                    said=lambda text: self._said(f'{robot_id} {channel.name}', text),
+                    said=lambda text: self._steers(f'{robot_id} {channel.name}', text),
                     ttl_s=min(2.0, _ttl_s(channel)),
                 )
         steering.set(fields)
@@ -135,9 +141,17 @@ class Commands:
         for steering in steerings:
             steering.stop()
 
+    def _steers(self, what: str, text: str) -> None:
+        if text == DRIVES:
+            self._unsaid(what)
+        else:
+            self._said(what, text)
+
     def _answered(self, robot_id: str, channel: str, answer: Answer) -> None:
         if answer.state in (State.FAILED, State.REJECTED):
             self._said(f'{robot_id} {channel}', answer.reason)
+        elif answer.state is State.SUCCEEDED:
+            self._unsaid(f'{robot_id} {channel}')
 
     def _channel(self, name: str, kind: str) -> tuple[str, OfferedChannel]:
         with self._lock:
@@ -184,6 +198,6 @@ def _ttl_s(channel: OfferedChannel) -> float:
 
 def _json_schema(name: str) -> foxglove.MessageSchema:
     # Robots tell no service's fields: any object goes, and the robot says what it does not take.
-    text = json.dumps({'type': 'object', 'additionalProperties': True})
+    text = json.dumps({'type': 'object', 'properties': {}, 'additionalProperties': True})
     schema = foxglove.Schema(name=name, encoding='jsonschema', data=text.encode())
     return foxglove.MessageSchema(encoding='json', schema=schema)

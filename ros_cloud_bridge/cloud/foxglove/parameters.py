@@ -17,6 +17,7 @@
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 import threading
+import time
 from typing import Any, NamedTuple
 
 import foxglove
@@ -28,6 +29,8 @@ from ros_cloud_bridge.errors import BridgeError
 
 _AT_ONCE = 4
 _MOST = 4096
+# Clients list parameters again and again; so often a robot is asked again at most.
+_AGAIN_S = 30.0
 
 
 class _Place(NamedTuple):
@@ -61,7 +64,8 @@ class Parameters:
         self._said = said
         self._lock = threading.Lock()
         self._values: dict[str, tuple[_Place, Any]] = {}
-        self._asked: set[tuple[str, str]] = set()
+        # When a channel was asked last, monotonic seconds.
+        self._asked: dict[tuple[str, str], float] = {}
         self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix='parameters')
 
     def offer(self, robot_id: str, channels: Iterable[OfferedChannel]) -> None:
@@ -73,18 +77,26 @@ class Parameters:
         """
         places = {(robot_id, one.name) for one in channels if one.kind == 'parameter'}
         with self._lock:
-            new = places - self._asked
-            self._asked = {place for place in self._asked if place[0] != robot_id} | places
-        for place in sorted(new):
-            self._pool.submit(self._guarded, self._ask, *place)
+            gone = {one for one in self._asked if one[0] == robot_id} - places
+            self._asked = {place: at for place, at in self._asked.items() if place not in gone} | {
+                place: float('-inf') for place in places - self._asked.keys()
+            }
+            self._values = {
+                name: (place, value)
+                for name, (place, value) in self._values.items()
+                if (place.robot_id, place.channel) not in gone
+            }
+        self._refresh()
 
     def get(self, names: list[str]) -> list[foxglove.Parameter]:
         """
-        Give parameters as they are known.
+        Give parameters as they are known; robots are asked again, for nodes change theirs, too.
 
         :param names: which; none means all
         :returns: those of them that are known
         """
+        if not names:
+            self._refresh()
         with self._lock:
             known = {name: value for name, (_, value) in self._values.items()}
         wanted = [name for name in names if name in known] if names else sorted(known)
@@ -100,10 +112,10 @@ class Parameters:
         wanted: dict[tuple[str, str], dict[str, Any]] = {}
         with self._lock:
             for parameter in parameters:
-                place, _ = self._values.get(parameter.name, (None, None))
+                place, known = self._values.get(parameter.name, (None, None))
                 if place is not None:
                     values = wanted.setdefault((place.robot_id, place.channel), {})
-                    values[place.name] = parameter.get_value()
+                    values[place.name] = _typed(parameter.get_value(), known)
         for (robot_id, channel), values in wanted.items():
             self._pool.submit(self._guarded, self._set, robot_id, channel, values)
         return self.get([parameter.name for parameter in parameters])
@@ -112,6 +124,14 @@ class Parameters:
         """End; what is under way goes on at the robots."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def _refresh(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            due = sorted(place for place, at in self._asked.items() if now - at >= _AGAIN_S)
+            self._asked.update(dict.fromkeys(due, now))
+        for place in due:
+            self._pool.submit(self._guarded, self._ask, *place)
+
     def _guarded(
         self, do: Callable[..., None], robot_id: str, channel: str, *rest: dict[str, Any]
     ) -> None:
@@ -119,9 +139,8 @@ class Parameters:
             do(robot_id, channel, *rest)
         except BridgeError as error:
             self._said(f'{robot_id} {channel}', str(error))
-            if do == self._ask:
-                with self._lock:
-                    self._asked.discard((robot_id, channel))
+        except Exception as error:  # whatever a robot answers, the others go on
+            self._said(f'{robot_id} {channel}', repr(error))
 
     def _ask(self, robot_id: str, channel: str) -> None:
         outcome = self._operator.list_parameters(robot_id, channel).wait()
@@ -141,9 +160,15 @@ class Parameters:
         with self._lock:
             for name, value in values.items():
                 known = f'{self._names.name(robot_id, channel).lstrip("/")}.{name}'
-                if known in self._values or len(self._values) < _MOST:
-                    self._values[known] = _Place(robot_id, channel, name), value
+                if known not in self._values and len(self._values) >= _MOST:
+                    continue
+                try:
                     told.append(_parameter(known, value))
+                except (TypeError, ValueError, UnicodeError):
+                    # Foxglove has no such value.
+                    self._values.pop(known, None)
+                else:
+                    self._values[known] = _Place(robot_id, channel, name), value
         self._changed(told)
 
     def _set(self, robot_id: str, channel: str, values: dict[str, Any]) -> None:
@@ -152,6 +177,13 @@ class Parameters:
             self._said(f'{robot_id} {channel}', str(outcome))
         # In any case as they are now: the client shows what it wanted until it hears.
         self._read(robot_id, channel, list(values))
+
+
+def _typed(value: Any, known: Any) -> Any:
+    """Write a number as the parameter has it: a 1 typed into a panel means 1.0 of a double."""
+    if isinstance(known, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
 
 
 def _parameter(name: str, value: Any) -> foxglove.Parameter:

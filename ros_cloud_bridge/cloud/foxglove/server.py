@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 import logging
 import threading
+import time
 from typing import Any
 
 import foxglove
@@ -31,7 +32,7 @@ from foxglove.websocket import (
 )
 
 from ros_cloud_bridge.cloud.consumer import Consumer, printable
-from ros_cloud_bridge.cloud.documents import info_routes
+from ros_cloud_bridge.cloud.documents import boot_of, info_routes
 from ros_cloud_bridge.cloud.foxglove.channels import Channels
 from ros_cloud_bridge.cloud.foxglove.commands import Commands
 from ros_cloud_bridge.cloud.foxglove.leases import Leases
@@ -44,6 +45,7 @@ from ros_cloud_bridge.errors import BridgeError, LocalFault
 from ros_cloud_bridge.wire.batch import Descriptor
 
 _NAME = 'ros_cloud_bridge'
+_SAID_AGAIN_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -88,19 +90,24 @@ class FoxgloveServer:
         historical: bool = False,
     ) -> None:
         names = TopicNames(prefix=prefix)
+        self._said_lock = threading.Lock()
+        self._said_at: dict[str, float] = {}
+        self._shown: set[str] = set()
         self._historical = historical
         self._operator = operator
         self._context = foxglove.Context()
         self._channels = Channels(self._context, names, wanted)
-        self._commands = Commands(operator, names, self._said) if operator is not None else None
+        self._commands = (
+            Commands(operator, names, self._said, self._unsaid) if operator is not None else None
+        )
         self._parameters = (
             Parameters(operator, names, self._changed, self._said)
             if operator is not None
             else None
         )
         self.consumer = consumer(self._sample, self._document)
-        # Topics whose schema was asked for and has not come.
-        self._unoffered: dict[str, list[Descriptor]] = {}
+        # A boot, and topics of it whose schema was asked for and has not come.
+        self._unoffered: dict[str, tuple[str, list[Descriptor]]] = {}
         self._leases = Leases(self.consumer.lease, self.consumer.release)
         self._server = self._listen(listening)
 
@@ -178,7 +185,12 @@ class FoxgloveServer:
             and one.get('on_demand') is True
         }
         self._leases.on_demand(robot_id, on_demand)
-        self._unoffered[robot_id] = [descriptor for _, descriptor in info_routes(info)]
+        boot_id = boot_of('info', info)
+        routes = [descriptor for _, descriptor in info_routes(info)]
+        # On a thin link info tells of none.
+        if info.get('routes_total', len(routes)) == len(routes):
+            self._channels.keep(robot_id, boot_id, routes)
+        self._unoffered[robot_id] = boot_id, routes
         self._advertise(robot_id)
         if self._commands is None or self._parameters is None:
             return
@@ -192,22 +204,47 @@ class FoxgloveServer:
         """Offer what does not flow yet; a schema may come later than the topic."""
         decoder = self.consumer.decoder
         left = []
-        for route in self._unoffered.pop(robot_id):
+        boot_id, routes = self._unoffered.pop(robot_id)
+        for route in routes:
             schema = decoder.schema(route.schema_id, route.type_name)
             if schema is not None:
-                self._channels.advertise(robot_id, route.topic, route.stream, schema)
+                self._channels.advertise(robot_id, boot_id, route.topic, route.stream, schema)
             elif route.schema_id:
                 left.append(route)
         if left:
-            self._unoffered[robot_id] = left
+            self._unoffered[robot_id] = boot_id, left
 
     def _changed(self, parameters: list[foxglove.Parameter]) -> None:
         self._server.publish_parameter_values(parameters)
 
     def _said(self, what: str, text: str) -> None:
         line = printable(f'{what}: {text}')
+        if self._repeats(line):
+            return
         _log.warning('%s', line)
-        self._server.publish_status(line, StatusLevel.Warning, id=what)
+        with self._said_lock:
+            self._shown.add(printable(what))
+        self._server.publish_status(line, StatusLevel.Warning, id=printable(what))
+
+    def _unsaid(self, what: str) -> None:
+        """Take back what holds no more."""
+        with self._said_lock:
+            if printable(what) not in self._shown:
+                return
+            self._shown.discard(printable(what))
+        self._server.remove_status([printable(what)])
+
+    def _repeats(self, line: str) -> bool:
+        """Tell whether it was said just now: a panel may ask many times a second."""
+        now = time.monotonic()
+        with self._said_lock:
+            self._said_at = {
+                other: at for other, at in self._said_at.items() if now - at < _SAID_AGAIN_S
+            }
+            if line in self._said_at:
+                return True
+            self._said_at[line] = now
+        return False
 
 
 class _Listener(ServerListener):
@@ -228,15 +265,20 @@ class _Listener(ServerListener):
         self._said = said
         self._lock = threading.Lock()
         self._published: dict[tuple[int, int], ClientChannel] = {}
+        # Clients are told to have unsubscribed from a channel when it has gone already.
+        self._wanted: dict[tuple[int, int], tuple[str, str]] = {}
 
     def on_subscribe(self, client: Client, channel: ChannelView) -> None:
         self._channels.repeat(channel.id)
         place = self._channels.stream_of(channel.id)
         if place is not None:
+            with self._lock:
+                self._wanted[client.id, channel.id] = place
             self._leases.want(place)
 
     def on_unsubscribe(self, client: Client, channel: ChannelView) -> None:
-        place = self._channels.stream_of(channel.id)
+        with self._lock:
+            place = self._wanted.pop((client.id, channel.id), None)
         if place is not None:
             self._leases.leave(place)
 
@@ -247,7 +289,9 @@ class _Listener(ServerListener):
     def on_client_unadvertise(self, client: Client, client_channel_id: int) -> None:
         with self._lock:
             channel = self._published.pop((client.id, client_channel_id), None)
-        if channel is not None and self._commands is not None:
+            others = {other.topic for other in self._published.values()}
+        # Who else drives goes on.
+        if channel is not None and self._commands is not None and channel.topic not in others:
             self._commands.left(channel.topic)
 
     def on_message_data(self, client: Client, client_channel_id: int, data: bytes) -> None:

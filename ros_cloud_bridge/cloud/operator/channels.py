@@ -61,7 +61,12 @@ def offered_channels(info: Mapping[str, Any]) -> dict[str, OfferedChannel]:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= _LONGEST_TEXT
+    # JSON can name halves of surrogate pairs, on which whoever writes the text out would fail.
+    return (
+        isinstance(value, str)
+        and len(value) <= _LONGEST_TEXT
+        and not any('\ud800' <= letter <= '\udfff' for letter in value)
+    )
 
 
 def _ttl_s(value: object) -> float | None:

@@ -28,6 +28,8 @@ _HOLD_S = 0.5
 _IDLE_S = 3.0
 # Of one who may not drive not every message asks anew.
 _REFUSED_S = 1.0
+# What is said once nothing is wrong any more.
+DRIVES = 'drives'
 
 
 class _Drives(Protocol):
@@ -125,7 +127,7 @@ class Steering:
                             problem = str(error)
                         if problem != told:
                             told = problem
-                            self._said(problem or 'drives')
+                            self._said(problem or DRIVES)
                         if drive.failed is not None:
                             break
             except BridgeError as error:

@@ -128,6 +128,54 @@ def test_a_stream_on_demand_is_leased_while_somebody_looks(broker: Broker) -> No
         assert sum(one.seconds == 0 for ask in robot.asks for one in ask.leases) == 1
 
 
+def test_a_topic_is_offered_once_its_definition_comes_as_the_last(broker: Broker) -> None:
+    with (
+        WireRobot(broker, 'late-1') as robot,
+        serving(broker, 'late-1') as server,
+        FoxgloveClient(server.port) as client,
+    ):
+        robot.route('/tank/level')
+        robot.birth()
+        robot.info()
+        robot.schemas()
+        wait_until(lambda: '/late_1/tank/level' in client.channels, what='the topic')
+
+
+def test_a_topic_of_another_type_takes_the_place_of_the_one_before(broker: Broker) -> None:
+    with serving(broker, 'retyped-1') as server, FoxgloveClient(server.port) as client:
+        with WireRobot(broker, 'retyped-1') as robot:
+            robot.streams = [{'name': 'all', 'on_demand': True}]
+            robot.route('/tank/level')
+            robot.route('/gone')
+            robot.announce()
+            client.subscribe('/retyped_1/gone')
+            client.subscribe('/retyped_1/tank/level')
+            wait_until(lambda: server.consumer.leases != (), what='a lease')
+        # Another boot; of the topics one has another type, and one is not there.
+        with WireRobot(broker, 'retyped-1') as robot:
+            route = robot.route('/tank/level', 'std_msgs/msg/Float32')
+            robot.announce()
+            wait_until(lambda: '/retyped_1/gone' not in client.channels)
+
+            # Clients show but the first channel of a topic.
+            def types() -> list[str]:
+                return [
+                    one['schemaName']
+                    for one in client.offered.values()
+                    if one['topic'] == '/retyped_1/tank/level'
+                ]
+
+            wait_until(lambda: types() == ['std_msgs/msg/Float32'])
+            wait_until(lambda: server.consumer.leases == (), what='the lease to be given back')
+            client.subscribe('/retyped_1/tank/level')
+            data = b'\0\1\0\0\0\0\x80\x3f'
+            received = client.received['/retyped_1/tank/level']
+            wait_until(lambda: robot.send(route, [data]) and received != [])
+            assert received[-1][1] == data
+            # What is late of the earlier boot changes nothing.
+            assert types() == ['std_msgs/msg/Float32']
+
+
 def test_nothing_on_the_bus_stops_it(broker: Broker) -> None:
     with (
         WireRobot(broker, 'bad-1') as robot,
@@ -165,7 +213,8 @@ def test_a_port_that_is_taken_is_said(broker: Broker) -> None:
 def commanded(broker: Broker, tmp_path: Path) -> Iterator[tuple[OperatorRobot, FoxgloveClient]]:
     key = PrivateKey.generate()
     key.public.save(tmp_path / 'operators' / 'alice.pub')
-    values = {'gain': 1.5, 'name': 'arm'}
+    # Foxglove has no parameter such as the last one.
+    values = {'gain': 1.5, 'name': 'arm', 'odd': [None]}
 
     def act(dispatch: Dispatch) -> Ended | None:
         detail = dispatch.arguments
@@ -234,15 +283,69 @@ def test_driving_takes_the_lease_and_gives_it_back(
     wait_until(lambda: 'drive' in robot.stopped, what='the robot to stop')
 
 
-def test_parameters_are_shown_and_set(commanded: tuple[OperatorRobot, FoxgloveClient]) -> None:
+def test_of_two_who_drive_one_may_leave(
+    commanded: tuple[OperatorRobot, FoxgloveClient],
+) -> None:
+    robot, client = commanded
+    wait_until(lambda: client.services != {}, what='the channels')
+    with FoxgloveClient(client.port) as other:
+        client.publish('/amr_07/cmd/drive', {'linear': {'x': 0.25}})
+        other.publish('/amr_07/cmd/drive', {'linear': {'x': 0.5}})
+        wait_until(lambda: ('publish', {'linear': {'x': 0.5}}) in robot.executed)
+        client.unadvertise('/amr_07/cmd/drive')
+        other.publish('/amr_07/cmd/drive', {'linear': {'x': 0.75}})
+        wait_until(lambda: ('publish', {'linear': {'x': 0.75}}) in robot.executed)
+        assert robot.stopped == []
+    # One who vanishes drives no more.
+    wait_until(lambda: 'drive' in robot.stopped, what='the robot to stop')
+
+
+def test_what_was_refused_is_shown_until_something_is_not(
+    commanded: tuple[OperatorRobot, FoxgloveClient],
+) -> None:
     _, client = commanded
+    wait_until(lambda: client.services != {}, what='the channels')
+    for _ in range(20):
+        client.publish('/amr_07/cmd/say', {'data': 'far too long'})
+    wait_until(lambda: 'field_limit' in client.problems.get('amr-07 say', ''))
+    client.publish('/amr_07/cmd/say', {'data': 'hello'})
+    wait_until(lambda: 'amr-07 say' not in client.problems)
+    assert sum('field_limit' in status for status in client.statuses) == 1
+
+
+def test_parameters_are_shown_and_set(commanded: tuple[OperatorRobot, FoxgloveClient]) -> None:
+    robot, client = commanded
     client.watch_parameters('amr_07/rover.gain')
 
     wait_until(lambda: client.parameters.get('amr_07/rover.gain') == 1.5, what='a parameter')
     client.get_parameters()
     wait_until(lambda: client.parameters.get('amr_07/rover.name') == 'arm', what='the other')
-    client.set_parameter('amr_07/rover.gain', 2.5)
-    wait_until(lambda: client.parameters['amr_07/rover.gain'] == 2.5)
+    assert 'amr_07/rover.odd' not in client.parameters
+    # A panel sends what was typed; of a double a 3 means 3.0.
+    client.set_parameter('amr_07/rover.gain', 3)
+    wait_until(lambda: client.parameters['amr_07/rover.gain'] == 3.0)
+    gains = [d.arguments['values']['gain'] for d in robot.dispatched if d.type == 'set']
+    assert [type(gain) for gain in gains] == [float]
     client.set_parameter('amr_07/rover.gain', 99.5)
     wait_until(lambda: any('not_permitted: gain' in status for status in client.statuses))
-    wait_until(lambda: client.parameters['amr_07/rover.gain'] == 2.5)
+    wait_until(lambda: client.parameters['amr_07/rover.gain'] == 3.0)
+
+
+def test_what_a_node_changed_itself_is_shown_when_parameters_are_listed(
+    commanded: tuple[OperatorRobot, FoxgloveClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    robot, client = commanded
+    monkeypatch.setattr('ros_cloud_bridge.cloud.foxglove.parameters._AGAIN_S', 0.0)
+    client.watch_parameters('amr_07/rover.gain')
+    wait_until(lambda: client.parameters.get('amr_07/rover.gain') == 1.5, what='a parameter')
+    act = robot.act
+
+    def changed(dispatch: Dispatch) -> Ended | None:
+        if dispatch.type != 'get':
+            return act(dispatch)
+        detail = {'values': dict.fromkeys(dispatch.arguments['names'], 7.25)}
+        return Ended(ticket=dispatch.ticket, state=State.SUCCEEDED, detail=detail)
+
+    robot.act = changed
+    client.get_parameters()
+    wait_until(lambda: client.parameters.get('amr_07/rover.gain') == 7.25)
