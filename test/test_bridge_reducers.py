@@ -217,7 +217,7 @@ def test_a_form_is_restored_where_it_is_known(
             for sample in got:
                 recorder.add(sample)
             (totals,) = recorder.close()
-        assert (totals.samples, totals.without_schema) == (0, 2)
+        assert (totals.samples, totals.without_schema, totals.unrestored) == (0, 0, 2)
         bridge.stop()
 
 

@@ -20,6 +20,7 @@ from importlib import import_module
 import sys
 
 from ros_cloud_bridge import __version__
+from ros_cloud_bridge.cli.intermixed import IntermixedParser
 from ros_cloud_bridge.errors import BridgeError
 
 # name -> (module with add_arguments(parser) and run(args) -> exit status, one line of help)
@@ -64,7 +65,9 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         prog='ros-cloud-bridge', description='Join ROS 2 robots to the cloud over MQTT.'
     )
     parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
-    commands = parser.add_subparsers(dest='subcommand', metavar='SUBCOMMAND', required=True)
+    commands = parser.add_subparsers(
+        dest='subcommand', metavar='SUBCOMMAND', required=True, parser_class=IntermixedParser
+    )
     for name, (module, text) in SUBCOMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
         if name == only:

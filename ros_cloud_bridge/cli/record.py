@@ -340,3 +340,10 @@ def _print_table(totals: list[TopicTotals]) -> None:
                     f'for no definition of {entry.type_name} came'
                 )
             )
+        if entry.unrestored:
+            say(
+                printable(
+                    f'{entry.robot_id} {entry.topic}: {entry.unrestored} samples left out: '
+                    'differences from one that did not come, or in a form that is not known here'
+                )
+            )

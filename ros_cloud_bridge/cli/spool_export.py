@@ -67,6 +67,12 @@ def export(
         for entry in totals
         if entry.without_schema
     ]
+    problems += [
+        f'{entry.unrestored} samples of {clean(entry.topic)} left out: their form cannot be '
+        'restored'
+        for entry in totals
+        if entry.unrestored
+    ]
     if writing.damaged:
         problems.append(f'{writing.damaged} samples left out: they are damaged in the spool')
     return summary, problems

@@ -387,8 +387,11 @@ def _summed(entries: Iterable[TopicTotals]) -> list[TopicTotals]:
     sums: dict[tuple[str, str, str, str], TopicTotals] = {}
     for entry in entries:
         key = (entry.robot_id, entry.topic, entry.type_name, entry.recorded_as)
-        total = sums.setdefault(key, replace(entry, samples=0, bytes=0, without_schema=0))
+        total = sums.setdefault(
+            key, replace(entry, samples=0, bytes=0, without_schema=0, unrestored=0)
+        )
         total.samples += entry.samples
         total.bytes += entry.bytes
         total.without_schema += entry.without_schema
+        total.unrestored += entry.unrestored
     return [sums[key] for key in sorted(sums)]

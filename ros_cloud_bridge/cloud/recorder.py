@@ -14,7 +14,7 @@
 
 """Write samples to an MCAP file that Foxglove and rosbag2 open."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 import json
@@ -60,7 +60,12 @@ _QOS = """\
 
 @dataclass(slots=True, kw_only=True)
 class TopicTotals:
-    """What of one robot's topic was recorded; ``without_schema`` samples had to be left out."""
+    """
+    What of one robot's topic was recorded.
+
+    Left out were ``without_schema`` samples, whose type's definition did not come, and
+    ``unrestored`` ones, in a form that nothing here knows or a difference from what did not come.
+    """
 
     robot_id: str
     topic: str
@@ -69,6 +74,7 @@ class TopicTotals:
     samples: int = 0
     bytes: int = 0
     without_schema: int = 0
+    unrestored: int = 0
 
 
 class Synced(NamedTuple):
@@ -126,7 +132,8 @@ class Recorder:
         self._channels: dict[tuple[str, str, str, str], _Channel] = {}
         # Looked for since the last flush and not found: to look is not cheap.
         self._unready: set[tuple[str, str, str, str]] = set()
-        self._left_out: dict[tuple[str, str, str, str], int] = {}
+        self._without_schema: Counter[tuple[str, str, str, str]] = Counter()
+        self._unrestored: Counter[tuple[str, str, str, str]] = Counter()
         self._latched: set[tuple[str, str]] = set()
         self._confirms = confirms
         self._unsynced: list[SampleId] = []
@@ -238,7 +245,7 @@ class Recorder:
             data = sample.plain()
         except (UnknownForm, ProtocolError):
             # It will not get better: differences are restored in the order in which they came.
-            self._count_left_out(sample)
+            self._count_left_out(sample, self._unrestored)
             return True
         self._writer.add_message(
             channel.number,
@@ -297,11 +304,10 @@ class Recorder:
 
     def _leave_out(self, sample: Sample) -> None:
         self._waiting_bytes -= len(sample.cdr) + _WAITING_OVERHEAD
-        self._count_left_out(sample)
+        self._count_left_out(sample, self._without_schema)
 
-    def _count_left_out(self, sample: Sample) -> None:
-        key = _key(sample)
-        self._left_out[key] = self._left_out.get(key, 0) + 1
+    def _count_left_out(self, sample: Sample, counts: Counter[tuple[str, str, str, str]]) -> None:
+        counts[_key(sample)] += 1
         if self._confirms:
             self._declined.append(SampleId.of(sample))
 
@@ -313,7 +319,10 @@ class Recorder:
 
     def _totals(self) -> list[TopicTotals]:
         totals = [channel.totals for channel in self._channels.values()]
-        for key, count in self._left_out.items():
+        # What cannot be restored has a channel nevertheless.
+        for key, count in self._unrestored.items():
+            self._channels[key].totals.unrestored = count
+        for key, count in self._without_schema.items():
             channel = self._channels.get(key)
             if channel is not None:
                 channel.totals.without_schema = count

@@ -16,6 +16,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 import io
 import json
 from pathlib import Path
@@ -31,6 +32,7 @@ from ros_cloud_bridge.cloud.decoder import Decoder
 from ros_cloud_bridge.cloud.recorder import Recorder
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import ProtocolError, UnknownSchema
+from ros_cloud_bridge.reducers.grids import MissingKeyframe
 from ros_cloud_bridge.values import Drop, Received
 from ros_cloud_bridge.wire.announce import encode_schema
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
@@ -221,6 +223,23 @@ def test_samples_whose_schema_never_comes_are_bounded_and_told(tmp_path: Path) -
         (totals,) = recorder.close()
     assert (totals.samples, totals.without_schema) == (0, 20)
     assert topics_in(path) == {}
+
+
+def test_differences_from_what_came_before_are_told_as_what_they_are(tmp_path: Path) -> None:
+    def restore(form: str, data: bytes) -> bytes:
+        if data == MESSAGES[0].cdr:
+            raise MissingKeyframe(b'\1')
+        return data
+
+    path = tmp_path / 'r.mcap'
+    feed = Feed()
+    feed.schema(LEVEL)
+    with path.open('wb') as stream:
+        recorder = Recorder(stream)
+        for sample in feed.samples('/level', LEVEL, MESSAGES[:3]):
+            recorder.add(replace(sample, form='grid/1', _restore=restore))
+        (totals,) = recorder.close()
+    assert (totals.samples, totals.without_schema, totals.unrestored) == (2, 0, 1)
 
 
 def test_names_stay_or_are_prefixed(tmp_path: Path) -> None:
