@@ -52,7 +52,7 @@ def add_selection_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='PATTERN',
         help="ROS topic, glob such as '/camera*', or 're:' and a regular expression (all)",
     )
-    parser.add_argument('--count', type=_count, metavar='N', help='end after N samples')
+    parser.add_argument('-n', '--count', type=_count, metavar='N', help='end after N samples')
     parser.add_argument('--seconds', type=_seconds, metavar='S', help='end after S seconds')
 
 

@@ -16,12 +16,12 @@
 
 import argparse
 from collections.abc import Callable
-from datetime import datetime, timezone
 import fnmatch
 from pathlib import Path
 import re
 
 from ros_cloud_bridge.cli.consuming import say, topic_filter
+from ros_cloud_bridge.cli.quantities import moment_ns
 from ros_cloud_bridge.cloud.consumer import printable
 from ros_cloud_bridge.cloud.export import Exported, Exporter, robot_and_topic, TABLES
 from ros_cloud_bridge.cloud.format import FieldFilter
@@ -71,14 +71,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--since',
-        type=_time,
+        type=moment_ns,
         default=0,
         metavar='TIME',
-        help='from this time on: ISO 8601 (UTC unless it says otherwise) or Unix seconds, by when '
-        'the robot received the message',
+        help='from this time on: ISO 8601 (UTC unless it says otherwise), Unix seconds, or how '
+        'long ago (10min, 2h), by when the robot received the message',
     )
     parser.add_argument(
-        '--until', type=_time, default=1 << 64, metavar='TIME', help='before this time'
+        '--until', type=moment_ns, default=1 << 64, metavar='TIME', help='before this time'
     )
 
 
@@ -173,20 +173,3 @@ def _print_table(tables: list[Exported]) -> None:
                     f'{table.type_name} does not fit them'
                 )
             )
-
-
-def _time(text: str) -> int:
-    """Read a time as nanoseconds since the Unix epoch."""
-    try:
-        if re.fullmatch(r'\d+(\.\d+)?', text):
-            seconds, _, rest = text.partition('.')
-            return int(seconds) * 10**9 + int((rest + '0' * 9)[:9])
-        # Python 3.10 knows no Z.
-        when = datetime.fromisoformat(text.removesuffix('Z') + '+00:00' * text.endswith('Z'))
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=timezone.utc)
-        return int(when.timestamp()) * 10**9 + when.microsecond * 1000
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(
-            f'must be a time such as 2026-07-01T12:00:00, not {text!r}'
-        ) from None

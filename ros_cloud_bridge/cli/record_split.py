@@ -16,17 +16,14 @@
 
 import argparse
 from pathlib import Path
-import re
 import resource
 
 from ros_cloud_bridge.cli.consuming import say
+from ros_cloud_bridge.cli.quantities import BYTES, quantity, SECONDS
 from ros_cloud_bridge.cloud.archive import mend_folder, Rotation
 from ros_cloud_bridge.cloud.mending import MendError
 from ros_cloud_bridge.errors import ConfigError
 
-_SECONDS = {'s': 1, 'min': 60, 'h': 3600, 'd': 86400}
-_BYTES = {'kB': 10**3, 'MB': 10**6, 'GB': 10**9, 'TB': 10**12}
-_QUANTITY = re.compile(r'(\d+(?:\.\d+)?)([A-Za-z]+)')
 _BY_ROBOT = 'robot'
 
 
@@ -76,16 +73,16 @@ def rotation(args: argparse.Namespace) -> Rotation:
     for text in args.split:
         if text == _BY_ROBOT:
             continue
-        value = _quantity(text, _SECONDS) or _quantity(text, _BYTES)
+        value = quantity(text, SECONDS) or quantity(text, BYTES)
         if value is None:
             raise ConfigError(
                 '--split', f"{text!r} is neither a time (10min) nor a size (500MB), nor 'robot'"
             )
-        if _quantity(text, _SECONDS) is not None:
+        if quantity(text, SECONDS) is not None:
             seconds = value
         else:
             size = int(value)
-    keep = None if args.keep is None else _quantity(args.keep, _BYTES)
+    keep = None if args.keep is None else quantity(args.keep, BYTES)
     if args.keep is not None and keep is None:
         raise ConfigError('--keep', f'{args.keep!r} is no size such as 50GB')
     if args.keep is not None and not in_folder(args):
@@ -131,10 +128,3 @@ def say_finished(path: Path, messages: int) -> None:
     :param messages: how many it holds
     """
     say(f'{path}: finished, with {messages} samples; its recorder had not come to that')
-
-
-def _quantity(text: str, units: dict[str, int]) -> float | None:
-    found = _QUANTITY.fullmatch(text)
-    if found is None or found[2] not in units or float(found[1]) <= 0.0:
-        return None
-    return float(found[1]) * units[found[2]]

@@ -17,6 +17,7 @@
 import argparse
 from collections.abc import Callable
 import json
+import math
 import os
 import sys
 import threading
@@ -35,8 +36,10 @@ from ros_cloud_bridge.cli.consuming import (
 )
 from ros_cloud_bridge.cli.leasing import add_lease_arguments, Leasing
 from ros_cloud_bridge.cli.mqtt_options import add_mqtt_arguments, mqtt_config
+from ros_cloud_bridge.cli.quantities import moment_ns
+from ros_cloud_bridge.cli.tail_lines import Chooser, json_lines, Render, ShortLines, text_lines
+from ros_cloud_bridge.cli.tail_silence import Patience
 from ros_cloud_bridge.cloud.consumer import Consumer
-from ros_cloud_bridge.cloud.format import FieldFilter, sample_json, sample_text
 from ros_cloud_bridge.cloud.presence import RobotState
 from ros_cloud_bridge.cloud.sample import Sample
 
@@ -49,6 +52,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """
     add_selection_arguments(parser)
     parser.add_argument(
+        '--since',
+        type=moment_ns,
+        default=0,
+        metavar='TIME',
+        help='leave out what was published before: how long ago (10min), ISO 8601 (UTC unless it '
+        'says otherwise) or Unix seconds; by default latched values and backlogs are of any time',
+    )
+    parser.add_argument(
+        '--max-hz',
+        type=_rate,
+        metavar='HZ',
+        help='print at most so many samples a second of each topic, and say how many more came',
+    )
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument(
+        '--short',
+        action='store_true',
+        help='a line per sample, with what a dashboard would show of it, or with --fields',
+    )
+    shape.add_argument(
         '--json',
         action='store_true',
         help='one JSON object per line, complete; byte arrays are base64, '
@@ -89,14 +112,20 @@ def run(args: argparse.Namespace) -> int:
     log_to_stderr()
     with stop_on_signals() as stop:
         printer = _Printer(args, wanted, stop)
+        patterns = [text for group in args.topic for text in group]
+        patience = Patience(args.robot, patterns, wanted)
 
         def state(state: RobotState) -> None:
             leasing.state(state)
             printer.state(state)
 
+        def sample(sample: Sample) -> None:
+            if printer.sample(sample):
+                patience.came()
+
         consumer = Consumer(
             config,
-            printer.sample,
+            sample,
             robots=args.robot,
             root=args.root,
             name=args.name,
@@ -104,8 +133,13 @@ def run(args: argparse.Namespace) -> int:
             on_link=link,
         )
         leasing.begin(consumer)
+
+        def look() -> None:
+            leasing.tell()
+            patience.tell(consumer)
+
         with consumer:
-            wait(stop, args.seconds, leasing.tell)
+            wait(stop, args.seconds, look)
     if printer.broken:
         # Whoever read our output has gone; Python would complain as it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -120,23 +154,27 @@ class _Printer:
         self, args: argparse.Namespace, wanted: Callable[[str], bool], stop: threading.Event
     ) -> None:
         self._args = args
-        self._wanted = wanted
+        self._chooser = Chooser(wanted, args.since, args.max_hz)
         self._stop = stop
-        self._fields = FieldFilter(args.fields)
+        self._render: Render
+        if args.json:
+            self._render = json_lines(args.fields, cdr=args.cdr)
+        else:
+            self._render = ShortLines(args.fields) if args.short else text_lines(args.fields)
         self._left = args.count
         self.broken = False
 
-    def sample(self, sample: Sample) -> None:
-        if self._stop.is_set() or not self._wanted(sample.topic):
-            return
-        if self._args.json:
-            self._print(sample_json(sample, self._fields, cdr=self._args.cdr))
-        else:
-            self._print(sample_text(sample, self._fields, time.time_ns()))
+    def sample(self, sample: Sample) -> bool:
+        """Print a sample if it is wanted; returns whether it is."""
+        notes = None if self._stop.is_set() else self._chooser.notes(sample, time.monotonic())
+        if notes is None:
+            return False
+        self._print(self._render(sample, time.time_ns(), notes))
         if self._left is not None:
             self._left -= 1
             if self._left == 0:
                 self._stop.set()
+        return True
 
     def state(self, state: RobotState) -> None:
         if not self._args.state:
@@ -163,3 +201,13 @@ class _Printer:
         except BrokenPipeError:
             self.broken = True
             self._stop.set()
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.001 <= value <= 1e6:
+        raise argparse.ArgumentTypeError(f'must be a rate from 0.001 Hz on, not {text!r}')
+    return value

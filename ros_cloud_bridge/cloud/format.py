@@ -30,6 +30,7 @@ import re
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import BridgeError
@@ -38,6 +39,8 @@ from ros_cloud_bridge.wire.schema import EMPTY_MEMBER
 _WIDTH = 100
 _SHOWN_NUMBERS = 8
 _SHOWN_ITEMS = 4
+# Longer arrays are measurements of a kind, of which it helps to know the least and the greatest.
+_COVARIANCE = 36
 _SHOWN_CHARACTERS = 120
 _PLAIN_WORD = re.compile(r'[A-Za-z_/][A-Za-z0-9_./ -]*')
 _YAML_WORDS = frozenset({'true', 'false', 'null', 'yes', 'no', 'on', 'off'})
@@ -173,21 +176,40 @@ def sample_json(sample: Sample, fields: FieldFilter, *, cdr: bool = False) -> st
     return json.dumps(document, separators=(',', ':'), allow_nan=False)
 
 
-def sample_text(sample: Sample, fields: FieldFilter, now_ns: int) -> str:
+def sample_head(sample: Sample, now_ns: int, notes: Sequence[str] = ()) -> str:
+    """
+    Write what stands before a sample's fields.
+
+    :param sample: the sample
+    :param now_ns: nanoseconds since the Unix epoch, for the sample's age
+    :param notes: what else is to be said of it
+    :returns: part of a line
+    """
+    age_s = (now_ns - sample.source_time_ns) / 1e9
+    marks = [name for name in ('latched', 'historical') if getattr(sample, name)]
+    said = f' ({", ".join(notes)})' if notes else ''
+    return ' '.join(
+        [
+            f'{_word(sample.robot_id)} {_word(sample.topic)} #{sample.sequence}',
+            f'age {age_s:.3f} s {_word(sample.type_name)}',
+            *marks,
+        ]
+    ) + said
+
+
+def sample_text(
+    sample: Sample, fields: FieldFilter, now_ns: int, notes: Sequence[str] = ()
+) -> str:
     """
     Write a sample as text: one line about it, and its fields in indented lines like YAML.
 
     :param sample: the sample
     :param fields: which fields are wanted
     :param now_ns: nanoseconds since the Unix epoch, for the sample's age
+    :param notes: what else is to be said of it
     :returns: lines without the last one's end
     """
-    age_s = (now_ns - sample.source_time_ns) / 1e9
-    marks = ''.join(f' {name}' for name in ('latched', 'historical') if getattr(sample, name))
-    head = (
-        f'{_word(sample.robot_id)} {_word(sample.topic)} #{sample.sequence} '
-        f'age {age_s:.3f} s {_word(sample.type_name)}{marks}'
-    )
+    head = sample_head(sample, now_ns, notes)
     try:
         values = fields.apply(sample.message())
     except BridgeError as error:
@@ -232,7 +254,8 @@ def _flow(value: Any) -> str:
         return '{' + ', '.join(f'{name}: {_flow(inner)}' for name, inner in value.items()) + '}'
     if isinstance(value, np.ndarray):
         unit = 'bytes' if value.dtype == np.uint8 else 'in all'
-        return _flow_items(value[: _SHOWN_NUMBERS + 1].tolist(), len(value), unit)
+        text = _flow_items(value[: _SHOWN_NUMBERS + 1].tolist(), len(value), unit)
+        return text if len(value) <= _COVARIANCE else text[:-1] + _span(value) + ']'
     if isinstance(value, list):
         return _flow_items(value, len(value), 'in all')
     if isinstance(value, bool):
@@ -240,6 +263,16 @@ def _flow(value: Any) -> str:
     if isinstance(value, float):
         return f'{value:.6g}'
     return _string(value) if isinstance(value, str) else str(value)
+
+
+def _span(values: NDArray[Any]) -> str:
+    """Say between what all of an array's numbers are, and how many are none."""
+    if values.dtype.kind != 'f':
+        return ''
+    finite = values[np.isfinite(values)]
+    odd = len(values) - len(finite)
+    said = f', {finite.min():.6g} to {finite.max():.6g}' if len(finite) else ''
+    return f'{said}, {odd} not finite' if odd else said
 
 
 def _flow_items(items: Sequence[Any], count: int, unit: str) -> str:

@@ -273,5 +273,3 @@ def _route(boot: BootFigures, number: int, topic: str, now: float) -> RouteView:
         dropped_per_s=boot.drops_per_s(number, now),
         silence=boot.silence(number),
     )
-
-

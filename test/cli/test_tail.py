@@ -22,6 +22,7 @@ import re
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -204,6 +205,43 @@ def test_broker_that_comes_later_is_waited_for() -> None:
     assert ''.join(program.err).count('not reachable') == 1
 
 
+def test_short_lines_at_a_rate(broker: Broker) -> None:
+    with WireRobot(broker, 'short') as robot:
+        robot.announce()
+        with tail(broker, '--robot', 'short', '--short', '--max-hz', '0.5', '-n', '2') as program:
+            program.wait_for_error('short is online (birth)')
+            robot.schemas()
+            route = robot.route('/tank/level')
+            robot.schemas()
+            for _ in range(400):
+                robot.send(route, [level_cdr(1.5)])
+                time.sleep(0.05)
+                if len(program.out) == 2:
+                    break
+            assert program.wait() == 0
+    first, second = (line.rstrip('\n') for line in program.out)
+    assert re.fullmatch(
+        r'short /tank/level #\d+ age \d\.\d{3} s mine/msg/Level  .*level=1\.5 .*from="tank"', first
+    )
+    assert (left_out := re.search(r'\((\d+) more not shown\)', second))
+    # Two seconds of twenty a second.
+    assert 10 <= int(left_out[1]) <= 41
+
+
+def test_one_who_waits_in_vain_is_told_why(broker: Broker) -> None:
+    with WireRobot(broker, 'vain') as robot:
+        robot.announce()
+        with tail(broker, '--robot', 'vain', '--since', '10min') as program:
+            program.wait_for_error('nothing for 5 s: vain online, no topic yet')
+            route = robot.route('/tank/level')
+            robot.schemas()
+            robot.send(route, [level_cdr(1.5)])
+            wait_until(lambda: len(program.out) >= 5)
+            program.send(signal.SIGINT)
+            assert program.wait() == 0
+    assert sum('nothing for' in line for line in program.err) == 1
+
+
 @pytest.mark.parametrize(
     ('arguments', 'text'),
     [
@@ -227,6 +265,9 @@ def test_impossible_arguments_are_named(
         ['--count', '0'],
         ['--count', 'ten'],
         ['--seconds', '-1'],
+        ['--max-hz', '0'],
+        ['--since', 'yesterday'],
+        ['--short', '--json'],
         ['--seconds', 'nan'],
         ['--seconds', 'abc'],
         ['--port', '70000'],
