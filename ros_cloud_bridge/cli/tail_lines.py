@@ -135,8 +135,9 @@ class Chooser:
         newest = max(newest, sample.sequence)
         early = now < due
         # The rate holds on average, whatever samples come at, but a pause saves nothing up.
-        after = due if early else max(due + self._period_s, now)
-        self._routes[key] = after, left_out + 1 if early else 0, newest
+        if not early:
+            due = due + self._period_s if due + self._period_s > now else now + self._period_s
+        self._routes[key] = due, left_out + 1 if early else 0, newest
         if len(self._routes) > _MOST_ROUTES:
             self._routes.popitem(last=False)
         if early:
