@@ -155,7 +155,8 @@ def run(args: argparse.Namespace) -> int:
         with consumer:
             wait(stop, args.seconds, each_turn)
         feed.stop()
-    say(f'{feed.published} messages published, {feed.dropped} could not be sent')
+    missed = f', {feed.missed} gave way to newer ones' if feed.missed else ''
+    say(f'{feed.published} messages published, {feed.dropped} could not be sent{missed}')
     return max(reporter.exit_status() for reporter in links)
 
 

@@ -14,13 +14,14 @@
 
 """Dashboards from the batches: what robots send, republished as flat JSON and JPEG."""
 
-from collections import deque, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 import json
 
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.dashboard.diagnostics import needs_all
+from ros_cloud_bridge.dashboard.line import Line
 from ros_cloud_bridge.dashboard.painter import JPEG, Painter, Settings
 from ros_cloud_bridge.dashboard.turns import Turns
 from ros_cloud_bridge.errors import BridgeError, UnknownSchema
@@ -36,6 +37,9 @@ _PATIENCE_S = 10.0
 _RETRY_S = 0.5
 _MAX_PAINTERS = 16384
 _MAX_DIAGNOSTICS = 1024
+# Of samples that wait for their turn, and of messages that do; of diagnostics.
+_MAX_WAITING_BYTES = 128 * 1024 * 1024
+_MAX_DIAGNOSTICS_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +83,12 @@ class Dashboards:
         self._target = target
         self._makes = makes
         self._problem = problem
-        self._samples: Turns[_Taken] = Turns()
+        self._samples: Turns[_Taken] = Turns(most_bytes=_MAX_WAITING_BYTES, size=_taken_bytes)
         # Those of which each has to be looked at.
-        self._all: deque[_Taken] = deque(maxlen=_MAX_DIAGNOSTICS)
-        self._made: Turns[Outgoing] = Turns()
+        self._all: Line[_Taken] = Line(_MAX_DIAGNOSTICS, _MAX_DIAGNOSTICS_BYTES, _taken_bytes)
+        self._made: Turns[Outgoing] = Turns(
+            most_bytes=_MAX_WAITING_BYTES, size=lambda made: len(made.payload)
+        )
         self._painters: OrderedDict[Hashable, Painter | None] = OrderedDict()
         self._last: OrderedDict[Hashable, int] = OrderedDict()
         self._told: set[str] = set()
@@ -115,6 +121,11 @@ class Dashboards:
             self._last.popitem(last=False)
         return True
 
+    @property
+    def given_up(self) -> int:
+        """How much there was no room for."""
+        return self._samples.given_up + self._all.given_up + self._made.given_up
+
     def next(self, now: float) -> Outgoing | float | None:
         """
         Say what to publish next.
@@ -135,8 +146,8 @@ class Dashboards:
         return None if due is None else max(0.0, due - now)
 
     def _next_sample(self, now: float) -> _Taken | None:
-        if self._all:
-            return self._all.popleft()
+        if (first := self._all.take()) is not None:
+            return first
         turn = self._samples.take(now)
         return None if turn is None else turn[1]
 
@@ -239,6 +250,10 @@ def target_settings(
         ),
         gateway,
     )
+
+
+def _taken_bytes(taken: _Taken) -> int:
+    return len(taken.sample.cdr)
 
 
 def _route(sample: Sample) -> Hashable:

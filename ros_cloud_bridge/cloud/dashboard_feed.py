@@ -14,7 +14,6 @@
 
 """Dashboards with a thread and a session: publishes what :class:`Dashboards` makes."""
 
-from collections import deque
 from collections.abc import Callable
 import logging
 import secrets
@@ -23,6 +22,7 @@ import time
 
 from ros_cloud_bridge.cloud.dashboard import Dashboards, Target
 from ros_cloud_bridge.cloud.sample import Sample
+from ros_cloud_bridge.dashboard.line import Line
 from ros_cloud_bridge.mqtt.events import Outgoing, SessionEvent, SessionFull
 from ros_cloud_bridge.mqtt.session import Session
 from ros_cloud_bridge.values import MqttConfig
@@ -30,6 +30,7 @@ from ros_cloud_bridge.values import MqttConfig
 _FAILED_S = 0.1
 # What comes while a picture is made.
 _MAX_CAME = 8192
+_MAX_CAME_BYTES = 128 * 1024 * 1024
 
 _log = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ class DashboardFeed:
         self.dropped = 0
         self._dashboards = Dashboards(target, makes, problem)
         self._work_came = threading.Condition()
-        self._came: deque[tuple[Sample, bool]] = deque(maxlen=_MAX_CAME)
+        self._came = _line()
+        self._missed = 0
         self._ending = False
         self._failure = ''
         self._session = Session(
@@ -105,6 +107,11 @@ class DashboardFeed:
             self._came.append((sample, retained))
             self._work_came.notify_all()
 
+    @property
+    def missed(self) -> int:
+        """How many samples and messages there was no room for."""
+        return self._missed + self._dashboards.given_up
+
     def _run(self) -> None:
         while not self._ending:
             try:
@@ -122,8 +129,10 @@ class DashboardFeed:
         with self._work_came:
             if not isinstance(step, Outgoing) and not self._came and not self._ending:
                 self._work_came.wait(step)
-            came, self._came = self._came, deque(maxlen=_MAX_CAME)
-        for sample, retained in came:
+            came, self._came = self._came, _line()
+        self._missed += came.given_up
+        while (one := came.take()) is not None:
+            sample, retained = one
             self._dashboards.take(sample, time.monotonic(), retained=retained)
 
     def _publish(self, outgoing: Outgoing) -> None:
@@ -133,3 +142,7 @@ class DashboardFeed:
             self.dropped += 1
         else:
             self.published += 1
+
+
+def _line() -> Line[tuple[Sample, bool]]:
+    return Line(_MAX_CAME, _MAX_CAME_BYTES, lambda came: len(came[0].cdr))

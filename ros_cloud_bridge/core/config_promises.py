@@ -171,10 +171,12 @@ def _dashboard(
 ) -> Iterator[tuple[str, str]]:
     if f'{prefix}dashboard_hz' in wrong:
         return
-    if not values.get(f'{prefix}dashboard_hz'):
+    if f'{prefix}dashboard_hz' not in values:
+        # A 0 that is written there may be meant: it can be set while the bridge runs.
         for leaf in ('dashboard_fields', 'dashboard_form'):
             if values.get(f'{prefix}{leaf}', _DEFAULTS[leaf]) != _DEFAULTS[leaf]:
                 yield f'{prefix}{leaf}', 'needs dashboard_hz, which is 0'
+    if not values.get(f'{prefix}dashboard_hz'):
         return
     root = str(values.get('root', ''))
     if root.count('/') >= MAX_DASHBOARD_ROOT_LEVELS:

@@ -253,6 +253,7 @@ STREAM_FIELDS = (
         high=10,
         unit='Hz',
         zero_means='no dashboards',
+        run_time=True,
         help='Most flat JSON messages per second for dashboards, per MQTT topic; they cost bytes, '
         'see docs/dashboards.md.',
     ),

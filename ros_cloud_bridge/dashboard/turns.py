@@ -15,8 +15,9 @@
 """The newest values by key, each at most once a period; what is in between is replaced."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 import heapq
+import math
 from typing import Generic, TypeVar
 
 T = TypeVar('T')
@@ -25,21 +26,38 @@ T = TypeVar('T')
 _MAX_KEYS = 65536
 
 
+def _no_bytes(value: object) -> int:
+    return 0
+
+
 class Turns(Generic[T]):
     """
     Lets values wait for their turn.
 
     The last value of a key always gets one, so that a dashboard ends up with what holds.
 
-    :param most: keys that wait at most; the oldest give way
+    :param most: keys that wait at most; those without a new value for longest give way
+    :param most_bytes: likewise of what waits together, but for a single one
+    :param size: gives a value's bytes
     """
 
-    def __init__(self, most: int = _MAX_KEYS) -> None:
+    def __init__(
+        self,
+        most: int = _MAX_KEYS,
+        *,
+        most_bytes: float = math.inf,
+        size: Callable[[T], int] = _no_bytes,
+    ) -> None:
         self._most = most
+        self._most_bytes = most_bytes
+        self._size = size
+        self._bytes = 0
         self._waiting: OrderedDict[Hashable, tuple[T, float]] = OrderedDict()
         self._next_at: OrderedDict[Hashable, float] = OrderedDict()
         self._heap: list[tuple[float, int, Hashable]] = []
         self._number = 0
+        # Values that gave way to others.
+        self.given_up = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -54,7 +72,10 @@ class Turns(Generic[T]):
         :param now: monotonic seconds
         """
         if key in self._waiting:
+            self._bytes += self._size(value) - self._size(self._waiting[key][0])
             self._waiting[key] = (value, period_s)
+            self._waiting.move_to_end(key)
+            self._give_way()
         else:
             self.put_back(key, value, period_s, now)
 
@@ -72,8 +93,16 @@ class Turns(Generic[T]):
         self._waiting[key] = (value, period_s)
         self._number += 1
         heapq.heappush(self._heap, (max(at, self._next_at.get(key, at)), self._number, key))
-        if len(self._waiting) > self._most:
-            self._waiting.popitem(last=False)
+        self._bytes += self._size(value)
+        self._give_way()
+
+    def _give_way(self) -> None:
+        while len(self._waiting) > self._most or (
+            self._bytes > self._most_bytes and len(self._waiting) > 1
+        ):
+            _, (value, _) = self._waiting.popitem(last=False)
+            self._bytes -= self._size(value)
+            self.given_up += 1
 
     def take(self, now: float) -> tuple[Hashable, T] | None:
         """
@@ -87,6 +116,7 @@ class Turns(Generic[T]):
             entry = self._waiting.pop(key, None)
             if entry is not None:
                 value, period_s = entry
+                self._bytes -= self._size(value)
                 # Added to the turn, not to now: else each delay would lower the rate.
                 self._next_at[key] = (due if now - due < period_s else now) + period_s
                 self._next_at.move_to_end(key)
@@ -105,7 +135,26 @@ class Turns(Generic[T]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
+    def hasten(self, now: float, period_s: Callable[[T], float | None]) -> None:
+        """
+        Give all that waits its turn at once, for periods have changed.
+
+        :param now: monotonic seconds
+        :param period_s: of a value; None for one that waits no more
+        """
+        self._next_at.clear()
+        for key, (value, _) in list(self._waiting.items()):
+            period = period_s(value)
+            if period is None:
+                del self._waiting[key]
+                self._bytes -= self._size(value)
+            else:
+                self._waiting[key] = (value, period)
+        self._heap = [(now, number, key) for number, key in enumerate(self._waiting)]
+        self._number = len(self._heap)
+
     def clear(self) -> None:
         """Forget what waits."""
         self._waiting.clear()
         self._heap.clear()
+        self._bytes = 0

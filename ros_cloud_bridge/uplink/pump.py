@@ -138,6 +138,7 @@ class Pump:
         streams = {stream.name: stream for stream in config.all_streams}
         for route in self.outbox.routes:
             route.stream = streams[route.stream.name]
+        self.screens.configure(now)
         self.batches.assembler.announce_period_s = config.announce_period_s
         self.announcer.period_s = config.announce_period_s
         self.schedule.guarantees.configure(config.all_streams)

@@ -37,6 +37,8 @@ from ros_cloud_bridge.wire.topics import RobotTopics
 # What has waited longer for the link is not shown any more.
 _FRESH_S = 10.0
 _MAX_EACH = 256
+# Of samples that wait for their turn, and of messages that do.
+_MAX_WAITING_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +71,16 @@ class RouteScreen:
             'failed': self.failed,
             'too_large': self.too_large,
         }
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is still asked for."""
+        return self.route.screen is self
+
+    @property
+    def period_if_shown(self) -> float | None:
+        """Seconds from one message to the next; None where there are none any more."""
+        return self.period_s if self.shown else None
 
     @property
     def period_s(self) -> float:
@@ -128,10 +140,17 @@ class Screens:
 
     def __init__(self, topics: RobotTopics) -> None:
         self._topics = topics
-        self._samples: Turns[_Offered] = Turns()
+        self._samples: Turns[_Offered] = Turns(
+            most_bytes=_MAX_WAITING_BYTES, size=lambda offered: len(offered.sample.cdr)
+        )
         # Those of which each may be about something else.
         self._each: deque[_Offered] = deque(maxlen=_MAX_EACH)
-        self._messages: Turns[_Made] = Turns()
+        self._messages: Turns[_Made] = Turns(
+            most_bytes=_MAX_WAITING_BYTES, size=lambda made: len(made.message.payload)
+        )
+        # Routes, and definitions of what goes out on them.
+        self._known: dict[int, tuple[Route, str]] = {}
+        self._rates: list[float] = []
 
     def show(self, route: Route, schema: Schema | None) -> None:
         """
@@ -140,10 +159,33 @@ class Screens:
         :param route: the route; ``dashboard_problem`` of it says why there are none
         :param schema: definition of the type that goes out
         """
+        self._known[route.number] = route, '' if schema is None else schema.definition
+        self._look(route)
+
+    def configure(self, now: float) -> None:
+        """
+        Begin and end dashboards, and change their rates, as routes' streams have them now.
+
+        :param now: monotonic seconds
+        """
+        rates = [route.stream.dashboard_hz for route, _ in self._known.values()]
+        for route, _ in self._known.values():
+            self._look(route)
+        if rates != self._rates:
+            self._rates = rates
+            # Not only once the turns of an old, slow rate are over.
+            self._samples.hasten(now, lambda offered: offered.screen.period_if_shown)
+            self._messages.hasten(now, lambda made: made.screen.period_if_shown)
+
+    def _look(self, route: Route) -> None:
         stream = route.stream
-        if not stream.dashboard_hz or route.screen is not None:
+        if not stream.dashboard_hz:
+            route.screen = None
+            route.dashboard_problem = ''
             return
-        definition = '' if schema is None else schema.definition
+        if route.screen is not None:
+            return
+        definition = self._known[route.number][1]
         try:
             painter = painter_for(stream, route.topic, route.type_name, definition, route.form)
         except (ValueError, ProtocolError) as error:
@@ -173,7 +215,7 @@ class Screens:
         :returns: a sample; :meth:`painted` must follow. None when there is nothing
         """
         while (offered := self._next(now)) is not None:
-            if now - offered.at <= _FRESH_S:
+            if offered.screen.shown and now - offered.at <= _FRESH_S:
                 return Painting(offered.screen, offered.sample, offered.at, self._topics)
         return None
 
@@ -191,6 +233,8 @@ class Screens:
         :param now: monotonic seconds
         """
         screen = painting.screen
+        if not screen.shown:
+            return
         screen.failed += bool(painting.problem)
         for message in painting.made:
             made = _Made(screen, message, painting.at)
@@ -216,7 +260,7 @@ class Screens:
         """
         while (turn := self._messages.take(now)) is not None:
             screen, message, at = turn[1]
-            if now - at > _FRESH_S:
+            if not screen.shown or now - at > _FRESH_S:
                 continue
             if len(message.payload) > most_bytes:
                 screen.too_large += 1

@@ -423,7 +423,7 @@ RUN_TIME = {
     'max_hz', 'decimation',
     'max_age_s', 'max_delay_s', 'max_samples', 'max_bytes', 'priority', 'weight',
     'spool.max_bytes', 'spool.max_writes_mb_per_day', 'spool.commit_delay_s',
-    'ttl_s', 'when_full', 'backlog_order', 'spool_bytes',
+    'ttl_s', 'when_full', 'backlog_order', 'spool_bytes', 'dashboard_hz',
 }  # fmt: skip
 
 
@@ -485,6 +485,10 @@ def test_dashboards_of_a_stream() -> None:
     assert stream.dashboard_form is DashboardForm.THINGSBOARD
     (stream,) = read_config(BASE).streams
     assert stream.dashboard_hz == 0.0
+    # Off for the time being, as it is set while the bridge runs.
+    (stream,) = read_config({**BASE, **given, 'stream.pose.dashboard_hz': 0.0}).streams
+    assert (stream.dashboard_hz, stream.dashboard_fields) == (0.0, ('x', 'twist.*'))
+    assert may_change_at_run_time('stream.pose.dashboard_hz')
 
 
 @pytest.mark.parametrize(

@@ -67,3 +67,37 @@ def test_what_waits_is_bounded() -> None:
     turns.put('a', 1, 1.0, 1.0)
     turns.clear()
     assert (turns.take(9.0), turns.next_due(), len(turns)) == (None, None, 0)
+
+
+def test_what_waits_is_bounded_in_bytes_by_what_was_new_last() -> None:
+    turns: Turns[bytes] = Turns(most_bytes=100, size=len)
+    for key in 'abc':
+        turns.put(key, bytes(30), 1.0, 0.0)
+    turns.put('a', bytes(40), 1.0, 0.0)
+    assert (len(turns), turns.given_up) == (3, 0)
+    turns.put('d', bytes(30), 1.0, 0.0)
+    # Of b there was nothing new for longest.
+    assert [turn[0] for turn in iter(lambda: turns.take(1.0), None)] == ['a', 'c', 'd']
+    assert turns.given_up == 1
+    # One alone may be larger, or it would never be shown; taken, it counts no more.
+    turns.put('e', bytes(1000), 1.0, 2.0)
+    assert turns.take(2.0) == ('e', bytes(1000))
+    turns.put('f', bytes(60), 1.0, 2.0)
+    turns.put('g', bytes(40), 1.0, 2.0)
+    assert (len(turns), turns.given_up) == (2, 1)
+
+
+def test_hastened_a_turn_comes_at_once() -> None:
+    turns: Turns[int] = Turns()
+    turns.put('a', 1, 1000.0, 0.0)
+    assert turns.take(0.0) == ('a', 1)
+    turns.put('a', 2, 1000.0, 1.0)
+    turns.put('b', 1, 1000.0, 1.0)
+    assert turns.take(1.0) == ('b', 1)
+    turns.put('b', 3, 1000.0, 1.0)
+    assert turns.take(1.0) is None
+    turns.hasten(1.0, lambda value: 2.0 if value == 2 else None)
+    assert turns.take(1.0) == ('a', 2)
+    assert turns.take(1.0) is None
+    turns.put('a', 4, 2.0, 1.5)
+    assert turns.next_due() == 3.0

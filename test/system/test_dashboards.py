@@ -36,6 +36,7 @@ from support.graph import Graph  # noqa: E402
 from support.program import Program  # noqa: E402
 from support.robots import parameters  # noqa: E402
 from support.screens import Screen, watching  # noqa: E402
+from support.waiting import wait_until  # noqa: E402
 
 ROBOT = 'shown'
 STREAMS: dict[str, dict[str, object]] = {
@@ -165,3 +166,40 @@ def test_the_cloud_command_makes_those_that_the_robot_does_not(
     # The command alone would show everything of it.
     assert all(set(found) == {'ts', 'x', 'linear_x'} for found in screen.documents('/d/pose/odom'))
     assert len(screen.messages('/d/pose/odom')) == before + 1
+
+
+def test_the_rate_is_a_parameter_that_changes_while_the_bridge_runs(
+    graph: Graph, bridge: BridgeProcess, screen: Screen, collector: Collector
+) -> None:
+    publisher = graph.publisher(Float32, '/plain')
+    before = len(screen.messages('/d/plain/plain'))
+
+    def shown(value: float) -> bool:
+        publisher.publish(Float32(data=value))
+        found = screen.documents('/d/plain/plain')[before:]
+        return value in [document['data'] for document in found]
+
+    def made(hz: float) -> None:
+        assert graph.set_parameters({'stream.plain.dashboard_hz': hz}) == ['']
+        wanted = {'max_hz': hz, 'form': 'flat'} if hz else None
+        # So the cloud's command leaves it to the robot, or takes it over.
+        collector.wait_for_document(
+            'info',
+            lambda info: (
+                {'name': 'plain', 'dashboard': wanted}.items()
+                <= next(one for one in info['streams'] if one['name'] == 'plain').items()
+            ),
+        )
+
+    made(5.0)
+    wait_until(lambda: shown(1.5))
+    made(0.0)
+    until = len(screen.messages('/d/plain/plain'))
+    publisher.publish(Float32(data=2.5))
+    wait_until(lambda: 2.5 in [one.message().data for one in collector.samples('/plain')])
+    made(10.0)
+    wait_until(lambda: shown(3.5))
+    assert 2.5 not in [found['data'] for found in screen.documents('/d/plain/plain')[until:]]
+    # What is chosen is set off and on again, too.
+    assert graph.set_parameters({'stream.pose.dashboard_hz': 0.0}) == ['']
+    assert graph.set_parameters({'stream.pose.dashboard_hz': 5.0}) == ['']

@@ -14,6 +14,7 @@
 
 """What of a robot's samples is painted and sent for dashboards, with an invented clock."""
 
+from dataclasses import replace
 import json
 
 import pytest
@@ -143,3 +144,38 @@ def test_a_stream_without_dashboards_has_none() -> None:
     )
     assert route.screen is None
     assert route.dashboard_problem == 'std_msgs/msg/Float32 has no field of no'
+
+
+def test_the_rate_changes_while_it_runs() -> None:
+    screens = Screens(RobotTopics('rcb/v1', 'r'))
+    route = open_route(screens, stream=replace(STREAM, dashboard_hz=0.0))
+    assert route.screen is None
+    route.stream = replace(STREAM, dashboard_hz=0.001)
+    screens.configure(100.0)
+    offer(route, *values(1.0), now=100.0)
+    assert sent(screens, 100.0) == [1.0]
+    offer(route, *values(2.0), now=100.5)
+    assert sent(screens, 100.5) == []
+    # At once, and not after the thousand seconds of the old rate.
+    route.stream = replace(STREAM, dashboard_hz=2.0)
+    screens.configure(101.0)
+    assert sent(screens, 101.0) == [2.0]
+    offer(route, *values(3.0), now=101.0)
+    assert sent(screens, 101.4) == []
+    assert sent(screens, 101.5) == [3.0]
+    # Off: not what waits either, nor what is being painted.
+    offer(route, *values(4.0), now=102.0)
+    painting = screens.painting(102.0)
+    assert painting is not None
+    painting.paint()
+    offer(route, *values(5.0), now=102.1)
+    route.stream = replace(STREAM, dashboard_hz=0.0)
+    screens.configure(102.2)
+    screens.painted(painting, 102.2)
+    offer(route, *values(6.0), now=102.3)
+    assert sent(screens, 104.0) == []
+    assert screens.next_due() is None
+    route.stream = STREAM
+    screens.configure(105.0)
+    offer(route, *values(7.0), now=105.0)
+    assert sent(screens, 105.0) == [7.0]
