@@ -31,7 +31,7 @@ from ros_cloud_bridge.cli.consuming import (
 )
 from ros_cloud_bridge.cli.leasing import add_lease_arguments, Leasing
 from ros_cloud_bridge.cli.mqtt_options import add_mqtt_arguments, mqtt_config
-from ros_cloud_bridge.cloud.consumer import Consumer, printable
+from ros_cloud_bridge.cloud.consumer import Consumer, is_glob, printable
 from ros_cloud_bridge.cloud.dashboard import Target, target_settings
 from ros_cloud_bridge.cloud.dashboard_feed import DashboardFeed
 from ros_cloud_bridge.cloud.documents import dashboard_streams
@@ -43,6 +43,8 @@ from ros_cloud_bridge.values import MqttConfig, TlsConfig
 
 _DEFAULT_HZ = 1.0
 _MAX_HZ = 100.0
+# Brokers that close on a subscription that the account may not make.
+_CLOSE_ON_REFUSED = ('aws_iot', 'azure_event_grid')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,6 +144,7 @@ def run(args: argparse.Namespace) -> int:
         problem=lambda about, reason: say(printable(f'{about}: {reason}')),
         # With one broker the consumer's session tells of it.
         on_link=None if other is None else links[-1],
+        watched=_watched(args, other or config, target),
     )
     with stop_on_signals() as stop:
 
@@ -174,6 +177,13 @@ def _target(args: argparse.Namespace) -> Target:
         not args.no_jpeg,
     )
     return Target(root=root, period_s=1.0 / args.max_hz, settings=settings, gateway=gateway)
+
+
+def _watched(args: argparse.Namespace, config: MqttConfig, target: Target) -> str:
+    """Say where others may publish the same; nothing where asking may cost the connection."""
+    if target.gateway or config.preset in _CLOSE_ON_REFUSED:
+        return ''
+    return f'{target.root}/{"+" if is_glob(args.robot) else args.robot}/d/+/+'
 
 
 def _other_broker(args: argparse.Namespace, config: MqttConfig) -> MqttConfig | None:

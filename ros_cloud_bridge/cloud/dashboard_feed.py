@@ -21,9 +21,18 @@ import threading
 import time
 
 from ros_cloud_bridge.cloud.dashboard import Dashboards, Target
+from ros_cloud_bridge.cloud.dashboard_doubles import DOUBLE, Doubles
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.dashboard.line import Line
-from ros_cloud_bridge.mqtt.events import Outgoing, SessionEvent, SessionFull
+from ros_cloud_bridge.mqtt.events import (
+    Connected,
+    Outgoing,
+    Received,
+    SessionEvent,
+    SessionFull,
+    SubscriptionRefused,
+)
+from ros_cloud_bridge.mqtt.protocol_choice import V5
 from ros_cloud_bridge.mqtt.session import Session
 from ros_cloud_bridge.values import MqttConfig
 
@@ -47,6 +56,8 @@ class DashboardFeed:
     :param makes: says whether a robot makes those of a stream itself; None while it is not known
     :param problem: takes topic and reason where something cannot be shown
     :param on_link: takes the broker connection's ups and downs
+    :param watched: topic filter of what is published, to find others that publish the same, where
+        the broker leaves out our own; empty for no such watch
     :raises ConfigError: names the key that cannot be used, before any connection
     """
 
@@ -58,6 +69,7 @@ class DashboardFeed:
         makes: Callable[[str, str], bool | None],
         problem: Callable[[str, str], None],
         on_link: Callable[[SessionEvent], None] | None = None,
+        watched: str = '',
     ) -> None:
         self.published = 0
         self.dropped = 0
@@ -67,10 +79,14 @@ class DashboardFeed:
         self._missed = 0
         self._ending = False
         self._failure = ''
+        self._on_link = on_link
+        self._watched = watched
+        self._doubles = Doubles(lambda topic: problem(topic, DOUBLE))
         self._session = Session(
             config,
             client_id=config.client_id or f'rcb-d-{secrets.token_hex(6)}',
-            on_event=on_link or (lambda event: None),
+            on_event=self._on_event,
+            others_only=True,
         )
         self._thread = threading.Thread(target=self._run, name='dashboards', daemon=True)
 
@@ -112,6 +128,18 @@ class DashboardFeed:
         """How many samples and messages there was no room for."""
         return self._missed + self._dashboards.given_up
 
+    def _on_event(self, event: SessionEvent) -> None:
+        if isinstance(event, Received):
+            self._doubles.others(event.topic, time.monotonic())
+            return
+        if isinstance(event, Connected) and event.protocol == V5 and self._watched:
+            # Once: it is renewed with each connection.
+            self._session.subscribe(self._watched)
+            self._watched = ''
+        # One who may not read what it writes is not told of others, and no more.
+        if self._on_link is not None and not isinstance(event, SubscriptionRefused):
+            self._on_link(event)
+
     def _run(self) -> None:
         while not self._ending:
             try:
@@ -142,6 +170,7 @@ class DashboardFeed:
             self.dropped += 1
         else:
             self.published += 1
+            self._doubles.ours(outgoing.topic, time.monotonic())
 
 
 def _line() -> Line[tuple[Sample, bool]]:

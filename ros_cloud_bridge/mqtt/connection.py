@@ -69,6 +69,7 @@ class Connection:
     :param leave_by: monotonic time by which to have left; None while nobody wants to leave
     :param cut: why to end the connection at once; empty while nobody wants that
     :param fresh_only: whether to subscribe without what is retained
+    :param others_only: whether to subscribe without what we publish ourselves
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Connection:
         leave_by: Callable[[], float | None],
         cut: Callable[[], str] = lambda: '',
         fresh_only: bool = False,
+        others_only: bool = False,
     ) -> None:
         self._outstanding = outstanding
         self._emit = emit
@@ -87,7 +89,7 @@ class Connection:
         self._filters, self._subscription_qos, self._filters_per_packet = subscriptions
         self._leave_by = leave_by
         self._cut = cut
-        self._fresh_only = fresh_only
+        self._manner = {'fresh_only': fresh_only, 'others_only': others_only}
         self._connack: tuple[int, ServerLimits] | None = None
         self._closed: tuple[str, int | None] | None = None
         self._limits: SessionLimits | None = None
@@ -207,7 +209,7 @@ class Connection:
         while self._subscribed < len(self._filters):
             chunk = self._filters[self._subscribed :][: self._filters_per_packet]
             self._subscribed += len(chunk)
-            packet_id = link.subscribe(chunk, self._subscription_qos, fresh_only=self._fresh_only)
+            packet_id = link.subscribe(chunk, self._subscription_qos, **self._manner)
             if packet_id is not None:
                 self._asked[packet_id] = chunk
 

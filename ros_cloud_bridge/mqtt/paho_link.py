@@ -237,7 +237,12 @@ class PahoLink:
         return info.mid, qos == 0 and info.is_published()
 
     def subscribe(
-        self, filters: Sequence[str], qos: int, *, fresh_only: bool = False
+        self,
+        filters: Sequence[str],
+        qos: int,
+        *,
+        fresh_only: bool = False,
+        others_only: bool = False,
     ) -> int | None:
         """
         Write a SUBSCRIBE.
@@ -246,11 +251,17 @@ class PahoLink:
         :param qos: the highest wanted
         :param fresh_only: whether to leave out what is retained, and to be told of messages that
             are published to be (MQTT 5, 3.8.3.1: Retain Handling 2, Retain As Published)
+        :param others_only: whether to leave out what we publish ourselves (MQTT 5: No Local)
         :returns: packet id of the answer to come; None when the connection is gone
         """
         options: Any = qos
-        if fresh_only and self._v5:
-            options = SubscribeOptions(qos=qos, retainAsPublished=True, retainHandling=2)
+        if (fresh_only or others_only) and self._v5:
+            options = SubscribeOptions(
+                qos=qos,
+                noLocal=others_only,
+                retainAsPublished=fresh_only,
+                retainHandling=2 if fresh_only else 0,
+            )
         asked = [(topic_filter, options) for topic_filter in filters]
         packet_id: int | None = self._client.subscribe(asked)[1]
         return packet_id

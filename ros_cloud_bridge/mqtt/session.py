@@ -71,6 +71,7 @@ class Session:
     :param max_segment_bytes: asked before each connection, on the session's thread: the largest
         TCP segment to send; 0 leaves it to the kernel
     :param fresh_only: whether to subscribe without what is retained, where MQTT 5 allows that
+    :param others_only: whether to subscribe without what we publish ourselves, likewise
     :param quick_ack: whether TCP shall acknowledge at once: round trips of small messages are
         then not held up by the broker's Nagle algorithm, for the price of more packets
     :raises ConfigError: names the key, as for a missing file, before any connection
@@ -89,6 +90,7 @@ class Session:
         max_receive_bytes: int = MAX_RECEIVE_BYTES,
         max_segment_bytes: Callable[[], int] = lambda: 0,
         fresh_only: bool = False,
+        others_only: bool = False,
         quick_ack: bool = False,
     ) -> None:
         self._config = config
@@ -105,6 +107,7 @@ class Session:
         self._max_receive_bytes = max_receive_bytes
         self._max_segment_bytes = max_segment_bytes
         self._fresh_only = fresh_only
+        self._others_only = others_only
         self._quick_ack = quick_ack
         self._on_event = on_event
         self._delay = ReconnectDelay(random or random_module.Random())
@@ -286,6 +289,7 @@ class Session:
             lambda: self._leave_by,
             lambda: self._cut,
             self._fresh_only,
+            self._others_only,
         )
         link = PahoLink(
             connection,

@@ -149,6 +149,40 @@ def test_what_the_robot_makes_itself_is_left_alone(broker: Broker) -> None:
         assert {message.topic for message in screen.messages()} == {'else/v1/own/d/all/level'}
 
 
+def test_two_that_publish_the_same_say_so(broker: Broker) -> None:
+    with watching(broker, 'rcb/v1/twice/d/#') as screen, WireRobot(broker, 'twice') as robot:
+        robot.announce()
+        route = robot.route('/level')
+        robot.schemas()
+        robot.info()
+        arguments = ('--robot', 'twice', '--max-hz', '20')
+        with dashboard(broker, *arguments) as first:
+            first.wait_for_error('twice is online')
+            for n in range(5):
+                robot.send(route, [level_cdr(n)])
+                screen.wait('/level', n + 1)
+            with dashboard(broker, *arguments) as second:
+                second.wait_for_error('twice is online')
+                where = 'rcb/v1/twice/d/all/level: another dashboard publishes there'
+
+                def both_say_so() -> bool:
+                    robot.send(route, [level_cdr(9.0)])
+                    return all(where in ''.join(one.err) for one in (first, second))
+
+                wait_until(both_say_so)
+            alone = ''.join(first.err).count(where)
+            robot.send(route, [level_cdr(10.0)])
+        # Once; and not of itself, nor of one that is beside it.
+        assert alone == 1
+        with dashboard(broker, *arguments) as third, dashboard(broker, '--robot', 'x') as other:
+            third.wait_for_error('twice is online')
+            before = len(screen.messages())
+            for n in range(5):
+                robot.send(route, [level_cdr(n)])
+                screen.wait('/level', before + n + 1)
+            assert 'another dashboard' not in ''.join(third.err + other.err)
+
+
 def test_hostile_and_future_messages_stop_nothing_nor_does_a_kill(broker: Broker) -> None:
     with watching(broker, 'rcb/v1/wild/d/#') as screen, WireRobot(broker, 'wild') as robot:
         robot.announce()
