@@ -138,6 +138,21 @@ class Received(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedQos:
+    """
+    What a topic's publishers offer together, for who publishes in their place.
+
+    ``depth`` is how many values a late joiner gets of a latched topic, 0 where that is not known:
+    publishers do not tell the depth of their history. ``lifespan_s`` is 0 without an end.
+    """
+
+    reliable: bool
+    transient_local: bool
+    depth: int = 0
+    lifespan_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamConfig:
     """A stream as the user described it: its topics and their policy."""
 

@@ -49,12 +49,16 @@ from ros_cloud_bridge.cloud.archive import Archive, Recording, Rotation, SingleF
 from ros_cloud_bridge.cloud.consumer import Consumer, is_glob, printable
 from ros_cloud_bridge.cloud.ledger import LedgerError
 from ros_cloud_bridge.cloud.mending import mend, MendError
+from ros_cloud_bridge.cloud.offers import Offers
 from ros_cloud_bridge.cloud.presence import RobotState
-from ros_cloud_bridge.cloud.recorder import Recorder, TopicTotals
+from ros_cloud_bridge.cloud.recorder import is_static_transforms, Recorder, TopicTotals
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import ConfigError
+from ros_cloud_bridge.values import OfferedQos
 
 _FLUSH_S = 1.0
+# Of /tf_static: frames stand in several messages.
+_FRAMES = 256
 _UNFINISHED = {
     False: 'it may lack its end; record --repair gives it one, when there is room',
     True: 'it may lack its end; the next recording with this ledger gives it one, when there is '
@@ -263,16 +267,37 @@ def _prefixed(args: argparse.Namespace) -> bool:
     return is_glob(args.robot) and not in_folder(args)
 
 
-def _is_latched(consumer: Consumer, sample: Sample) -> bool:
-    """Say whether the bridge's info calls a sample's route latched."""
-    robot = consumer.decoder.robots.get(sample.robot_id)
-    routes = robot.documents.get('info', {}).get('routes') if robot is not None else None
-    return isinstance(routes, list) and any(
-        isinstance(route, dict)
-        and route.get('topic') == sample.topic
-        and route.get('latched') is True
-        for route in routes
-    )
+class _Qualities:
+    """
+    Says with what QoS samples' topics are published, as their robots' ``info`` has it.
+
+    :param consumer: hears it
+    """
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        # Each robot's newest document, and what it says.
+        self._read: dict[str, tuple[object, Offers]] = {}
+
+    def offered(self, sample: Sample) -> OfferedQos | None:
+        robot = self._consumer.decoder.robots.get(sample.robot_id)
+        info = None if robot is None else robot.documents.get('info')
+        if info is None:
+            return None
+        known, offers = self._read.get(sample.robot_id, (None, None))
+        if offers is None or known is not info:
+            offers = Offers(info)
+            self._read[sample.robot_id] = info, offers
+        return offers.find(sample.topic, sample.type_name)
+
+    def depth(self, sample: Sample) -> int:
+        """Say how many values a late joiner gets of a latched topic; 0 of others."""
+        if is_static_transforms(sample.topic):
+            return _FRAMES
+        offered = self.offered(sample)
+        if offered is None or not offered.transient_local:
+            return int(sample.latched)
+        return offered.depth or 1
 
 
 @contextmanager
@@ -283,10 +308,11 @@ def _recording(
     confirming: Confirming | None,
 ) -> Iterator[Recording]:
     """Open what the arguments name; a file is closed at the end, however that comes."""
+    qualities = _Qualities(consumer)
     make = partial(
         Recorder,
         prefix=_prefixed(args),
-        is_latched=partial(_is_latched, consumer),
+        offered=qualities.offered,
         confirms=args.confirm,
     )
     if not in_folder(args):
@@ -301,6 +327,7 @@ def _recording(
         make,
         now=time.monotonic,
         wall_s=time.time,
+        depth_of=qualities.depth,
         on_open=None if confirming is None else confirming.opened,
     )
 

@@ -34,6 +34,7 @@ import threading
 from typing import BinaryIO, NamedTuple, Protocol
 
 from ros_cloud_bridge.cloud.identity import SampleId
+from ros_cloud_bridge.cloud.latched_values import LatchedValues
 from ros_cloud_bridge.cloud.losses import RouteLosses
 from ros_cloud_bridge.cloud.mending import mend, MendError
 from ros_cloud_bridge.cloud.recorder import Recorder, TopicTotals
@@ -44,6 +45,7 @@ _NAME = re.compile(r'(?P<robot>.+)_\d{8}T\d{6}Z(?:-\d+)?\.mcap')
 # A file without samples for a while ends when so many others are open.
 _IDLE_S = 600.0
 _MANY = 256
+_THIN_S = 10.0
 
 
 class Stored(NamedTuple):
@@ -168,6 +170,7 @@ class Archive:
     :param recorder: makes a recorder of a stream
     :param now: monotonic seconds
     :param wall_s: seconds since the Unix epoch, for the names
+    :param depth_of: says how many values of a latched topic a new file begins with; 0 for others
     :param on_open: called before a new file gets its first sample, with :meth:`files`
     :raises OSError: when the folder cannot be made
     """
@@ -180,6 +183,7 @@ class Archive:
         *,
         now: Callable[[], float],
         wall_s: Callable[[], float],
+        depth_of: Callable[[Sample], int] = lambda sample: int(sample.latched),
         on_open: Callable[[Callable[[], dict[Path, int]]], None] | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -188,12 +192,15 @@ class Archive:
         self._recorder = recorder
         self._now = now
         self._wall_s = wall_s
+        self._depth_of = depth_of
         self._on_open = on_open
+        self._latched = LatchedValues()
         self._lock = threading.Lock()
         self._volumes: OrderedDict[str, _Volume] = OrderedDict()
         self._leaving: list[_Volume] = []
         self._totals: list[TopicTotals] = []
         self._closed = False
+        self._thinned_s = now()
 
     def add(self, sample: Sample) -> None:
         """Record a sample in its robot's present file; see :meth:`Recording.add`."""
@@ -205,8 +212,10 @@ class Archive:
                 if volume is not None:
                     volume.used_s = self._now()
                     volume.recorder.add(sample)
+                    if depth := self._depth_of(sample):
+                        self._latched.add(sample, depth)
                     return
-            self._open(sample.robot_id)
+            self._open(sample.robot_id, sample.receive_time_ns)
 
     def flush(self) -> None:
         """Flush all files, and turn to the next where that is due; see :meth:`Recording.flush`."""
@@ -231,7 +240,11 @@ class Archive:
             leaving, self._leaving = self._leaving, []
         for volume in leaving:
             self._end(volume, ())
-        if leaving and self._rotation.keep_bytes is not None:
+        if self._rotation.keep_bytes is None:
+            return
+        # Those that are written grow, too.
+        if leaving or self._now() - self._thinned_s >= _THIN_S:
+            self._thinned_s = self._now()
             self._thin(self._rotation.keep_bytes)
 
     def close(self, losses: Iterable[RouteLosses] = ()) -> list[TopicTotals]:
@@ -256,7 +269,7 @@ class Archive:
             volumes = [*self._leaving, *self._volumes.values()]
         return {volume.path: volume.size for volume in volumes}
 
-    def _open(self, robot_id: str) -> None:
+    def _open(self, robot_id: str, at_ns: int) -> None:
         name = token(robot_id) if '/' in robot_id or robot_id in ('.', '..') else robot_id
         place = self._folder / name
         place.mkdir(exist_ok=True)
@@ -275,6 +288,7 @@ class Archive:
         volume = _Volume(robot_id, path, stream, self._recorder(stream), now, now)
         volume.size = volume.recorder.sync().size
         with self._lock:
+            volume.recorder.repeat(self._latched.of(robot_id), at_ns)
             self._volumes[robot_id] = volume
         if self._on_open is not None:
             self._on_open(self.files)

@@ -35,6 +35,7 @@ _ROWS = 65536
 _GROUP_BYTES = 32 * 1024 * 1024
 _MAX_WAITING = 256 * 1024 * 1024
 _HEADER = 4
+_MAX_TAKEN = 1_000_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,6 +122,8 @@ class _Pending:
     writer: ParquetTable | CsvTable
     messages: list[bytes] = field(default_factory=list)
     own: list[tuple[int, int, int]] = field(default_factory=list)
+    # Of a latched topic: what has been taken, for the next file repeats it.
+    taken: set[tuple[int, int, int]] | None = None
     bytes: int = 0
 
 
@@ -180,7 +183,9 @@ class Exporter:
             robot_id=robot_id, topic=topic, type_name=source.schema_name, path=path
         )
         writer = self._table(part, columns.schema)
-        self._pending[key] = _Pending(exported, columns, part, writer)
+        latched = 'transient_local' in source.metadata.get('offered_qos_profiles', '')
+        taken: set[tuple[int, int, int]] | None = set() if latched else None
+        self._pending[key] = _Pending(exported, columns, part, writer, taken=taken)
 
     def add(self, entry: Entry) -> None:
         """
@@ -190,6 +195,12 @@ class Exporter:
         :raises OSError: when it cannot be written
         """
         pending = self._pending[_key(entry.source)]
+        if pending.taken is not None:
+            mark = entry.publish_time_ns, entry.sequence, hash(entry.data)
+            if mark in pending.taken:
+                return
+            if len(pending.taken) < _MAX_TAKEN:
+                pending.taken.add(mark)
         if pending.messages and pending.messages[0][:_HEADER] != entry.data[:_HEADER]:
             self._write(pending)
         pending.messages.append(entry.data)

@@ -16,6 +16,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 import json
 import os
@@ -28,6 +29,7 @@ from ros_cloud_bridge.cloud.mcap_file import ChunkWriter
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.cloud.topic_names import TopicNames
 from ros_cloud_bridge.errors import ProtocolError, UnknownForm, UnknownSchema
+from ros_cloud_bridge.values import OfferedQos
 
 _LIBRARY = 'ros_cloud_bridge'
 _METADATA_PREFIX = 'ros_cloud_bridge/'
@@ -39,18 +41,20 @@ _MAX_TIME = (1 << 64) - 1
 # Channel ids have 16 bits, and 0 is none.
 _MAX_CHANNELS = 65535
 
+_UNLIMITED_NS = (1 << 63) - 1
+_DEPTH = 10
 # rosbag2's YAML of a QoS profile from its metadata version 9 (Jazzy) on; the times mean unlimited.
 _QOS = """\
 - history: keep_last
   depth: {depth}
-  reliability: reliable
+  reliability: {reliability}
   durability: {durability}
   deadline:
     sec: 9223372036
     nsec: 854775807
   lifespan:
-    sec: 9223372036
-    nsec: 854775807
+    sec: {lifespan[0]}
+    nsec: {lifespan[1]}
   liveliness: automatic
   liveliness_lease_duration:
     sec: 9223372036
@@ -107,7 +111,8 @@ class Recorder:
     :param prefix: write ``/{robot}`` before each topic, as is right for several robots; what a ROS
         name cannot hold becomes ``_``, and a robot whose prefix another has already got gets
         ``_2``, ``_3`` … behind it (each channel's metadata holds the ``robot_id`` as it is)
-    :param is_latched: says whether a sample's topic is transient_local, for players to offer it so
+    :param offered: says with what QoS a sample's topic is published, for players to offer the
+        same; None where that is not known
     :param max_waiting_bytes: most bytes of samples that wait for their schema
     :param confirms: remember which samples have been written, for :meth:`sync`, which has to be
         called then
@@ -118,13 +123,13 @@ class Recorder:
         stream: BinaryIO,
         *,
         prefix: bool = False,
-        is_latched: Callable[[Sample], bool] | None = None,
+        offered: Callable[[Sample], OfferedQos | None] = lambda sample: None,
         max_waiting_bytes: int = _MAX_WAITING_BYTES,
         confirms: bool = False,
     ) -> None:
         self._lock = threading.Lock()
         self._names = TopicNames(prefix=prefix)
-        self._is_latched = is_latched
+        self._offered = offered
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting: deque[Sample] = deque()
         self._waiting_bytes = 0
@@ -156,6 +161,24 @@ class Recorder:
                 self._latched.add((sample.robot_id, sample.topic))
             if not self._write(sample):
                 self._wait(sample)
+
+    def repeat(self, samples: Iterable[Sample], at_ns: int) -> None:
+        """
+        Record once more what another file holds, so that this one can be opened by itself.
+
+        It counts for nothing: it is in no total and is not confirmed.
+
+        :param samples: the last values of latched topics, in their order
+        :param at_ns: when they are said to have been received
+        :raises OSError: when the file cannot be written
+        """
+        with self._lock:
+            for sample in samples:
+                channel = self._channel(sample)
+                if channel is None:
+                    continue
+                with suppress(UnknownForm, ProtocolError):
+                    self._add_message(channel, sample, sample.plain(), at_ns)
 
     def flush(self) -> None:
         """
@@ -231,34 +254,43 @@ class Recorder:
 
     def _write(self, sample: Sample) -> bool:
         """Write a sample; returns whether its schema is there, and its form is known."""
-        key = _key(sample)
-        channel = self._channels.get(key)
+        channel = self._channel(sample)
         if channel is None:
-            if key in self._unready or len(self._channels) >= _MAX_CHANNELS:
-                return False
-            try:
-                channel = self._channels[key] = self._make_channel(sample)
-            except UnknownSchema:
-                self._unready.add(key)
-                return False
+            return False
         try:
             data = sample.plain()
         except (UnknownForm, ProtocolError):
             # It will not get better: differences are restored in the order in which they came.
             self._count_left_out(sample, self._unrestored)
             return True
-        self._writer.add_message(
-            channel.number,
-            sample.sequence & 0xFFFFFFFF,
-            _time(sample.receive_time_ns),
-            _time(sample.source_time_ns),
-            data,
-        )
+        self._add_message(channel, sample, data, sample.receive_time_ns)
         channel.totals.samples += 1
         channel.totals.bytes += len(data)
         if self._confirms:
             self._unsynced.append(SampleId.of(sample))
         return True
+
+    def _add_message(self, channel: _Channel, sample: Sample, data: bytes, at_ns: int) -> None:
+        self._writer.add_message(
+            channel.number,
+            sample.sequence & 0xFFFFFFFF,
+            _time(at_ns),
+            _time(sample.source_time_ns),
+            data,
+        )
+
+    def _channel(self, sample: Sample) -> _Channel | None:
+        """Give a sample's channel, made when new; None while its schema is not there."""
+        key = _key(sample)
+        channel = self._channels.get(key)
+        if channel is None:
+            if key in self._unready or len(self._channels) >= _MAX_CHANNELS:
+                return None
+            try:
+                channel = self._channels[key] = self._make_channel(sample)
+            except UnknownSchema:
+                self._unready.add(key)
+        return channel
 
     def _make_channel(self, sample: Sample) -> _Channel:
         schema = sample.schema()
@@ -288,13 +320,19 @@ class Recorder:
         return _Channel(number, totals)
 
     def _qos(self, sample: Sample) -> str:
-        latched = (sample.robot_id, sample.topic) in self._latched or (
-            self._is_latched is not None and self._is_latched(sample)
-        )
+        offered = self._offered(sample)
+        if offered is None:
+            offered = OfferedQos(reliable=True, transient_local=False)
+        latched = offered.transient_local or (sample.robot_id, sample.topic) in self._latched
         # tf2 publishes it so by definition; a player that does not leaves late listeners without.
-        if latched or sample.topic.rpartition('/')[2] == 'tf_static':
-            return _QOS.format(depth=1, durability='transient_local')
-        return _QOS.format(depth=10, durability='volatile')
+        latched = latched or is_static_transforms(sample.topic)
+        lifespan_ns = round(offered.lifespan_s * 1e9) or _UNLIMITED_NS
+        return _QOS.format(
+            depth=offered.depth or (1 if latched else _DEPTH),
+            reliability='reliable' if offered.reliable or latched else 'best_effort',
+            durability='transient_local' if latched else 'volatile',
+            lifespan=divmod(lifespan_ns, 10**9),
+        )
 
     def _wait(self, sample: Sample) -> None:
         self._waiting.append(sample)
@@ -352,6 +390,16 @@ class Recorder:
                     'losses': json.dumps(routes),
                 },
             )
+
+
+def is_static_transforms(topic: str) -> bool:
+    """
+    Tell whether a topic is ``tf_static``, in whatever namespace.
+
+    :param topic: ROS topic
+    :returns: whether it is
+    """
+    return topic.rpartition('/')[2] == 'tf_static'
 
 
 def _key(sample: Sample) -> tuple[str, str, str, str]:

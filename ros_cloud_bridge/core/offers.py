@@ -24,6 +24,8 @@ them.
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from ros_cloud_bridge.values import OfferedQos
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Offer:
@@ -48,21 +50,6 @@ class Publisher:
     type_hash: str
     offer: Offer
     latched: bool = False
-    lifespan_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferedQos:
-    """
-    What a topic's publishers offer together, for who publishes in their place.
-
-    ``depth`` is how many values a late joiner gets of a latched topic, 0 where that is not known:
-    publishers do not tell the depth of their history. ``lifespan_s`` is 0 without an end.
-    """
-
-    reliable: bool
-    transient_local: bool
-    depth: int = 0
     lifespan_s: float = 0.0
 
 

@@ -22,11 +22,10 @@ from typing import Protocol
 from ros_cloud_bridge.core.keys import key_of
 from ros_cloud_bridge.core.ladder_steps import LEVELS
 from ros_cloud_bridge.core.latched import LatchedValues
-from ros_cloud_bridge.core.offers import OfferedQos
 from ros_cloud_bridge.core.queued import Queued
 from ros_cloud_bridge.core.rate import RateLimiter
 from ros_cloud_bridge.core.unreduced import Unreduced
-from ros_cloud_bridge.values import Drop, Keep, Key, Received, StreamConfig
+from ros_cloud_bridge.values import Drop, Keep, Key, OfferedQos, Received, StreamConfig
 
 _DROPS_IN_QUEUE = (Drop.SUPERSEDED, Drop.OVERFLOW_SAMPLES, Drop.OVERFLOW_BYTES, Drop.EXPIRED)
 

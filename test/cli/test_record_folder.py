@@ -106,6 +106,44 @@ def test_each_robot_has_its_files_and_a_size_begins_the_next(
     assert [row[1] for row in rows[1:]] == ['150', '150', '300']
 
 
+def test_each_file_begins_with_what_is_latched_and_export_has_it_once(
+    broker: Broker, tmp_path: Path
+) -> None:
+    folder = tmp_path / 'fleet'
+    with WireRobot(broker, 'split-a') as robot:
+        robot.birth()
+        with record(broker, folder, '--robot', 'split-a', '--split', '0.1kB') as program:
+            program.wait_for_error('split-a is online')
+            level, map_ = robot.route('/level'), robot.route('/map', latched=True)
+            robot.schemas()
+            robot.info()
+            for value in (1.0, 2.0):
+                robot.send(map_, [level_cdr(value)], latched=True)
+            for part in range(3):
+                robot.send(level, CDRS[50 * part : 50 * part + 50])
+                wait_until(partial(all_ended, folder, part + 1), what='files with ends')
+            program.send(signal.SIGINT)
+            assert program.wait() == 0
+    paths = [path for path in files(folder, 'split-a') if finished(path)]
+    assert len(paths) >= 3
+    latched = [[cdr for topic, cdr in finished(path) if topic == '/map'] for path in paths]
+    # The first has both, as they came; each later one the last, as a late joiner would get it.
+    assert latched == [[level_cdr(1.0), level_cdr(2.0)], *[[level_cdr(2.0)]] * (len(paths) - 1)]
+    for path in paths[1:]:
+        with path.open('rb') as stream:
+            reader = mcap_reader.make_reader(stream)
+            (_, channel, first), *others = reader.iter_messages()
+            assert channel.topic == '/map' and first.publish_time < first.log_time
+            assert all(other.log_time >= first.log_time for _, _, other in others)
+            assert 'durability: transient_local' in channel.metadata['offered_qos_profiles']
+    # What is said to be recorded is what came.
+    assert [row.split()[1] for row in program.out[1:]] == ['150', '2', '152']
+    tables = tmp_path / 'tables'
+    assert main(['export', str(folder), '-o', str(tables), '--format', 'csv']) == 0
+    assert len((tables / 'split-a' / 'map.csv').read_text().splitlines()) == 1 + 2
+    assert len((tables / 'split-a' / 'level.csv').read_text().splitlines()) == 1 + 150
+
+
 def test_confirmed_samples_outlive_sigkill_while_files_change(
     broker: Broker, tmp_path: Path
 ) -> None:

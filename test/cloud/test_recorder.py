@@ -33,7 +33,7 @@ from ros_cloud_bridge.cloud.recorder import Recorder
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.errors import ProtocolError, UnknownSchema
 from ros_cloud_bridge.reducers.grids import MissingKeyframe
-from ros_cloud_bridge.values import Drop, Received
+from ros_cloud_bridge.values import Drop, OfferedQos, Received
 from ros_cloud_bridge.wire.announce import encode_schema
 from ros_cloud_bridge.wire.batch import Batch, Descriptor, encode_batch, Section
 from ros_cloud_bridge.wire.blocks import BlockEncoder
@@ -178,8 +178,17 @@ def test_qos_is_what_a_player_shall_offer(tmp_path: Path) -> None:
         *feed.samples('/map', LEVEL, MESSAGES[:1], route=2, kind='latched/map/0'),
         *feed.samples('/tf_static', LEVEL, MESSAGES[:1], route=3),
         *feed.samples('/description', LEVEL, MESSAGES[:1], route=4),
+        *feed.samples('/scan', LEVEL, MESSAGES[:1], route=5),
     ]
-    record(path, samples, is_latched=lambda sample: sample.topic == '/description')
+
+    def offered(sample: Sample) -> OfferedQos | None:
+        if sample.topic == '/description':
+            return OfferedQos(reliable=True, transient_local=True, depth=3, lifespan_s=1.5)
+        if sample.topic == '/scan':
+            return OfferedQos(reliable=False, transient_local=False)
+        return None
+
+    record(path, samples, offered=offered)
     with AnyReader([path]) as bag:
         offers = {c.topic: c.ext.offered_qos_profiles for c in bag.connections}
     assert {
@@ -189,10 +198,20 @@ def test_qos_is_what_a_player_shall_offer(tmp_path: Path) -> None:
         '/map': [QosDurability.TRANSIENT_LOCAL],
         '/tf_static': [QosDurability.TRANSIENT_LOCAL],
         '/description': [QosDurability.TRANSIENT_LOCAL],
+        '/scan': [QosDurability.VOLATILE],
     }
-    assert {offer.reliability for offer_list in offers.values() for offer in offer_list} == {
-        QosReliability.RELIABLE
+    reliable = {topic: offer.reliability for topic, (offer,) in offers.items()}
+    assert reliable.pop('/scan') is QosReliability.BEST_EFFORT
+    assert set(reliable.values()) == {QosReliability.RELIABLE}
+    assert {topic: offer.depth for topic, (offer,) in offers.items()} == {
+        '/level': 10,
+        '/map': 1,
+        '/tf_static': 1,
+        '/description': 3,
+        '/scan': 10,
     }
+    lasting = offers['/description'][0].lifespan
+    assert (lasting.sec, lasting.nsec) == (1, 500_000_000)
 
 
 def test_samples_wait_for_their_schema(tmp_path: Path) -> None:

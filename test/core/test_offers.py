@@ -20,10 +20,10 @@ from ros_cloud_bridge.core.offers import (
     mixed_offers,
     Offer,
     offered_by,
-    OfferedQos,
     Publisher,
     subscriptions_for,
 )
+from ros_cloud_bridge.values import OfferedQos
 
 RELIABLE = Offer(reliable=True, transient_local=False)
 BEST_EFFORT = Offer(reliable=False, transient_local=False)

@@ -19,11 +19,11 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from ros_cloud_bridge.cloud.sample import Sample
-from ros_cloud_bridge.core.offers import OfferedQos
 from ros_cloud_bridge.ros.interfaces import load_message
 from ros_cloud_bridge.ros.mirror.contents import Contents
 from ros_cloud_bridge.ros.mirror.frames import StandingFrames
 from ros_cloud_bridge.ros.mirror.quality import profile
+from ros_cloud_bridge.values import OfferedQos
 
 TF_TYPE = 'tf2_msgs/msg/TFMessage'
 

@@ -23,13 +23,13 @@ from rclpy.node import Node
 
 from ros_cloud_bridge.cloud.clock_offset import ClockOffset
 from ros_cloud_bridge.cloud.consumer import printable
+from ros_cloud_bridge.cloud.offers import DEFAULT, LATCHED, Offers
 from ros_cloud_bridge.cloud.sample import Sample
 from ros_cloud_bridge.core.mirror_table import MirrorConfig, StampClock
-from ros_cloud_bridge.core.offers import OfferedQos
 from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.ros.mirror.names import is_topic
 from ros_cloud_bridge.ros.mirror.outlet import Outlet
-from ros_cloud_bridge.ros.mirror.quality import DEFAULT, LATCHED, Offers
+from ros_cloud_bridge.values import OfferedQos
 
 # A new topic waits that long for the info that tells its QoS; a bridge says it after 0.3 s.
 _WAIT_S = 2.0

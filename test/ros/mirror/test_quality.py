@@ -22,13 +22,9 @@ pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is neither installed nor sour
 
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy  # noqa: E402
 
-from ros_cloud_bridge.core.offers import OfferedQos  # noqa: E402
-from ros_cloud_bridge.ros.mirror.quality import (  # noqa: E402
-    DEFAULT,
-    LATCHED,
-    Offers,
-    profile,
-)
+from ros_cloud_bridge.cloud.offers import DEFAULT, LATCHED, Offers  # noqa: E402
+from ros_cloud_bridge.ros.mirror.quality import profile  # noqa: E402
+from ros_cloud_bridge.values import OfferedQos  # noqa: E402
 
 
 def entry(**further: object) -> dict[str, Any]:
