@@ -27,9 +27,10 @@ from ros_cloud_bridge.dashboard.pictures import is_picture, Pictures
 from ros_cloud_bridge.dashboard.reading import message_type, Reading
 from ros_cloud_bridge.errors import ProtocolError
 from ros_cloud_bridge.values import DashboardForm
-from ros_cloud_bridge.wire.topics import mangle, one_level
+from ros_cloud_bridge.wire.topics import hashed_level, mangle, one_level
 
 JPEG = 'jpeg'
+_MAX_NAMES = 4096
 _PREFIXES = {ARRAY: 'status.', STATUS: ''}
 
 
@@ -83,6 +84,8 @@ class Painter:
         self._settings = settings
         self._prefix = re.sub(r'\W', '_', mangle(topic))
         self._statuses = _PREFIXES.get(type_name)
+        # Whose level of the MQTT topic it is.
+        self._names: dict[str, str] = {}
         self._fields: Sequence[Field] = ()
         if self._statuses is None:
             self._fields = choose(KNOWN.get(type_name, ()), self._type, settings.fields)
@@ -112,7 +115,7 @@ class Painter:
         reading = self._type.read(cdr)
         if self._statuses is not None:
             for name, pairs in statuses(reading, self._statuses):
-                level = one_level(name)
+                level = self._level(name)
                 yield Shown(part=level, payload=self._json(self._chosen(pairs), time_ns, level))
             return
         if self._fields or self._pictures is None:
@@ -121,6 +124,13 @@ class Painter:
             picture = self._picture(cdr)
             if picture is not None:
                 yield Shown(part=JPEG, payload=picture)
+
+    def _level(self, name: str) -> str:
+        """Name the level of a status: an error must not hide behind one of a like name."""
+        level = one_level(name)
+        if level not in self._names and len(self._names) < _MAX_NAMES:
+            self._names[level] = name
+        return level if self._names.get(level, name) == name else hashed_level(name)
 
     def _pairs(self, reading: Reading) -> Pairs:
         for field in self._fields:

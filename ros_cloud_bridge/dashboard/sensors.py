@@ -89,9 +89,14 @@ def _valid(reading: Reading) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         return ranges, np.isfinite(ranges) & (ranges >= low) & (ranges <= high)
 
 
+def _decimal(value: np.floating[Any]) -> float:
+    """Give the shortest decimal that means it: 1.8, not 1.799999952."""
+    return float(str(value))
+
+
 def _nearest(reading: Reading) -> float | None:
     ranges, valid = _valid(reading)
-    return float(np.min(ranges[valid])) if valid.any() else None
+    return _decimal(np.min(ranges[valid])) if valid.any() else None
 
 
 def _bearing(reading: Reading) -> float | None:
@@ -104,7 +109,7 @@ def _bearing(reading: Reading) -> float | None:
 
 def _farthest(reading: Reading) -> float | None:
     ranges, valid = _valid(reading)
-    return float(np.max(ranges[valid])) if valid.any() else None
+    return _decimal(np.max(ranges[valid])) if valid.any() else None
 
 
 _LASER = (

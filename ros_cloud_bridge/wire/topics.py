@@ -168,6 +168,17 @@ def one_level(name: str) -> str:
     level = _NO_LEVEL.sub('_', name).strip('_')
     if level and len(level) <= _MAX_LEVEL and name.isascii():
         return level
+    return hashed_level(name)
+
+
+def hashed_level(name: str) -> str:
+    """
+    Write any name as one MQTT level that tells it from all others.
+
+    :param name: as in ``motor: left``
+    :returns: as in ``motor_left_0123abcd``
+    """
+    level = _NO_LEVEL.sub('_', name).strip('_')
     return f'{level[: _MAX_LEVEL - 9]}_{_digest(name)[:8]}'.lstrip('_')
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ros_cloud_bridge.dashboard.forms import MAX_BYTES, MAX_FIELDS
@@ -111,6 +112,13 @@ def test_what_is_no_number_is_left_out() -> None:
         assert ('data' in document(painter('std_msgs/msg/UInt64'), raw)) is shown
 
 
+def test_single_floats_are_the_decimals_that_they_mean() -> None:
+    ranges = np.array([1.8, 2.3], np.float32)
+    raw = cdr('sensor_msgs/msg/LaserScan', ranges=ranges, range_min=0.1, range_max=10.0)
+    found = document(painter('sensor_msgs/msg/LaserScan'), raw)
+    assert (found['nearest'], found['farthest'], found['valid']) == (1.8, 2.3, 2)
+
+
 def test_texts_are_cut_and_escaped() -> None:
     raw = cdr('std_msgs/msg/String', data='"\x00\n' + 'ü' * 1000)
     text = document(painter('std_msgs/msg/String'), raw)['data']
@@ -184,7 +192,17 @@ def test_names_of_statuses_become_one_level_that_is_their_own() -> None:
     levels = [made.part for made in parts(*map(status, names))]
     assert levels[0] == 'a_b'
     assert all(re.fullmatch('[A-Za-z0-9_-]{1,64}', level) for level in levels)
-    assert len(set(levels)) >= len(names) - 3  # '#', '+' and nothing are alike on purpose
+    assert len(set(levels)) == len(names)
+
+
+def test_no_status_hides_behind_one_of_a_like_name() -> None:
+    one = painter(DIAGNOSTICS)
+    for _ in range(2):
+        raw = cdr(DIAGNOSTICS, status=[status('arm: left', 2), status('arm/left', 0)])
+        shown = [(made.part, json.loads(made.payload)) for made in one.paint(raw, 0)]
+        assert [found['level_name'] for _, found in shown] == ['error', 'ok']
+        first, second = (part for part, _ in shown)
+        assert (first, second[:9]) == ('arm_left', 'arm_left_')
 
 
 def test_a_flood_of_statuses_is_bounded() -> None:
