@@ -4,6 +4,7 @@
 /** A robot as the fleet's list shows it: who is there, how its link is, what is given up on it. */
 
 import type { Robot } from '../protocol';
+import { Inflows } from './inflow';
 
 /** Beyond it health is called silent; it comes every ten seconds unless configured otherwise. */
 const SILENT_MS = 45_000;
@@ -68,9 +69,10 @@ export class RobotFigures {
   /** When a loss was last seen, by stream: a list that is sorted by troubles must not flicker. */
   private readonly losing = new Map<string, number>();
   private periodMs = 10_000;
+  private inflows = new Inflows();
 
   /** A health document has come. */
-  addHealth(robot: Robot, now: number): void {
+  addHealth(robot: Robot, now: number, wallMs: number): void {
     const byRoute = new Map<bigint, number>();
     let lost = 0;
     const before = this.before?.bootId === robot.health?.bootId ? this.before : null;
@@ -81,6 +83,8 @@ export class RobotFigures {
       lost += sum;
       if (sum > (before?.byRoute.get(route.route) ?? sum)) this.losing.set(route.stream, now);
     }
+    if (before === null) this.inflows = new Inflows();
+    if (robot.health !== null) this.inflows.tell(robot.health, wallMs);
     const sentBytes = robot.health?.link.sentBytes ?? 0;
     if (before !== null && now > before.at) {
       const seconds = (now - before.at) / 1000;
@@ -134,6 +138,7 @@ export class RobotFigures {
     const limit = health.link.limitedBy;
     if (limit !== '' && limit !== 'application') found.push([4, `limited by ${words(limit)}`]);
     const problems = Object.keys(health.problems).length;
+    found.push(...this.inflows.troubles(health, state?.reason !== 'deactivated'));
     if (problems > 0) found.push([3, `topics not bridged: ${problems}`]);
     return found;
   }

@@ -156,7 +156,7 @@ class Worker {
       figures = new RobotFigures();
       this.figures.set(robotId, figures);
     }
-    if (kind === 'health') figures.addHealth(robot, performance.now());
+    if (kind === 'health') figures.addHealth(robot, performance.now(), Date.now());
     this.changed.add(robotId);
     this.gone.delete(robotId);
   }
