@@ -43,12 +43,19 @@ from ros_cloud_bridge.signing.keys import PrivateKey, PublicKey  # noqa: E402
 from support.bridge_process import BridgeProcess  # noqa: E402
 from support.broker import Broker, free_port  # noqa: E402
 from support.browser import chromium, Errors  # noqa: E402
+from support.certificates import Authority  # noqa: E402
 from support.collector import Collector  # noqa: E402
 from support.graph import Graph, qos  # noqa: E402
 from support.program import Program, PROJECT  # noqa: E402
 from support.waiting import wait_until  # noqa: E402
 
 ROBOT = 'rover'
+# A browser without a window has no background: the page is told that it is there.
+HIDE = """
+Object.defineProperty(document, 'hidden', {configurable: true, get: () => true});
+document.dispatchEvent(new Event('visibilitychange'));
+"""
+SHOW = "delete document.hidden; document.dispatchEvent(new Event('visibilitychange'));"
 WAIT_S = 30.0
 
 
@@ -255,17 +262,17 @@ def become_operator(page: Any, rig: Rig) -> None:
     page.get_by_role('button', name='Trust this robot').click()
 
 
+def speed(odometry: Heard) -> float:
+    message = odometry.latest()
+    if message is None:
+        return math.nan
+    return float(abs(message.twist.twist.linear.x) + abs(message.twist.twist.angular.z))
+
+
 def test_the_rover_is_driven_while_somebody_holds_on(
     page: Any, rig: Rig, graph: Graph, odometry: Heard
 ) -> None:
     commands = Heard(graph, Twist, '/cmd_vel')
-
-    def speed() -> float:
-        message = odometry.latest()
-        if message is None:
-            return math.nan
-        return float(abs(message.twist.twist.linear.x) + abs(message.twist.twist.angular.z))
-
     become_operator(page, rig)
     go(page, rig, 'live')
     # A new key is known a second after it was granted.
@@ -278,17 +285,26 @@ def test_the_rover_is_driven_while_somebody_holds_on(
         page.mouse.move(x, y)
         page.mouse.down()
         page.mouse.move(x + 60, y, steps=3)
-        until(page, lambda: turning(commands.latest()) and speed() > 0.3, 'the rover turns')
+        until(
+            page, lambda: turning(commands.latest()) and speed(odometry) > 0.3, 'the rover turns'
+        )
         assert commands.latest().linear.x == pytest.approx(0.0, abs=0.05)
 
     hold()
     page.mouse.up()
-    until(page, lambda: speed() < 0.02, 'the rover stands when the stick is let go')
+    until(page, lambda: speed(odometry) < 0.02, 'the rover stands when the stick is let go')
     assert commands.latest().angular.z == 0.0
     hold()
     page.evaluate("dispatchEvent(new Event('blur'))")
-    until(page, lambda: speed() < 0.02, 'the rover stands when another window is in front')
+    until(page, lambda: speed(odometry) < 0.02, 'the rover stands when another window is in front')
     page.mouse.up()
+    hold()
+    page.evaluate(HIDE)
+    until(page, lambda: speed(odometry) < 0.02, 'the rover stands when its tab is hidden')
+    page.get_by_role('button', name='Take control').wait_for()
+    page.mouse.up()
+    page.evaluate(SHOW)
+    until(page, lambda: take_control(page), 'control')
     page.get_by_role('button', name='Give back control').click()
     page.get_by_role('button', name='Take control').wait_for()
     # By keys, which must do nothing without control.
@@ -304,6 +320,47 @@ def test_the_rover_is_driven_while_somebody_holds_on(
     channel.get_by_role('button', name='true').click()
     channel.get_by_text('succeeded').wait_for()
     assert page.get_by_role('log').get_by_text('call patrol').is_visible()
+
+
+def test_a_thumb_drives_on_a_phone_and_a_lost_touch_stops(
+    browser: Any, rig: Rig, graph: Graph, odometry: Heard
+) -> None:
+    commands = Heard(graph, Twist, '/cmd_vel')
+    size = {'width': 390, 'height': 844}
+    context = browser.new_context(viewport=size, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(WAIT_S * 1000)
+    errors = Errors(page)
+    become_operator(page, rig)
+    go(page, rig, 'live')
+    until(page, lambda: take_control(page), 'control')
+    stick = page.get_by_label('Joystick')
+    stick.scroll_into_view_if_needed()
+    box = stick.bounding_box()
+    # It has room on the screen, so that a thumb is not lost at the edge.
+    assert box['x'] >= 0.0 and box['x'] + box['width'] <= size['width']
+    thumb = context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        moved = [{'x': box['x'] + x, 'y': box['y'] + y, 'id': 1} for x, y in points]
+        thumb.send('Input.dispatchTouchEvent', {'type': kind, 'touchPoints': moved})
+
+    middle = box['width'] / 2, box['height'] / 2
+    for end in ('touchEnd', 'touchCancel'):
+        touch('touchStart', middle)
+        for step in (20.0, 40.0, 60.0):
+            touch('touchMove', (middle[0] + step, middle[1]))
+        until(
+            page, lambda: turning(commands.latest()) and speed(odometry) > 0.3, 'the rover turns'
+        )
+        touch(end)
+        until(page, lambda: speed(odometry) < 0.02, f'the rover stands after {end}')
+        assert commands.latest().angular.z == 0.0
+    # Nothing is wider than the phone.
+    assert page.evaluate('document.documentElement.scrollWidth') <= size['width']
+    commands.close()
+    context.close()
+    assert errors.said == []
 
 
 def turning(command: Any) -> bool:
@@ -390,3 +447,29 @@ def test_whom_the_broker_refuses_the_page_asks(browser: Any, tmp_path: Path) -> 
         other = context.new_page()
         other.goto(server.url)
         other.get_by_label('Password').wait_for()
+
+
+def test_page_and_broker_are_reached_by_tls(browser: Any, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue('localhost')
+    port = free_port()
+    lines = [f'listener {port} 127.0.0.1', 'protocol websockets']
+    lines += [f'certfile {certificate}', f'keyfile {key}']
+    arguments = ['web', '--listen', '127.0.0.1:0', '--ws-url', f'wss://localhost:{port}/mqtt']
+    arguments += ['--https-cert', str(certificate), '--https-key', str(key)]
+    with (
+        Broker(lines),
+        Program(arguments) as program,
+        # Its authority is nobody's whom a browser trusts.
+        closing(browser.new_context(ignore_https_errors=True)) as context,
+    ):
+        wait_until(lambda: 'https://' in ''.join(program.out), what='the page')
+        (url,) = re.findall(r'https://\S+', ''.join(program.out))
+        page = context.new_page()
+        errors = Errors(page)
+        page.goto(url)
+        page.get_by_role('status').filter(has_text='Connected').wait_for()
+        page.get_by_text(f'wss://localhost:{port}/mqtt').wait_for()
+        # Where keys are made.
+        assert page.evaluate('isSecureContext')
+        assert errors.said == []
