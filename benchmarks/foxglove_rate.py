@@ -38,6 +38,7 @@ from websockets.sync.client import connect
 
 from ros_cloud_bridge.cloud.decoder import Decoder
 from ros_cloud_bridge.cloud.foxglove.channels import Channels
+from ros_cloud_bridge.cloud.foxglove.door import Door
 from ros_cloud_bridge.cloud.messages import MessageDecoder
 from ros_cloud_bridge.cloud.topic_names import TopicNames
 from ros_cloud_bridge.values import Priority, Received
@@ -120,7 +121,14 @@ def receive(port: int, parent: Connection) -> None:
                 at.send(json.dumps({'op': 'subscribe', 'subscriptions': [wanted]}))
 
 
-def through(context: foxglove.Context, first: Callable[[], None], send: Send, count: int) -> float:
+def through(
+    context: foxglove.Context,
+    first: Callable[[], None],
+    send: Send,
+    count: int,
+    *,
+    guarded: bool = False,
+) -> float:
     """
     Time clouds on their way to a client.
 
@@ -128,11 +136,14 @@ def through(context: foxglove.Context, first: Callable[[], None], send: Send, co
     :param first: sends one that does not count, until the client has it
     :param send: sends one
     :param count: how many
+    :param guarded: whether the client comes by the door of ``ros-cloud-bridge foxglove``
     :returns: bytes per second
     """
     server = foxglove.start_server(port=0, context=context)
+    door = Door('127.0.0.1', 0, lambda: ('127.0.0.1', server.port)) if guarded else None
+    port = server.port if door is None else door.port
     here, there = get_context('spawn').Pipe()
-    client = get_context('spawn').Process(target=receive, args=(server.port, there), daemon=True)
+    client = get_context('spawn').Process(target=receive, args=(port, there), daemon=True)
     client.start()
     try:
         while not here.poll(0.1):
@@ -153,6 +164,8 @@ def through(context: foxglove.Context, first: Callable[[], None], send: Send, co
     finally:
         client.kill()
         client.join()
+        if door is not None:
+            door.close()
         server.stop()
 
 
@@ -212,14 +225,16 @@ def measure(points: int, count: int) -> dict[str, float]:
 
     context = foxglove.Context()
     channels = Channels(context, TopicNames(prefix=False), lambda topic: True)
-    channels.advertise('r', _TOPIC, 'lidar', text)
+    channels.advertise('r', _BOOT.hex(), _TOPIC, 'lidar', text)
     decoder = Decoder()
 
     def send(index: int) -> None:
         for decoded in decoder.feed(batches, payloads[index]):
             channels.sample(decoded)
 
-    found['decoded and served'] = through(context, lambda: channels.sample(sample), send, count)
+    found['decoded and served'] = through(
+        context, lambda: channels.sample(sample), send, count, guarded=True
+    )
     return found
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 import ipaddress
 from pathlib import Path
+import ssl
 from typing import Any
 
 from ros_cloud_bridge.cli.consuming import (
@@ -61,7 +62,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--listen-cert', type=Path, metavar='FILE', help='certificate (PEM), for wss://'
     )
-    parser.add_argument('--listen-key', type=Path, metavar='FILE', help='its key (PEM, PKCS 8)')
+    parser.add_argument('--listen-key', type=Path, metavar='FILE', help='its key (PEM)')
+    parser.add_argument(
+        '--allow-origin',
+        action='append',
+        default=[],
+        metavar='ORIGIN',
+        help='let pages of this origin connect, as in https://viewer.example.com; those of this '
+        "machine, of Foxglove's app and of desktop apps may anyhow",
+    )
     parser.add_argument(
         '--prefix',
         action=argparse.BooleanOptionalAction,
@@ -148,7 +157,7 @@ def run(args: argparse.Namespace) -> int:
             operator=operator,
             historical=args.historical,
         )
-        scheme = 'ws' if listening.tls_cert is None else 'wss'
+        scheme = 'ws' if listening.tls is None else 'wss'
         say(f'open a Foxglove WebSocket connection to {scheme}://{listening.host}:{server.port}')
         server.start()
 
@@ -186,22 +195,25 @@ def _operator(args: argparse.Namespace, config: MqttConfig) -> Operator | None:
 
 
 def _listening(args: argparse.Namespace) -> Any:
+    from ros_cloud_bridge.cloud.foxglove.door import is_origin, USUAL_ORIGINS
     from ros_cloud_bridge.cloud.foxglove.server import Listening
 
+    for origin in args.allow_origin:
+        if not is_origin(origin.lower()):
+            raise ConfigError(
+                '--allow-origin', f"is as in https://viewer.example.com, not '{origin}'"
+            )
     if (args.listen_cert is None) != (args.listen_key is None):
         raise ConfigError('--listen-cert', 'and --listen-key go together')
+    tls = None
+    if args.listen_cert is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            tls.load_cert_chain(args.listen_cert, args.listen_key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError('--listen-cert', f'or --listen-key: {error}') from None
     host, port = args.listen
-    if args.listen_cert is None:
-        return Listening(host=host, port=port)
-    try:
-        return Listening(
-            host=host,
-            port=port,
-            tls_cert=args.listen_cert.read_bytes(),
-            tls_key=args.listen_key.read_bytes(),
-        )
-    except OSError as error:
-        raise ConfigError('--listen-cert', f'or --listen-key: {error}') from None
+    return Listening(host=host, port=port, tls=tls, origins=(*USUAL_ORIGINS, *args.allow_origin))
 
 
 def _is_local(host: str) -> bool:

@@ -24,6 +24,10 @@ import pytest
 pytest.importorskip('foxglove', reason='foxglove-sdk is missing: install the extra foxglove')
 pytest.importorskip('websockets', reason='websockets is missing, with which the client is made')
 
+from websockets.exceptions import InvalidStatus  # noqa: E402
+from websockets.sync.client import connect  # noqa: E402
+from websockets.typing import Origin  # noqa: E402
+
 from ros_cloud_bridge.cli.main import main  # noqa: E402
 from support.broker import Broker  # noqa: E402
 from support.foxglove_client import FoxgloveClient  # noqa: E402
@@ -57,6 +61,9 @@ def test_it_says_where_it_is_and_goes_on_over_a_broker_that_dies(broker: Broker)
             received = client.received['/tank/level']
             wait_until(lambda: robot.send(route, [level_cdr(1.0)]) and received != [])
             assert received[-1][1] == level_cdr(1.0)
+            with pytest.raises(InvalidStatus, match='403'):
+                connect(f'ws://127.0.0.1:{found[1]}', origin=Origin('https://evil.example'))
+            program.wait_for_error("refused a page of 'https://evil.example'")
             robot.send(other, [level_cdr(2.0)])
             broker.restart()
             # What is sent while the broker is away may be lost.
@@ -75,6 +82,8 @@ def test_it_says_where_it_is_and_goes_on_over_a_broker_that_dies(broker: Broker)
         (['--key', 'alice.key'], 'needs --operator'),
         (['--operator', 'alice', '--key', 'nowhere.key'], 'nowhere.key is not there'),
         (['--listen-cert', 'x.pem'], '--listen-key go together'),
+        (['--listen-cert', 'x.pem', '--listen-key', 'x.key'], '--listen-cert: or --listen-key'),
+        (['--allow-origin', 'viewer.example.com'], 'is as in https://viewer.example.com'),
     ],
 )
 def test_what_cannot_be_is_said(

@@ -17,6 +17,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 import logging
+import ssl
 import threading
 import time
 from typing import Any
@@ -35,6 +36,7 @@ from ros_cloud_bridge.cloud.consumer import Consumer, printable
 from ros_cloud_bridge.cloud.documents import boot_of, info_routes
 from ros_cloud_bridge.cloud.foxglove.channels import Channels
 from ros_cloud_bridge.cloud.foxglove.commands import Commands
+from ros_cloud_bridge.cloud.foxglove.door import Door, inner_host, USUAL_ORIGINS
 from ros_cloud_bridge.cloud.foxglove.leases import Leases
 from ros_cloud_bridge.cloud.foxglove.parameters import Parameters
 from ros_cloud_bridge.cloud.operator.channels import offered_channels
@@ -55,12 +57,19 @@ OnDocument = Callable[[str, str, dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listening:
-    """Where a server listens: ``tls_cert`` and ``tls_key`` are PEM, None for plain ``ws://``."""
+    """
+    Where a server listens, and to whom.
+
+    :param host: name or address
+    :param port: 0 for any that is free
+    :param tls: for ``wss://``; None for plain ``ws://``
+    :param origins: whose pages a browser may connect from, besides this machine's own
+    """
 
     host: str = '127.0.0.1'
     port: int = 8765
-    tls_cert: bytes | None = None
-    tls_key: bytes | None = None
+    tls: ssl.SSLContext | None = None
+    origins: tuple[str, ...] = USUAL_ORIGINS
 
 
 class FoxgloveServer:
@@ -109,13 +118,26 @@ class FoxgloveServer:
         # A boot, and topics of it whose schema was asked for and has not come.
         self._unoffered: dict[str, tuple[str, list[Descriptor]]] = {}
         self._leases = Leases(self.consumer.lease, self.consumer.release)
-        self._server = self._listen(listening)
+        self._host = inner_host()
+        self._server = self._serve()
+        try:
+            self._door = Door(
+                listening.host,
+                listening.port,
+                lambda: (self._host, self._server.port),
+                listening.origins,
+                listening.tls,
+            )
+        except OSError as error:
+            self._server.stop()
+            raise LocalFault(
+                f'cannot listen on {listening.host}:{listening.port}: {error}'
+            ) from None
 
     @property
     def port(self) -> int:
         """Where it listens."""
-        port: int = self._server.port
-        return port
+        return self._door.port
 
     @property
     def samples(self) -> int:
@@ -137,29 +159,23 @@ class FoxgloveServer:
         if self._operator is not None:
             self._operator.stop()
         self.consumer.stop()
+        self._door.close()
         self._server.stop()
         self._channels.close()
 
-    def _listen(self, listening: Listening) -> foxglove.websocket.WebSocketServer:
+    def _serve(self) -> foxglove.websocket.WebSocketServer:
         capabilities = [Capability.ClientPublish, Capability.Services, Capability.Parameters]
-        try:
-            return foxglove.start_server(
-                name=_NAME,
-                host=listening.host,
-                port=listening.port,
-                capabilities=capabilities if self._operator is not None else [],
-                server_listener=_Listener(
-                    self._channels, self._leases, self._commands, self._parameters, self._said
-                ),
-                supported_encodings=['json'],
-                context=self._context,
-                tls_cert=listening.tls_cert,
-                tls_key=listening.tls_key,
-            )
-        except Exception as error:  # the library has no error of its own for this
-            raise LocalFault(
-                f'cannot listen on {listening.host}:{listening.port}: {error}'
-            ) from None
+        return foxglove.start_server(
+            name=_NAME,
+            host=self._host,
+            port=0,
+            capabilities=capabilities if self._operator is not None else [],
+            server_listener=_Listener(
+                self._channels, self._leases, self._commands, self._parameters, self._said
+            ),
+            supported_encodings=['json'],
+            context=self._context,
+        )
 
     def _sample(self, sample: Sample) -> None:
         if self._historical or not sample.historical:
