@@ -196,6 +196,12 @@ class Archive:
         self._on_open = on_open
         self._latched = LatchedValues()
         self._lock = threading.Lock()
+        # Held while a file is opened; whoever calls us may hold what that waits for, so only
+        # :meth:`add` waits for it.
+        self._opening = threading.Lock()
+        self._new: _Volume | None = None
+        # Samples without a schema that wait for a file.
+        self._carried: list[Sample] = []
         self._volumes: OrderedDict[str, _Volume] = OrderedDict()
         self._leaving: list[_Volume] = []
         self._totals: list[TopicTotals] = []
@@ -204,18 +210,20 @@ class Archive:
 
     def add(self, sample: Sample) -> None:
         """Record a sample in its robot's present file; see :meth:`Recording.add`."""
-        while True:
-            with self._lock:
-                if self._closed:
-                    return
-                volume = self._volumes.get(sample.robot_id)
-                if volume is not None:
-                    volume.used_s = self._now()
-                    volume.recorder.add(sample)
-                    if depth := self._depth_of(sample):
-                        self._latched.add(sample, depth)
-                    return
-            self._open(sample.robot_id, sample.receive_time_ns)
+        while not self._place(sample):
+            with self._opening:
+                self._open(sample.robot_id, sample.receive_time_ns)
+
+    def _place(self, sample: Sample) -> bool:
+        """Record a sample if its robot has a file; returns whether that is done with."""
+        with self._lock:
+            volume = self._volumes.get(sample.robot_id)
+            if volume is not None:
+                volume.used_s = self._now()
+                volume.recorder.add(sample)
+                if depth := self._depth_of(sample):
+                    self._latched.add(sample, depth)
+            return volume is not None or self._closed
 
     def flush(self) -> None:
         """Flush all files, and turn to the next where that is due; see :meth:`Recording.flush`."""
@@ -250,11 +258,15 @@ class Archive:
     def close(self, losses: Iterable[RouteLosses] = ()) -> list[TopicTotals]:
         """Finish all files; see :meth:`Recording.close`."""
         known = list(losses)
-        with self._lock:
+        carried, self._carried = self._carried, []
+        for sample in carried:
+            self.add(sample)
+        with self._opening, self._lock:
             self._closed = True
-            last = [*self._leaving, *self._volumes.values()]
+            last = self._unfinished()
             self._leaving.clear()
             self._volumes.clear()
+            self._new = None
         for volume in last:
             self._end(volume, (entry for entry in known if entry.robot_id == volume.robot_id))
         return _summed(self._totals)
@@ -266,10 +278,17 @@ class Archive:
         :returns: for each, how much of it is durable
         """
         with self._lock:
-            volumes = [*self._leaving, *self._volumes.values()]
-        return {volume.path: volume.size for volume in volumes}
+            return {volume.path: volume.size for volume in self._unfinished()}
+
+    def _unfinished(self) -> list[_Volume]:
+        new = [] if self._new is None else [self._new]
+        return [*self._leaving, *self._volumes.values(), *new]
 
     def _open(self, robot_id: str, at_ns: int) -> None:
+        """Open a robot's file if it has none; called with ``_opening`` held."""
+        with self._lock:
+            if self._closed or robot_id in self._volumes:
+                return
         name = token(robot_id) if '/' in robot_id or robot_id in ('.', '..') else robot_id
         place = self._folder / name
         place.mkdir(exist_ok=True)
@@ -288,25 +307,37 @@ class Archive:
         volume = _Volume(robot_id, path, stream, self._recorder(stream), now, now)
         volume.size = volume.recorder.sync().size
         with self._lock:
-            volume.recorder.repeat(self._latched.of(robot_id), at_ns)
-            self._volumes[robot_id] = volume
+            self._new = volume
         if self._on_open is not None:
             self._on_open(self.files)
+        with self._lock:
+            volume.recorder.repeat(self._latched.of(robot_id), at_ns)
+            self._volumes[robot_id], self._new = volume, None
 
     def _turn(self) -> list[_Volume]:
         """Turn away from files that are full or old; returns all that have no end yet."""
         with self._lock:
             due = [volume for volume in self._volumes.values() if self._is_due(volume)]
-            waiting: list[Sample] = []
+            waiting, self._carried = self._carried, []
             for volume in due:
                 del self._volumes[volume.robot_id]
                 # Their schema may come yet.
                 waiting += volume.recorder.withdraw()
             self._leaving += due
             volumes = [*self._leaving, *self._volumes.values()]
-        for sample in waiting:
-            self.add(sample)
+        self._carried = [sample for sample in waiting if not self._place_now(sample)]
         return volumes
+
+    def _place_now(self, sample: Sample) -> bool:
+        if self._place(sample):
+            return True
+        if not self._opening.acquire(blocking=False):
+            return False
+        try:
+            self._open(sample.robot_id, sample.receive_time_ns)
+        finally:
+            self._opening.release()
+        return self._place(sample)
 
     def _is_due(self, volume: _Volume) -> bool:
         now, rotation = self._now(), self._rotation
