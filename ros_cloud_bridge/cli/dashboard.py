@@ -18,6 +18,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 import math
+import time
 
 from ros_cloud_bridge.cli.consuming import (
     add_selection_arguments,
@@ -43,6 +44,8 @@ from ros_cloud_bridge.values import MqttConfig, TlsConfig
 
 _DEFAULT_HZ = 1.0
 _MAX_HZ = 100.0
+# By then what is to be shown has mostly come once.
+_LOOK_S = 20.0
 # Brokers that close on a subscription that the account may not make.
 _CLOSE_ON_REFUSED = ('aws_iot', 'azure_event_grid')
 
@@ -147,9 +150,14 @@ def run(args: argparse.Namespace) -> int:
         watched=_watched(args, other or config, target),
     )
     with stop_on_signals() as stop:
+        look_at = time.monotonic() + _LOOK_S
 
         def each_turn() -> None:
+            nonlocal look_at
             leasing.tell()
+            if time.monotonic() >= look_at and feed.published:
+                look_at = math.inf
+                _tell_meaningless(feed)
             if args.count is not None and feed.published >= args.count:
                 stop.set()
 
@@ -158,6 +166,8 @@ def run(args: argparse.Namespace) -> int:
         with consumer:
             wait(stop, args.seconds, each_turn)
         feed.stop()
+    if look_at < math.inf:
+        _tell_meaningless(feed)
     missed = f', {feed.missed} gave way to newer ones' if feed.missed else ''
     say(f'{feed.published} messages published, {feed.dropped} could not be sent{missed}')
     return max(reporter.exit_status() for reporter in links)
@@ -177,6 +187,11 @@ def _target(args: argparse.Namespace) -> Target:
         not args.no_jpeg,
     )
     return Target(root=root, period_s=1.0 / args.max_hz, settings=settings, gateway=gateway)
+
+
+def _tell_meaningless(feed: DashboardFeed) -> None:
+    for pattern in feed.meaningless:
+        say(printable(f"--fields: no topic so far has '{pattern}'"))
 
 
 def _watched(args: argparse.Namespace, config: MqttConfig, target: Target) -> str:

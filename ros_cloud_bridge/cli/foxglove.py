@@ -158,7 +158,8 @@ def run(args: argparse.Namespace) -> int:
             historical=args.historical,
         )
         scheme = 'ws' if listening.tls is None else 'wss'
-        say(f'open a Foxglove WebSocket connection to {scheme}://{listening.host}:{server.port}')
+        host = f'[{listening.host}]' if ':' in listening.host else listening.host
+        say(f'open a Foxglove WebSocket connection to {scheme}://{host}:{server.port}')
         server.start()
 
         def look() -> None:

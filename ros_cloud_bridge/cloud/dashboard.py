@@ -92,6 +92,7 @@ class Dashboards:
         self._painters: OrderedDict[Hashable, Painter | None] = OrderedDict()
         self._last: OrderedDict[Hashable, int] = OrderedDict()
         self._told: set[str] = set()
+        self._meant: set[str] = set()
 
     def take(self, sample: Sample, now: float, *, retained: bool = False) -> None:
         """
@@ -120,6 +121,13 @@ class Dashboards:
         if len(self._last) > _MAX_PAINTERS:
             self._last.popitem(last=False)
         return True
+
+    @property
+    def meaningless(self) -> tuple[str, ...]:
+        """Patterns that no topic has had a field for so far; none before there was a topic."""
+        if not self._painters:
+            return ()
+        return tuple(one for one in self._target.settings.fields if one not in self._meant)
 
     @property
     def given_up(self) -> int:
@@ -183,6 +191,7 @@ class Dashboards:
                 outgoing = self._outgoing(sample, shown.part, shown.payload)
                 place = (sample.robot_id, sample.stream, sample.topic, shown.part)
                 self._made.put(place, outgoing, self._target.period_s, now)
+            self._meant |= painter.meant
         except BridgeError as error:
             self._tell(sample, str(error))
         except Exception as error:  # whatever a robot sends, the others go on

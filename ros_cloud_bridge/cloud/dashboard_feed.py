@@ -124,6 +124,11 @@ class DashboardFeed:
             self._work_came.notify_all()
 
     @property
+    def meaningless(self) -> tuple[str, ...]:
+        """Patterns that no topic has had a field for so far; none before there was a topic."""
+        return self._dashboards.meaningless
+
+    @property
     def missed(self) -> int:
         """How many samples and messages there was no room for."""
         return self._missed + self._dashboards.given_up

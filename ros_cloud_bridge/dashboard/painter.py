@@ -87,8 +87,12 @@ class Painter:
         # Whose level of the MQTT topic it is.
         self._names: dict[str, str] = {}
         self._fields: Sequence[Field] = ()
+        # Patterns that have meant something.
+        self.meant: set[str] = set()
         if self._statuses is None:
-            self._fields = choose(KNOWN.get(type_name, ()), self._type, settings.fields)
+            known = KNOWN.get(type_name, ())
+            self._fields = choose(known, self._type, settings.fields)
+            self.meant.update(one for one in settings.fields if choose(known, self._type, (one,)))
         self._pictures = None
         # Why there are no pictures, where there should be some.
         self.problem = ''
@@ -140,11 +144,13 @@ class Painter:
         patterns = self._settings.fields
         if not patterns:
             return pairs
-        return [
-            (key, value)
-            for key, value in pairs
-            if any(fnmatchcase(key, pattern) for pattern in patterns)
-        ]
+        chosen = []
+        for key, value in pairs:
+            meant = [pattern for pattern in patterns if fnmatchcase(key, pattern)]
+            self.meant.update(meant)
+            if meant:
+                chosen.append((key, value))
+        return chosen
 
     def _json(self, pairs: Pairs, time_ns: int, part: str = '') -> bytes:
         prefix = f'{self._prefix}_{part.replace("-", "_")}' if part else self._prefix

@@ -33,6 +33,7 @@ from support.waiting import wait_until
 
 wire_robot = pytest.importorskip('support.wire_robot', reason='rosbags is missing')
 WireRobot, level_cdr = wire_robot.WireRobot, wire_robot.level_cdr
+cdr = pytest.importorskip('support.dashboard_messages', reason='rosbags is missing').cdr
 
 HOUR_NS = 3600 * 10**9
 
@@ -147,6 +148,32 @@ def test_what_the_robot_makes_itself_is_left_alone(broker: Broker) -> None:
                 robot.send(route, [level_cdr(3.0)])
                 screen.wait('else/v1/own/d/all/level')
         assert {message.topic for message in screen.messages()} == {'else/v1/own/d/all/level'}
+
+
+def test_a_field_that_no_topic_has_is_said(broker: Broker) -> None:
+    arguments = (
+        '--robot',
+        'typo',
+        '--fields',
+        'level',
+        'levle',
+        '--fields',
+        'name',
+        '--count',
+        '2',
+    )
+    with WireRobot(broker, 'typo') as robot, dashboard(broker, *arguments) as program:
+        robot.announce()
+        first = robot.route('/tank')
+        second = robot.route('/log', 'rcl_interfaces/msg/Log')
+        robot.schemas()
+        robot.info()
+        program.wait_for_error('typo is online')
+        robot.send(first, [level_cdr(0.5)])
+        robot.send(second, [cdr('rcl_interfaces/msg/Log', name='planner')])
+        assert program.wait() == 0
+    said = [line for line in ''.join(program.err).splitlines() if '--fields' in line]
+    assert said == ["ros-cloud-bridge: --fields: no topic so far has 'levle'"]
 
 
 def test_two_that_publish_the_same_say_so(broker: Broker) -> None:
