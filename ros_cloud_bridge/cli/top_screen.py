@@ -33,6 +33,8 @@ _SHOWN_ENTRIES = 3
 _SHOWN_REASONS = 6
 # Of backlogs, where there is room, and where there is little.
 _SHOWN_BACKLOGS = (8, 3)
+# Where all is printed, the sickest are in full.
+_DETAILED = 50
 _HOLE = '-'
 
 
@@ -50,7 +52,12 @@ def screen(
     """
     if height is None:
         lists = [robot_list(views)] if len(views) > 1 else []
-        return _spaced([top, *lists, *(robot_detail(view) for view in views)])
+        details = [robot_detail(view) for view in views[:_DETAILED]]
+        if len(views) > _DETAILED:
+            hidden = len(views) - _DETAILED
+            more = f'... {hidden} robots are only in the list; --robot GLOB selects'
+            details.append(Text(more, 'dim'))
+        return _spaced([top, *lists, *details])
     for topics in (True, False):
         # Beyond that many they do not fit, and need not be drawn to see it.
         if len(views) <= height // 4:

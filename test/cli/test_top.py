@@ -247,6 +247,13 @@ def test_many_robots_have_a_line_each() -> None:
     assert fewer[-1] == '... and 4 more robots; --robot GLOB selects'
 
 
+def test_a_fleet_in_a_file_has_its_sickest_in_full_and_all_in_the_list() -> None:
+    lines = drawn([view_of(f'amr-{n:03}') for n in range(60)])
+    assert sum(line.startswith('link ') for line in lines) == 50
+    assert '... 10 robots are only in the list; --robot GLOB selects' in lines
+    assert all(any(line.startswith(f'amr-{n:03}') for line in lines) for n in range(60))
+
+
 def test_streams_that_do_not_fit_are_counted_and_the_sick_ones_stay() -> None:
     routes = [
         {'route': n, 'stream': f's{n:02}', 'topic': f'/t{n}', 'delivered': n} for n in range(30)
