@@ -144,6 +144,22 @@ def test_mirror(tmp_path: Path) -> None:
     assert document['flood']['cpu_us_per_sample'] > 0
 
 
+@pytest.mark.slow
+@needs_arrow
+def test_cloud(tmp_path: Path) -> None:
+    text, document = measured('cloud.py', tmp_path / 'figures.json', '--quick')
+    assert len(document['rates']) == 7
+    for name, rounds in document['rates'].items():
+        assert name in text
+        assert len(rounds) == 3 and min(rounds) > 0
+    memory = document['memory']
+    assert memory['samples'] == 300_000
+    # Five minutes of ten IMUs at 100 Hz leave nothing behind.
+    assert memory['end_bytes'] < memory['first_minute_bytes'] + 16 * 1024 * 1024
+    # A sample of 324 bytes and what MCAP adds to it, compressed.
+    assert 30 < document['file_bytes_per_sample'] < 324
+
+
 @needs_mcap
 def test_bytes(tmp_path: Path, recordings: Path) -> None:
     path = min(recordings.glob('*.mcap'), key=lambda path: path.stat().st_size)
