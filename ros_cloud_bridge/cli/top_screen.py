@@ -55,8 +55,8 @@ def screen(
         details = [robot_detail(view) for view in views[:_DETAILED]]
         if len(views) > _DETAILED:
             hidden = len(views) - _DETAILED
-            more = f'... {hidden} robots are only in the list; --robot GLOB selects'
-            details.append(Text(more, 'dim'))
+            text = f'... {hidden} robots are only in the list; --robot GLOB selects'
+            details.append(Text(text, 'dim'))
         return _spaced([top, *lists, *details])
     for topics in (True, False):
         # Beyond that many they do not fit, and need not be drawn to see it.

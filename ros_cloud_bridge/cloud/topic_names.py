@@ -18,15 +18,15 @@ import itertools
 import re
 
 
-def token(robot_id: str) -> str:
+def token(word: str) -> str:
     """
-    Write a robot id as a token of a ROS name.
+    Write a robot's id, or a channel's name, as a token of a ROS name.
 
-    :param robot_id: as in ``amr-07``
-    :returns: as in ``amr_07``; two ids may get the same
+    :param word: as in ``amr-07``
+    :returns: as in ``amr_07``; two may get the same
     """
-    made = re.sub('[^A-Za-z0-9_]', '_', robot_id)
-    return f'_{made}' if made[:1].isdigit() else made
+    made = re.sub('[^A-Za-z0-9_]', '_', word) or '_'
+    return f'_{made}' if made[0].isdigit() else made
 
 
 class TopicNames:

@@ -14,6 +14,7 @@
 
 """Drive a robot by messages that come when they come, as from a joystick's topic."""
 
+from collections import Counter
 from collections.abc import Callable
 import threading
 import time
@@ -40,18 +41,21 @@ class _Drives(Protocol):
 
 class Steering:
     """
-    Takes the lease with the first message, and gives it back once none has come for 3 s.
+    Takes the lease with the first message, and gives it back once none has come for a while.
 
-    Messages are sent on at a rate, for half a second after the last one came at most; the robot's
-    own watchdog then stops it. Everything goes on in a thread of its own, that lives while there
-    is something to do.
+    Messages are sent on at a rate, for ``hold_s`` after the last one came at most; the robot's own
+    watchdog then stops it. What is older when the lease is there is not sent at all. Everything
+    goes on in a thread of its own, that lives while there is something to do.
 
     :param drives: the operator
     :param robot: robot id
     :param channel: with a lease
     :param said: takes what is wrong, a line each time that it changes
     :param hz: messages per second
+    :param hold_s: for how long a message is sent on unless another comes
+    :param idle_s: silence after which the lease is given back
     :param ttl_s: of the lease's commands
+    :param counts: where ``drives``, ``drives failed`` and ``driving messages`` are counted
     """
 
     def __init__(
@@ -62,14 +66,20 @@ class Steering:
         *,
         said: Callable[[str], None],
         hz: float = 20.0,
+        hold_s: float = _HOLD_S,
+        idle_s: float = _IDLE_S,
         ttl_s: float = 2.0,
+        counts: Counter[str] | None = None,
     ) -> None:
         self._drives = drives
         self._robot = robot
         self._channel = channel
         self._said = said
         self._hz = hz
+        self._hold_s = hold_s
+        self._idle_s = idle_s
         self._ttl_s = ttl_s
+        self._counts = Counter[str]() if counts is None else counts
         self._changed = threading.Condition()
         self._fields: Any = None
         self._came_at = float('-inf')
@@ -117,8 +127,9 @@ class Steering:
             problem = ''
             try:
                 with self._drives.drive(
-                    self._robot, self._channel, self._hz, hold_s=_HOLD_S, ttl_s=self._ttl_s
+                    self._robot, self._channel, self._hz, hold_s=self._hold_s, ttl_s=self._ttl_s
                 ) as drive:
+                    self._counts['drives'] += 1
                     while (fields := self._next()) is not None:
                         try:
                             drive.set(fields)
@@ -130,7 +141,9 @@ class Steering:
                             self._said(problem or DRIVES)
                         if drive.failed is not None:
                             break
+                self._counts['driving messages'] += drive.sent
             except BridgeError as error:
+                self._counts['drives failed'] += 1
                 problem = str(error)
                 if problem != told:
                     told = problem
@@ -145,12 +158,14 @@ class Steering:
     def _next(self) -> Any:
         """Wait for a message; None once there is none any more."""
         with self._changed:
-            while self._taken and not self._ended and not self._idle():
-                self._changed.wait(max(0.0, self._came_at + _IDLE_S - time.monotonic()))
-            if self._ended or self._idle():
-                return None
-            self._taken = True
-            return self._fields
+            while not self._ended and not self._idle():
+                if self._taken:
+                    self._changed.wait(max(0.0, self._came_at + self._idle_s - time.monotonic()))
+                    continue
+                self._taken = True
+                if time.monotonic() - self._came_at <= self._hold_s:
+                    return self._fields
+            return None
 
     def _idle(self) -> bool:
-        return time.monotonic() - self._came_at >= _IDLE_S
+        return time.monotonic() - self._came_at >= self._idle_s

@@ -16,22 +16,11 @@
 
 import re
 
+from ros_cloud_bridge.cloud.topic_names import token
 from ros_cloud_bridge.core.mirror_table import ROBOT
 
 _TOPIC = re.compile(r'(/[A-Za-z_][A-Za-z0-9_]*)+')
 _MAX_CHARACTERS = 200
-
-
-def legal(word: str) -> str:
-    """
-    Make a legal part of a ROS name of an id.
-
-    :param word: a robot's id or a channel's name
-    :returns: with ``_`` in the place of what a ROS name cannot hold, as in ``amr_07``; two ids may
-        get the same
-    """
-    made = re.sub('[^A-Za-z0-9_]', '_', word) or '_'
-    return f'_{made}' if made[0].isdigit() else made
 
 
 def namespace_of(template: str, robot_id: str) -> str:
@@ -42,7 +31,7 @@ def namespace_of(template: str, robot_id: str) -> str:
     :param robot_id: the robot
     :returns: absolute, as in ``/fleet/amr_07``; empty for the root
     """
-    place = template.replace(ROBOT, legal(robot_id)).strip('/')
+    place = template.replace(ROBOT, token(robot_id)).strip('/')
     # '{robot}' alone may come to begin with an underscore, which would hide all its topics.
     place = '/'.join(f'r{part}' if part.startswith('_') else part for part in place.split('/'))
     return f'/{place}' if place else ''

@@ -16,7 +16,8 @@
 
 import pytest
 
-from ros_cloud_bridge.ros.mirror.names import is_topic, legal, namespace_of
+from ros_cloud_bridge.cloud.topic_names import token
+from ros_cloud_bridge.ros.mirror.names import is_topic, namespace_of
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_the_root_is_a_namespace_too() -> None:
 
 
 def test_channels_keep_what_they_can() -> None:
-    assert (legal('drive-2'), legal('2nd')) == ('drive_2', '_2nd')
+    assert (token('drive-2'), token('2nd')) == ('drive_2', '_2nd')
 
 
 @pytest.mark.parametrize('topic', ['', 'odom', '/a//b', '/a/', '/1a', '/a b', '/' + 'a' * 200])

@@ -24,6 +24,7 @@ from rclpy.node import Node
 from ros_cloud_bridge.cloud.link_story import LinkStory
 from ros_cloud_bridge.cloud.operator import Operator
 from ros_cloud_bridge.cloud.operator.pinned import PinnedKeys
+from ros_cloud_bridge.cloud.topic_names import token
 from ros_cloud_bridge.core.mirror_table import MirrorConfig
 from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.ros.mirror.commands.actions import ActionEndpoint
@@ -32,7 +33,6 @@ from ros_cloud_bridge.ros.mirror.commands.parameters import ParameterEndpoint
 from ros_cloud_bridge.ros.mirror.commands.sending import Sending
 from ros_cloud_bridge.ros.mirror.commands.services import ServiceEndpoint
 from ros_cloud_bridge.ros.mirror.commands.topics import DriveEndpoint, TopicEndpoint
-from ros_cloud_bridge.ros.mirror.names import legal
 from ros_cloud_bridge.ros.mirror.robot import MirroredRobot, Say
 from ros_cloud_bridge.values import ChannelKind
 
@@ -148,7 +148,7 @@ class Desk:
         made: list[tuple[Sending, Endpoint]] = []
         names: dict[str, str] = {}
         for channel in channels:
-            name = f'{robot.namespace}/cmd/{legal(channel.name)}'
+            name = f'{robot.namespace}/cmd/{token(channel.name)}'
             sending = Sending(
                 self._node,
                 self._operator,

@@ -15,13 +15,13 @@
 """Topics whose messages become commands: one by one, or as driving under a lease."""
 
 import threading
-import time
 from typing import Any
 
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from ros_cloud_bridge.cloud.operator import CommandFailed, Outcome
-from ros_cloud_bridge.errors import BadFields, BridgeError
+from ros_cloud_bridge.cloud.operator import Outcome
+from ros_cloud_bridge.cloud.operator.steering import DRIVES, Steering
+from ros_cloud_bridge.errors import BadFields
 from ros_cloud_bridge.ros.interfaces import load_message
 from ros_cloud_bridge.ros.mirror.commands.sending import Sending
 
@@ -32,7 +32,6 @@ _MOST_UNDER_WAY = 32
 # its own time.
 _HOLD_S = 0.3
 _DRIVE_TTL_S = 2.0
-_PAUSE_S = 1.0
 _LET_GO_S = 6.0
 
 
@@ -79,8 +78,7 @@ class DriveEndpoint:
     """
     Drives a robot by what is published here.
 
-    The first message takes the lease, silence gives it back; a thread of its own does both, for
-    each waits for the robot's answer.
+    The first message takes the lease, silence gives it back.
 
     :param sending: of a channel with a lease
     :param hz: messages per second
@@ -90,13 +88,17 @@ class DriveEndpoint:
 
     def __init__(self, sending: Sending, hz: float, idle_s: float) -> None:
         self._sending = sending
-        self._hz = hz
-        self._idle_s = idle_s
-        self._changed = threading.Condition()
-        self._fields: dict[str, Any] | None = None
-        self._taken_at = 0.0
-        self._closing = False
-        self._thread: threading.Thread | None = None
+        self._steering = Steering(
+            sending.operator,
+            sending.robot_id,
+            sending.channel.name,
+            said=self._said,
+            hz=hz,
+            hold_s=_HOLD_S,
+            idle_s=idle_s,
+            ttl_s=min(_DRIVE_TTL_S, sending.channel.max_ttl_s),
+            counts=sending.counts,
+        )
         # Whoever steers may be reliable or not; only the newest counts.
         profile = QoSProfile(
             history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.BEST_EFFORT
@@ -108,77 +110,16 @@ class DriveEndpoint:
     def close(self) -> None:
         """Unsubscribe, and give the lease back."""
         self._sending.node.destroy_subscription(self._subscription)
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
-            thread = self._thread
-        if thread is not None:
-            thread.join(_LET_GO_S)
+        self._steering.stop(_LET_GO_S)
 
     def _take(self, message: Any) -> None:
         try:
-            fields = dict(self._sending.fields(message))
+            self._steering.set(dict(self._sending.fields(message)))
         except BadFields as error:
             self._sending.fail(str(error))
-            return
-        with self._changed:
-            self._fields, self._taken_at = fields, time.monotonic()
-            if self._thread is None and not self._closing:
-                self._thread = threading.Thread(target=self._run, name='driving', daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
 
-    def _next(self, timeout_s: float) -> dict[str, Any] | None:
-        """Wait for fields that were not taken yet and are fresh; None without any."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closing or self._fields is not None, timeout_s)
-            fields, self._fields = self._fields, None
-            fresh = time.monotonic() - self._taken_at <= _HOLD_S
-            return fields if fresh and not self._closing else None
-
-    def _run(self) -> None:
-        try:
-            self._drive()
-        except BridgeError as error:
-            self._sending.counts['drives failed'] += 1
-            self._sending.fail(str(error))
-            with self._changed:
-                # Whoever goes on steering asks again, but not with every message.
-                self._changed.wait_for(lambda: self._closing, _PAUSE_S)
-        except Exception as error:  # as above
-            self._sending.fail(repr(error))
-        finally:
-            with self._changed:
-                self._thread = None
-
-    def _drive(self) -> None:
-        sending = self._sending
-        with self._changed:
-            first, self._fields = self._fields, None
-        if first is None:
-            return
-        with sending.operator.drive(
-            sending.robot_id,
-            sending.channel.name,
-            self._hz,
-            hold_s=_HOLD_S,
-            ttl_s=min(_DRIVE_TTL_S, sending.channel.max_ttl_s),
-        ) as drive:
-            sending.counts['drives'] += 1
-            sending.well()
-            fields = self._next(self._idle_s) if self._stale() else first
-            while fields is not None:
-                try:
-                    drive.set(fields)
-                    if drive.problem:
-                        sending.fail(drive.problem)
-                except CommandFailed as error:
-                    if drive.failed is not None:
-                        raise
-                    # Silence, which may pass; it is sent all the same.
-                    sending.fail(str(error))
-                fields = self._next(self._idle_s)
-        sending.counts['driving messages'] += drive.sent
-
-    def _stale(self) -> bool:
-        return time.monotonic() - self._taken_at > _HOLD_S
+    def _said(self, text: str) -> None:
+        if text == DRIVES:
+            self._sending.well()
+        else:
+            self._sending.fail(text)
