@@ -38,7 +38,7 @@ class FakeDrives:
         self.failed = None
         self.sent = 0
 
-    def drive(self, *_: object, **__: float) -> Any:
+    def drive(self, robot: str, channel: str, hz: float, *, hold_s: float, ttl_s: float) -> Any:
         return self._lease()
 
     @contextmanager
