@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import json
 import logging
 import threading
+import time
 from typing import Any
 
 import foxglove
@@ -34,6 +35,10 @@ _MAX_CHANNELS = 8192
 # Of last values of latched topics, all together.
 _MAX_LATCHED_BYTES = 256 * 1024 * 1024
 _HEALTH = 'bridge/health'
+# So many messages at once are followed by a pause.
+_BURST = 256
+_BURST_S = 0.05
+_BREATH_S = 0.005
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +112,8 @@ class Channels:
         self._health: dict[str, tuple[foxglove.Channel, object]] = {}
         self._latched_bytes = 0
         self._gone: list[foxglove.Channel] = []
+        self._burst_began = 0.0
+        self._burst = 0
         self._said_full = False
 
     def sample(self, sample: Sample) -> None:
@@ -292,3 +299,18 @@ class Channels:
             return
         self.samples += 1
         entry.channel.log(data, log_time=max(0, sample.receive_time_ns))
+        self._breathe()
+
+    def _breathe(self) -> None:
+        """
+        Let the server's threads send what came all at once.
+
+        For each client 1,024 messages wait at most, and a batch may hold many more: without a
+        pause the oldest of them would be lost to one who takes them as fast as can be.
+        """
+        now = time.monotonic()
+        if now - self._burst_began > _BURST_S:
+            self._burst_began, self._burst = now, 0
+        self._burst += 1
+        if self._burst % _BURST == 0:
+            time.sleep(_BREATH_S)
