@@ -59,7 +59,12 @@ def test_what_comes_all_at_once_comes_whole() -> None:
         with FoxgloveClient(server.port) as client:
             client.subscribe('/level')
             received = client.received['/level']
-            wait_until(lambda: channels.sample(sample) or received != [])
+
+            def came() -> bool:
+                channels.sample(sample)
+                return received != []
+
+            wait_until(came)
 
             def whole() -> bool:
                 before = len(received)
