@@ -241,7 +241,8 @@ class Work:
                 assert one.outcome is not None
                 self.tell(one.robot_id, one.channel, one.type, one.outcome, one.id)
         for one in left:
-            reason = 'under way still; nobody waits for its end'
+            reason = 'under way still' if one.answered else 'nothing so far'
+            reason += '; nobody waits for its end'
             self.tell(
                 one.robot_id, one.channel, one.type, Outcome(state=None, reason=reason), one.id
             )

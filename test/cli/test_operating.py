@@ -148,12 +148,11 @@ def test_no_answer_has_its_own_exit_status(run: Run, robot: OperatorRobot) -> No
     status, lines, _ = run('call', 'closed', '--ttl', '0.3')
     assert status == 3
     assert lines[0].startswith('amr-07: no answer: the robot is there, but does not answer')
+    status, lines, _ = run('call', 'closed', '--timeout', '0.3')
+    assert (status, lines) == (3, ['amr-07: no answer: nothing so far; nobody waits for its end'])
     robot.act = lambda dispatch: None
     status, lines, _ = run('call', 'dock', '--timeout', '0.5')
-    assert (status, lines) == (
-        3,
-        ['amr-07: no answer: under way still; nobody waits for its end'],
-    )
+    assert (status, lines) == (3, ['amr-07: no answer: under way still; nobody waits for its end'])
 
 
 def test_an_unreachable_broker_is_one_line(

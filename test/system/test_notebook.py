@@ -113,7 +113,8 @@ def test_its_tables_hold_what_the_rover_said(
     assert len(frames['/map'].iloc[-1]['data']) == 400 * 320
     # The rover is in its rooms, wherever odometry has drifted to.
     assert place['x'].between(-9.6, 9.6).all() and place['y'].between(-7.6, 7.6).all()
-    assert losses.loc['/odom', 'received'] > 20
+    # Between two reports of health within those seconds.
+    assert losses.loc['/odom', 'received'] >= 10
     # Its reducer makes one message of five, and the first of each five may be yet to come.
     imu = losses.loc['/imu/data']
     assert imu['unchanged'] == pytest.approx(4 * imu['received'], abs=8)

@@ -34,7 +34,7 @@ class Sent:
     A command on its way; may be used from any thread, and awaited.
 
     Iterating gives the robot's answers as they come, to the last one; of those that nobody fetches
-    the newest 128 are kept.
+    the newest 128 are kept. ``answered`` says whether there was any.
 
     :param robot_id: whom it was sent to
     :param channel: and by which channel
@@ -57,6 +57,7 @@ class Sent:
         self.type = type_name
         self.id = b''
         self.cancelled = False
+        self.answered = False
         self._cancel = cancel
         self.on_answer = on_answer
         self._changed = threading.Condition()
@@ -150,6 +151,7 @@ class Sent:
         :param answer: the next one
         """
         with self._changed:
+            self.answered = True
             self._answers.append(answer)
             listeners = tuple(self._listeners)
             self._changed.notify_all()
