@@ -29,6 +29,7 @@ from ros_cloud_bridge.cloud.operator.steering import DRIVES, Steering
 from ros_cloud_bridge.cloud.topic_names import TopicNames
 from ros_cloud_bridge.command_values import Answer, State
 from ros_cloud_bridge.errors import ConfigError
+from ros_cloud_bridge.values import ChannelKind
 
 # A service may take its time; a client that asks again would call it twice.
 _CALL_S = 60.0
@@ -88,9 +89,9 @@ class Commands:
         services = [
             self._service(name, robot_id, channel)
             for name, (_, channel) in new.items()
-            if channel.kind == 'service'
+            if channel.kind is ChannelKind.SERVICE
         ]
-        return services, [name for name in gone if before[name][1].kind == 'service']
+        return services, [name for name in gone if before[name][1].kind is ChannelKind.SERVICE]
 
     def publish(self, client: ClientChannel, data: bytes) -> None:
         """
@@ -100,14 +101,14 @@ class Commands:
         :param data: JSON
         :raises ConfigError: when it cannot be sent; says why
         """
-        robot_id, channel = self._channel(client.topic, 'topic')
+        robot_id, channel = self._channel(client.topic, ChannelKind.TOPIC)
         fields = _fields(data)
         if not channel.lease:
             self._operator.publish(
                 robot_id,
                 channel.name,
                 fields,
-                ttl_s=_ttl_s(channel),
+                ttl_s=channel.ttl_s(TTL_S),
                 on_answer=lambda answer: self._answered(robot_id, channel.name, answer),
             )
             return
@@ -119,7 +120,7 @@ class Commands:
                     robot_id,
                     channel.name,
                     said=lambda text: self._steers(f'{robot_id} {channel.name}', text),
-                    ttl_s=min(2.0, _ttl_s(channel)),
+                    ttl_s=channel.ttl_s(2.0),
                 )
         steering.set(fields)
 
@@ -153,18 +154,18 @@ class Commands:
         elif answer.state is State.SUCCEEDED:
             self._unsaid(f'{robot_id} {channel}')
 
-    def _channel(self, name: str, kind: str) -> tuple[str, OfferedChannel]:
+    def _channel(self, name: str, kind: ChannelKind) -> tuple[str, OfferedChannel]:
         with self._lock:
             found = self._channels.get(name)
-        if found is None or found[1].kind != kind:
-            raise ConfigError('topic', f'{name!r} is no channel of kind {kind} of any robot')
+        if found is None or found[1].kind is not kind:
+            raise ConfigError('topic', f'{name!r} is no channel of kind {kind.value} of any robot')
         return found
 
     def _service(self, name: str, robot_id: str, channel: OfferedChannel) -> foxglove.Service:
         def call(request: foxglove.ServiceRequest) -> bytes:
             # What is raised here is what the client is told.
             sent = self._operator.call(
-                robot_id, channel.name, _fields(request.payload), ttl_s=_ttl_s(channel)
+                robot_id, channel.name, _fields(request.payload), ttl_s=channel.ttl_s(TTL_S)
             )
             outcome = sent.wait(_CALL_S)
             if not outcome.succeeded:
@@ -190,10 +191,6 @@ def _fields(data: bytes) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise ConfigError('message', 'is a JSON object with the fields')
     return fields
-
-
-def _ttl_s(channel: OfferedChannel) -> float:
-    return TTL_S if channel.max_ttl_s is None else min(TTL_S, channel.max_ttl_s)
 
 
 def _json_schema(name: str) -> foxglove.MessageSchema:

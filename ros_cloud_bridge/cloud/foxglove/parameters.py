@@ -26,6 +26,7 @@ from ros_cloud_bridge.cloud.operator.channels import OfferedChannel
 from ros_cloud_bridge.cloud.operator.operator import Operator
 from ros_cloud_bridge.cloud.topic_names import TopicNames
 from ros_cloud_bridge.errors import BridgeError
+from ros_cloud_bridge.values import ChannelKind
 
 _AT_ONCE = 4
 _MOST = 4096
@@ -75,7 +76,7 @@ class Parameters:
         :param robot_id: the robot
         :param channels: all that it has
         """
-        places = {(robot_id, one.name) for one in channels if one.kind == 'parameter'}
+        places = {(robot_id, one.name) for one in channels if one.kind is ChannelKind.PARAMETER}
         with self._lock:
             gone = {one for one in self._asked if one[0] == robot_id} - places
             self._asked = {place: at for place, at in self._asked.items() if place not in gone} | {

@@ -160,7 +160,7 @@ class _Finder:
             found.online = document.get('state') == 'online'
         elif kind == 'info':
             offered = offered_channels(document).values()
-            found.channels = {one.name: one.kind for one in offered}
+            found.channels = {one.name: one.kind.value for one in offered}
             found.leases = {one.name for one in offered if one.lease}
             found.ttls_s = {
                 one.name: one.max_ttl_s for one in offered if one.max_ttl_s is not None

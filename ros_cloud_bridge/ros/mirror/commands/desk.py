@@ -17,24 +17,27 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any, Protocol
 
 from rclpy.node import Node
 
 from ros_cloud_bridge.cloud.link_story import LinkStory
 from ros_cloud_bridge.cloud.operator import Operator
+from ros_cloud_bridge.cloud.operator.channels import offered_channels, OfferedChannel
 from ros_cloud_bridge.cloud.operator.pinned import PinnedKeys
 from ros_cloud_bridge.cloud.topic_names import token
 from ros_cloud_bridge.core.mirror_table import MirrorConfig
 from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.ros.mirror.commands.actions import ActionEndpoint
-from ros_cloud_bridge.ros.mirror.commands.channel import Channel, read_channels
 from ros_cloud_bridge.ros.mirror.commands.parameters import ParameterEndpoint
 from ros_cloud_bridge.ros.mirror.commands.sending import Sending
 from ros_cloud_bridge.ros.mirror.commands.services import ServiceEndpoint
 from ros_cloud_bridge.ros.mirror.commands.topics import DriveEndpoint, TopicEndpoint
 from ros_cloud_bridge.ros.mirror.robot import MirroredRobot, Say
 from ros_cloud_bridge.values import ChannelKind
+
+_MOST_CHANNELS = 64
 
 
 class Endpoint(Protocol):
@@ -81,7 +84,7 @@ class Desk:
         self._pinned = PinnedKeys(config.operator.robot_keys)
         self._operator = make_operator(config, say)
         # By robot: what its info said, and its endpoints.
-        self._channels: dict[str, tuple[Channel, ...]] = {}
+        self._channels: dict[str, tuple[OfferedChannel, ...]] = {}
         self._open: dict[str, list[tuple[Sending, Endpoint]]] = {}
         self.problems: dict[str, str] = {}
 
@@ -107,7 +110,8 @@ class Desk:
         for robot_id in set(self._open) - there:
             self._close(robot_id)
         for robot in robots:
-            channels = tuple(filter(self._offered, read_channels(infos.get(robot.robot_id))))
+            offered = offered_channels(infos.get(robot.robot_id)).values()
+            channels = tuple(filter(self._offered, islice(offered, _MOST_CHANNELS)))
             if channels and robot.robot_id not in trusted:
                 problem = "no key of it is trusted; see 'ros-cloud-bridge keys trust'"
                 if self.problems.get(robot.robot_id) != problem:
@@ -136,14 +140,14 @@ class Desk:
             told.append((f'channel: {sending.channel.name}', text or 'unused'))
         return told
 
-    def _offered(self, channel: Channel) -> bool:
+    def _offered(self, channel: OfferedChannel) -> bool:
         patterns = self._config.channels
         return channel.kind is not ChannelKind.BRIDGE and (
             not patterns or any(fnmatchcase(channel.name, pattern) for pattern in patterns)
         )
 
     def _make(
-        self, robot: MirroredRobot, channels: tuple[Channel, ...]
+        self, robot: MirroredRobot, channels: tuple[OfferedChannel, ...]
     ) -> list[tuple[Sending, Endpoint]]:
         made: list[tuple[Sending, Endpoint]] = []
         names: dict[str, str] = {}

@@ -23,9 +23,9 @@ from rclpy.node import Node
 
 from ros_cloud_bridge.cloud.consumer import printable
 from ros_cloud_bridge.cloud.operator import Operator, Outcome, Sent
+from ros_cloud_bridge.cloud.operator.channels import OfferedChannel
 from ros_cloud_bridge.errors import BridgeError
 from ros_cloud_bridge.ros.commands.fields import to_fields
-from ros_cloud_bridge.ros.mirror.commands.channel import Channel
 from ros_cloud_bridge.ros.mirror.robot import Say
 
 Finished = Callable[[Outcome], None]
@@ -49,7 +49,7 @@ class Sending:
         node: Node,
         operator: Operator,
         robot_id: str,
-        channel: Channel,
+        channel: OfferedChannel,
         ttl_s: float,
         name: str,
         say: Say,
@@ -58,7 +58,7 @@ class Sending:
         self.operator = operator
         self.robot_id = robot_id
         self.channel = channel
-        self.ttl_s = min(ttl_s, channel.max_ttl_s)
+        self.ttl_s = channel.ttl_s(ttl_s)
         self.name = name
         self.counts: Counter[str] = Counter()
         self.problem = ''

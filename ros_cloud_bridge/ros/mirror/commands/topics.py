@@ -96,7 +96,7 @@ class DriveEndpoint:
             hz=hz,
             hold_s=_HOLD_S,
             idle_s=idle_s,
-            ttl_s=min(_DRIVE_TTL_S, sending.channel.max_ttl_s),
+            ttl_s=sending.channel.ttl_s(_DRIVE_TTL_S),
             counts=sending.counts,
         )
         # Whoever steers may be reliable or not; only the newest counts.

@@ -18,10 +18,8 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip('rclpy', reason='ROS 2 (rclpy) is neither installed nor sourced')
-
-from ros_cloud_bridge.ros.mirror.commands.channel import Channel, read_channels  # noqa: E402
-from ros_cloud_bridge.values import ChannelKind  # noqa: E402
+from ros_cloud_bridge.cloud.operator.channels import offered_channels, OfferedChannel
+from ros_cloud_bridge.values import ChannelKind
 
 
 def entry(**changes: object) -> dict[str, Any]:
@@ -36,7 +34,7 @@ def entry(**changes: object) -> dict[str, Any]:
 
 
 def test_a_channel_is_read_as_the_robot_describes_it() -> None:
-    drive = Channel(
+    drive = OfferedChannel(
         name='drive',
         kind=ChannelKind.TOPIC,
         type_name='geometry_msgs/msg/Twist',
@@ -45,8 +43,12 @@ def test_a_channel_is_read_as_the_robot_describes_it() -> None:
     )
     # What a later bridge adds is ignored, and so is a second of the same name.
     info = {'channels': [entry(new=1), entry(kind='service')]}
-    assert read_channels(info) == (drive,)
-    assert read_channels(None) == read_channels({}) == read_channels({'channels': {}}) == ()
+    assert offered_channels(info) == {'drive': drive}
+    assert (drive.ttl_s(5.0), drive.ttl_s(20.0)) == (5.0, 10.0)
+    assert offered_channels(None) == offered_channels({'channels': 7}) == {}
+    # A robot need not say how long a command may be under way.
+    (free,) = offered_channels({'channels': [entry(max_ttl_s=None)]}).values()
+    assert (free.max_ttl_s, free.ttl_s(20.0)) == (None, 20.0)
 
 
 @pytest.mark.parametrize(
@@ -63,15 +65,16 @@ def test_a_channel_is_read_as_the_robot_describes_it() -> None:
         {'max_ttl_s': float('nan')},
         {'max_ttl_s': float('inf')},
         {'max_ttl_s': -1},
+        {'max_ttl_s': 0.01},
+        {'type': '\ud800'},
         {'max_ttl_s': '1'},
     ],
 )
 def test_what_makes_no_sense_is_passed_over(changes: dict[str, object]) -> None:
     good = entry(name='good')
-    found = read_channels({'channels': [entry(**changes), 7, good]})
-    assert [channel.name for channel in found] == ['good']
+    assert [*offered_channels({'channels': [entry(**changes), 7, good]})] == ['good']
 
 
-def test_there_are_64_at_most() -> None:
-    info = {'channels': [entry(name=f'c{number}', max_ttl_s=10**400) for number in range(1000)]}
-    assert len(read_channels(info)) == 64
+def test_there_are_a_thousand_at_most() -> None:
+    info = {'channels': [entry(name=f'c{number}', max_ttl_s=10**400) for number in range(5000)]}
+    assert len(offered_channels(info)) == 1000
