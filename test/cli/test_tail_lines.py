@@ -27,31 +27,20 @@ from ros_cloud_bridge.cli.tail_silence import why_silent  # noqa: E402
 from ros_cloud_bridge.cloud.presence import RobotState  # noqa: E402
 from ros_cloud_bridge.cloud.sample import Sample  # noqa: E402
 from ros_cloud_bridge.core.selection import compile_pattern  # noqa: E402
+from support.samples import make_sample  # noqa: E402
 
 NOW_NS = 1_780_000_000_000_000_000
 
 
 def sample(sequence: int, type_name: str, message: Any, **facts: Any) -> Sample:
     store = wire_robot.typestore()
-    schema = wire_robot.schema_of(type_name)
     cdr = bytes(store.serialize_cdr(message, type_name))
-    made = Sample(
-        robot_id='rover',
-        topic='/level',
-        type_name=type_name,
-        cdr=cdr,
+    made = make_sample(
+        cdr,
+        sequence,
+        schema=wire_robot.schema_of(type_name),
+        decode=lambda *_: store.deserialize_cdr(cdr, type_name),
         source_time_ns=NOW_NS - 250_000_000,
-        receive_time_ns=NOW_NS - 250_000_000,
-        sent_time_ns=NOW_NS,
-        sequence=sequence,
-        stream='all',
-        historical=False,
-        latched=False,
-        boot_id='00' * 8,
-        route=1,
-        schema_id=schema.id,
-        _decode=lambda *_: store.deserialize_cdr(cdr, type_name),
-        _schema=lambda *_: schema,
     )
     return replace(made, **facts)
 

@@ -25,31 +25,15 @@ wire_robot = pytest.importorskip('support.wire_robot', reason='rosbags: install 
 from ros_cloud_bridge.cloud import ProtocolError, Sample  # noqa: E402
 from ros_cloud_bridge.cloud.arrow import arrow_table  # noqa: E402
 from ros_cloud_bridge.reducers.grids import MissingKeyframe  # noqa: E402
+from support.samples import make_sample  # noqa: E402
 
 SCHEMA = wire_robot.schema_of(wire_robot.OWN_TYPE)
 START = 1_780_000_000_000_000_000
 
 
 def sample(sequence: int, cdr: bytes, **facts: Any) -> Sample:
-    return Sample(
-        robot_id='rover',
-        topic='/level',
-        type_name=facts.pop('type_name', wire_robot.OWN_TYPE),
-        cdr=cdr,
-        source_time_ns=START + sequence,
-        receive_time_ns=START + 1000 * sequence,
-        sent_time_ns=START,
-        sequence=sequence,
-        stream='all',
-        historical=False,
-        latched=False,
-        boot_id='00' * 8,
-        route=1,
-        schema_id=SCHEMA.id,
-        _decode=lambda *_: None,
-        _schema=lambda *_: SCHEMA,
-        **facts,
-    )
+    facts |= {'source_time_ns': START + sequence, 'receive_time_ns': START + 1000 * sequence}
+    return make_sample(cdr, sequence, schema=SCHEMA, **facts)
 
 
 def test_fields_are_typed_columns_beside_times_and_numbers() -> None:

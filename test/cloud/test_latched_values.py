@@ -20,26 +20,12 @@ pytest.importorskip('rosbags', reason='rosbags is missing: install the extra clo
 
 from ros_cloud_bridge.cloud.latched_values import LatchedValues  # noqa: E402
 from ros_cloud_bridge.cloud.sample import Sample  # noqa: E402
+from support.samples import make_sample  # noqa: E402
 
 
 def sample(sequence: int, topic: str = '/map', robot_id: str = 'amr-07', size: int = 10) -> Sample:
-    return Sample(
-        robot_id=robot_id,
-        topic=topic,
-        type_name='a/msg/A',
-        cdr=bytes(size),
-        source_time_ns=sequence,
-        receive_time_ns=sequence,
-        sent_time_ns=sequence,
-        sequence=sequence,
-        stream='all',
-        historical=False,
-        latched=True,
-        boot_id='00' * 8,
-        route=len(topic),
-        schema_id='',
-        _decode=lambda *_: None,
-        _schema=lambda *_: pytest.fail('not needed'),
+    return make_sample(
+        bytes(size), sequence, topic=topic, robot_id=robot_id, route=len(topic), latched=True
     )
 
 

@@ -22,33 +22,16 @@ foxglove = pytest.importorskip('foxglove', reason='foxglove-sdk is missing: inst
 pytest.importorskip('websockets', reason='websockets is missing, with which the client is made')
 
 from ros_cloud_bridge.cloud.foxglove.channels import Channels  # noqa: E402
-from ros_cloud_bridge.cloud.sample import Sample  # noqa: E402
 from ros_cloud_bridge.cloud.topic_names import TopicNames  # noqa: E402
 from support.foxglove_client import FoxgloveClient  # noqa: E402
+from support.samples import make_sample  # noqa: E402
 from support.waiting import wait_until  # noqa: E402
 from support.wire_robot import level_cdr, OWN_TYPE, schema_of  # noqa: E402
 
 
 def test_what_comes_all_at_once_comes_whole() -> None:
     schema = schema_of(OWN_TYPE)
-    sample = Sample(
-        robot_id='r',
-        topic='/level',
-        type_name=OWN_TYPE,
-        cdr=level_cdr(0.0),
-        source_time_ns=0,
-        receive_time_ns=0,
-        sent_time_ns=0,
-        sequence=1,
-        stream='s',
-        historical=False,
-        latched=False,
-        boot_id='0' * 16,
-        route=0,
-        schema_id=schema.id,
-        _decode=lambda *values: None,
-        _schema=lambda *values: schema,
-    )
+    sample = make_sample(level_cdr(0.0), schema=schema, robot_id='r', stream='s')
     context = foxglove.Context()
     channels = Channels(context, TopicNames(prefix=False), lambda topic: True)
     channels.advertise('r', sample.boot_id, '/level', 's', schema)
