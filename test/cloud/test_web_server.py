@@ -15,18 +15,20 @@
 """``ros-cloud-bridge web``: what a browser is given, over real HTTP, and under which rules."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPResponse
 import json
 from pathlib import Path
 import re
 import socket
 import ssl
+import threading
 from urllib.parse import urlsplit
 
 import pytest
 
 from ros_cloud_bridge.cli.main import main
+from ros_cloud_bridge.cloud.web import server
 from ros_cloud_bridge.cloud.web.page import Broker, Page
 from ros_cloud_bridge.cloud.web.server import PageServer
 from ros_cloud_bridge.mqtt.credentials import Login
@@ -37,8 +39,8 @@ URL = 'ws://{host}:9001/mqtt'
 
 @contextmanager
 def served(broker: Broker, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    with PageServer(Page(broker), host='127.0.0.1', port=0, tls=tls) as server:
-        yield server.url
+    with PageServer(Page(broker), host='127.0.0.1', port=0, tls=tls) as serving:
+        yield serving.url
 
 
 def get(url: str, path: str, *, method: str = 'GET', **headers: str) -> tuple[HTTPResponse, bytes]:
@@ -121,6 +123,32 @@ def test_a_browser_that_hangs_or_talks_nonsense_holds_up_nobody() -> None:
         assert get(url, '/')[0].status == 200
         for browser in silent:
             browser.close()
+
+
+def test_whoever_sends_a_byte_now_and_then_keeps_no_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, '_IDLE_S', 0.5)
+    with served(Broker(url=URL, root='rcb/v1')) as url:
+        place = (urlsplit(url).hostname or '', urlsplit(url).port or 0)
+        slow = [socket.create_connection(place, 10.0) for _ in range(64)]
+        over = threading.Event()
+
+        def drip() -> None:
+            while not over.wait(0.1):
+                for browser in slow:
+                    with suppress(OSError):
+                        browser.sendall(b'G')
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        try:
+            assert get(url, '/')[0].status == 200
+        finally:
+            over.set()
+            dripping.join()
+            for browser in slow:
+                browser.close()
 
 
 def test_https(tmp_path: Path) -> None:

@@ -305,6 +305,14 @@ def test_the_rover_is_driven_while_somebody_holds_on(
     page.mouse.up()
     page.evaluate(SHOW)
     until(page, lambda: take_control(page), 'control')
+    # Some systems never tell that a key is lifted while the command key is down.
+    for other in ('Meta', 'Control', 'Alt'):
+        page.keyboard.down('a')
+        page.get_by_text('moving', exact=True).wait_for()
+        page.keyboard.down(other)
+        page.get_by_text('in control').wait_for()
+        page.keyboard.up(other)
+        page.keyboard.up('a')
     page.get_by_role('button', name='Give back control').click()
     page.get_by_role('button', name='Take control').wait_for()
     # By keys, which must do nothing without control.
@@ -356,6 +364,13 @@ def test_a_thumb_drives_on_a_phone_and_a_lost_touch_stops(
         touch(end)
         until(page, lambda: speed(odometry) < 0.02, f'the rover stands after {end}')
         assert commands.latest().angular.z == 0.0
+    touch('touchStart', middle)
+    touch('touchMove', (middle[0] + 60.0, middle[1]))
+    page.get_by_text('moving', exact=True).wait_for()
+    page.set_viewport_size({'width': size['height'], 'height': size['width']})
+    page.get_by_text('in control').wait_for()
+    touch('touchEnd')
+    page.set_viewport_size(size)
     # Nothing is wider than the phone.
     assert page.evaluate('document.documentElement.scrollWidth') <= size['width']
     commands.close()
@@ -403,6 +418,33 @@ def test_hostile_messages_and_those_of_later_versions_stop_nothing(page: Any, ri
     before = labels.all_inner_texts()
     until(page, lambda: labels.all_inner_texts() != before, 'the plot goes on')
     assert page.locator('img[src="x"]').count() == 0
+
+
+def test_a_robot_may_have_the_name_of_a_property(page: Any, rig: Rig) -> None:
+    name = 'constructor'
+    said = {'version': 1, 'robot_id': name, 'boot_id': '00' * 8}
+    channel = {'name': 'drive', 'kind': 'topic', 'type': 'geometry_msgs/msg/Twist', 'lease': True}
+    with Collector(rig.broker, name) as speaker:
+        birth = {**said, 'state': 'online', 'reason': 'birth', 'connection': 1}
+        speaker.publish('state', json.dumps(birth).encode())
+        page.goto(f'{rig.url}#/robots/{name}/commands')
+        page.get_by_role('status').filter(has_text='Connected').wait_for()
+        page.get_by_label('Your name as an operator').fill('alice')
+        page.get_by_role('button', name='Make a key').click()
+        info = {**said, 'key': 'ab' * 32, 'channels': [channel], 'routes': []}
+        trust = page.get_by_text('not trusted yet')
+
+        def told() -> bool:
+            speaker.publish('state', json.dumps(birth).encode())
+            speaker.publish('info', json.dumps(info).encode())
+            page.wait_for_timeout(200)
+            return bool(trust.is_visible())
+
+        until(page, told, 'its key is shown as one that nobody has compared')
+        assert page.get_by_role('button', name='Take control').count() == 0
+        page.get_by_label('I have compared it').check()
+        page.get_by_role('button', name='Trust this robot').click()
+        page.get_by_role('button', name='Take control').wait_for()
 
 
 def test_the_page_outlives_its_broker(page: Any, rig: Rig) -> None:

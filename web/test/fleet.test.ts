@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { RobotFigures } from '../src/link/fleet';
 import { Decoder } from '../src/protocol';
+import { RouteTracker } from '../src/protocol/losses';
 
 const EPOCH_MS = 1_780_000_000_000;
 const text = new TextEncoder();
@@ -69,5 +70,11 @@ describe('a robot in the list', () => {
     expect(new Reports().troubles(0, {}, { time_ns: (EPOCH_MS + 30_000) * 1e6 })).toEqual([
       'its clock is ahead of ours by 30 s or more',
     ]);
+  });
+
+  it('counts a loss whose reason has the name of a property', () => {
+    const tracker = new RouteTracker();
+    tracker.hear({ constructor: 3 } as unknown as Record<string, number>);
+    expect(tracker.reported()['constructor']).toBe(3);
   });
 });

@@ -14,10 +14,12 @@
 
 """Hands out the page over HTTP or HTTPS: reading alone, a thread per connection."""
 
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import socket
 import ssl
 import threading
+import time
 from types import TracebackType
 
 from ros_cloud_bridge.cloud.web.page import Page
@@ -60,6 +62,7 @@ class PageServer:
 
     def close(self) -> None:
         """Stop to listen; what is being answered may end."""
+        self._server.leaving.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -86,16 +89,38 @@ class _Server(ThreadingHTTPServer):
         self.address_family = socket.AF_INET6 if ':' in host else socket.AF_INET
         self._room = threading.BoundedSemaphore(_MOST_CONNECTIONS)
         self._tls = tls
+        self._deadlines: dict[socket.socket, float] = {}
+        self._lock = threading.Lock()
+        self.leaving = threading.Event()
         super().__init__((host, port), _Handler)
 
     def process_request(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
     ) -> None:
         # The thread that accepts waits here while there is no room.
-        if self._room.acquire(timeout=_IDLE_S):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
+        end = time.monotonic() + 2 * _IDLE_S
+        while not self._room.acquire(timeout=_POLL_S):
+            self.service_actions()
+            if self.leaving.is_set() or time.monotonic() > end:
+                self.shutdown_request(request)
+                return
+        super().process_request(request, client_address)
+
+    def renew(self, connection: socket.socket) -> None:
+        """Give a connection its time for the next request, or for the answer to this one."""
+        with self._lock:
+            self._deadlines[connection] = time.monotonic() + _IDLE_S
+
+    def service_actions(self) -> None:
+        # A timeout of the socket begins anew with each byte: whoever sends a byte now and then
+        # would keep a place for ever.
+        with self._lock:
+            now = time.monotonic()
+            for connection, deadline in self._deadlines.items():
+                if now > deadline:
+                    with suppress(OSError):
+                        # Not that of TLS, which its own thread may be using.
+                        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def process_request_thread(
         self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
@@ -105,11 +130,18 @@ class _Server(ThreadingHTTPServer):
             request.settimeout(_IDLE_S)
             if self._tls is not None:
                 # Here and not when accepting: a handshake that stalls holds up nobody else.
-                request = self._tls.wrap_socket(request, server_side=True)
+                request = self._tls.wrap_socket(
+                    request, server_side=True, do_handshake_on_connect=False
+                )
+                self.renew(request)
+                request.do_handshake()
+            self.renew(request)
             super().process_request_thread(request, client_address)
         except OSError:
             self.shutdown_request(request)
         finally:
+            with self._lock:
+                self._deadlines.pop(request, None)  # type: ignore[arg-type]
             self._room.release()
 
     def handle_error(
@@ -127,6 +159,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _IDLE_S
 
     def do_GET(self) -> None:
+        self.server.renew(self.connection)
         answer = self.server.page.answer(self.path, self.headers)
         self.send_response(answer.status)
         for name, value in answer.headers.items():
@@ -136,6 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != 'HEAD':
             self.wfile.write(answer.body)
+        self.server.renew(self.connection)
 
     do_HEAD = do_GET
 

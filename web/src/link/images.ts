@@ -41,7 +41,7 @@ export async function rawImage(message: Message): Promise<ImageView | null> {
   const height = numberOf(message['height']);
   const step = numberOf(message['step']);
   const name = textOf(message['encoding'], 32);
-  const encoding = ENCODINGS[name];
+  const encoding = Object.hasOwn(ENCODINGS, name) ? ENCODINGS[name] : undefined;
   const data = array(message['data'], MOST_BYTES);
   if (encoding === undefined || !(width > 0 && height > 0) || width * height > MOST_PIXELS) return null;
   if (step < width * encoding.bytes || data.length < step * height) return null;

@@ -162,10 +162,14 @@ class Client {
 
   private async show(id: string, view: View): Promise<void> {
     const viewer = this.viewers.get(id);
-    if (viewer === undefined) {
-      if ('bitmap' in view) view.bitmap.close();
-    } else await viewer(view);
-    this.tell({ kind: 'drawn', id });
+    try {
+      if (viewer === undefined) {
+        if ('bitmap' in view) view.bitmap.close();
+      } else await viewer(view);
+    } finally {
+      // One that could not be drawn must not be the last that comes.
+      this.tell({ kind: 'drawn', id });
+    }
   }
 }
 

@@ -67,7 +67,7 @@ function use(key: OperatorKey | null): void {
     key,
     root,
     publish: (topic, payload, expiryS) => client.publish(topic, payload, expiryS),
-    pinned: (robot) => pinned.value[robot] ?? null,
+    pinned: pinnedKey,
     trustsTransport: () => robotNews.value?.robot.state?.trustsTransport ?? false,
   });
   operator.value = made;
@@ -89,6 +89,11 @@ export async function importKey(text: string, name: string): Promise<void> {
 export async function dropKey(): Promise<void> {
   await forgetKey();
   use(null);
+}
+
+/** What the user has pinned of a robot, whose name may be that of any property, as `constructor`. */
+export function pinnedKey(robot: string): string | null {
+  return Object.hasOwn(pinned.value, robot) ? pinned.value[robot]! : null;
 }
 
 export function pin(robot: string, key: string): void {

@@ -157,7 +157,7 @@ export class RouteTracker {
     const reported: Record<string, number> = {};
     for (const [reason, count] of this.totals) reported[reasonName(reason)] = Number(count);
     for (const [name, count] of Object.entries(this.told)) {
-      Object.defineProperty(reported, name, { value: Math.max(count, reported[name] ?? 0), enumerable: true, writable: true });
+      Object.defineProperty(reported, name, { value: Math.max(count, Object.hasOwn(reported, name) ? reported[name]! : 0), enumerable: true, writable: true });
     }
     return reported;
   }

@@ -14,7 +14,7 @@ import {
   operator,
   operatorKey,
   pin,
-  pinned,
+  pinnedKey,
   said,
   unpin,
   type Said,
@@ -29,7 +29,7 @@ export function Commands({ robot }: { robot: string }) {
     return <p class="dim">This robot takes no commands: its configuration names no channels.</p>;
   }
   const trusts = news?.robot.state?.trustsTransport ?? false;
-  const ready = operator.value !== null && (trusts || pinned.value[robot] !== undefined);
+  const ready = operator.value !== null && (trusts || pinnedKey(robot) !== null);
   return (
     <div class="cards">
       <KeyCard robot={robot} />
@@ -145,7 +145,7 @@ function save(name: string, content: string): void {
 
 function TrustCard({ robot }: { robot: string }) {
   const told = robotNews.value?.robot.info?.key ?? '';
-  const trusted = pinned.value[robot] ?? '';
+  const trusted = pinnedKey(robot) ?? '';
   const [compared, setCompared] = useState(false);
   const key = trusted || told;
   // What was compared was that key, and not the one that the robot names now.

@@ -4,7 +4,7 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 
 import { robotNews } from '../page/client';
-import { operator, operatorKey, pinned } from '../page/commanding';
+import { operator, operatorKey, pinnedKey } from '../page/commanding';
 import { Driver, type Stick } from '../page/driving';
 import { kept } from '../page/kept';
 import { linkTo } from '../page/route';
@@ -23,7 +23,7 @@ export function DrivePanel({ robot }: { robot: string }) {
   if (channel === undefined) return null;
   const ready =
     operator.value !== null &&
-    (pinned.value[robot] !== undefined || robotNews.value?.robot.state?.trustsTransport);
+    (pinnedKey(robot) !== null || robotNews.value?.robot.state?.trustsTransport);
   return (
     <Panel title="Drive" hint={channel.name}>
       {ready ? (
@@ -150,6 +150,15 @@ function Joystick({ driver, enabled }: { driver: Driver; enabled: boolean }) {
     show({ ahead: 0, left: 0 });
     driver.stop();
   };
+  useEffect(() => {
+    // Whoever loses control, or whose screen turns under the thumb, has to take hold anew.
+    const drop = () => {
+      if (held.current !== null) release();
+    };
+    if (!enabled) drop();
+    addEventListener('resize', drop);
+    return () => removeEventListener('resize', drop);
+  }, [driver, enabled]);
   return (
     <div
       class="stick"
@@ -214,7 +223,12 @@ function useKeys(driver: Driver, enabled: boolean): void {
     };
     const press = (event: KeyboardEvent) => {
       const typing = event.target instanceof Element && event.target.closest('input:not([type=range]), textarea, select');
-      if (!(event.code in KEYS) || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.ctrlKey || event.metaKey || event.altKey) {
+        // Some systems never tell that a key is lifted while one of these is down.
+        if (down.size > 0) none();
+        return;
+      }
+      if (!Object.hasOwn(KEYS, event.code) || typing) return;
       event.preventDefault();
       if (event.repeat) return;
       down.add(event.code);
@@ -230,11 +244,14 @@ function useKeys(driver: Driver, enabled: boolean): void {
     addEventListener('keydown', press);
     addEventListener('keyup', lift);
     addEventListener('blur', none);
+    // A menu swallows keys that are lifted.
+    addEventListener('contextmenu', none);
     return () => {
       none();
       removeEventListener('keydown', press);
       removeEventListener('keyup', lift);
       removeEventListener('blur', none);
+      removeEventListener('contextmenu', none);
     };
   }, [driver, enabled]);
 }

@@ -54,11 +54,14 @@ export function Live({ robot }: { robot: string }) {
   const of = (type: string) => ranked(topics, type)[0]?.topic ?? null;
   const pose = POSES.map(of).find((topic) => topic !== null) ?? null;
   const scan = topics.find((row) => row.type === 'sensor_msgs/msg/LaserScan' && !row.onDemand);
-  const others = topics.filter((row) => row.type in KINDS && !shown.includes(row.topic));
+  const others = topics.filter((row) => Object.hasOwn(KINDS, row.type) && !shown.includes(row.topic));
   if (topics.length === 0) {
     return <p class="dim">Nothing has come of this robot yet.</p>;
   }
-  const kindOf = (topic: string) => KINDS[topics.find((row) => row.topic === topic)?.type ?? ''];
+  const kindOf = (topic: string) => {
+    const type = topics.find((row) => row.topic === topic)?.type ?? '';
+    return Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
+  };
   const small = shown.filter((topic) => SMALL.has(kindOf(topic) ?? ''));
   const large = shown.filter((topic) => topic !== MAP && !small.includes(topic));
   return (

@@ -5777,7 +5777,7 @@ var Od = class {
 		let e = {};
 		for (let [t, n] of this.totals) e[Cd(t)] = Number(n);
 		for (let [t, n] of Object.entries(this.told)) Object.defineProperty(e, t, {
-			value: Math.max(n, e[t] ?? 0),
+			value: Math.max(n, Object.hasOwn(e, t) ? e[t] : 0),
 			enumerable: !0,
 			writable: !0
 		});
