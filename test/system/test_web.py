@@ -447,6 +447,30 @@ def test_a_robot_may_have_the_name_of_a_property(page: Any, rig: Rig) -> None:
         page.get_by_role('button', name='Take control').wait_for()
 
 
+def test_the_page_says_why_nothing_comes(page: Any, rig: Rig) -> None:
+    name = 'asleep'
+    said = {'version': 1, 'robot_id': name, 'boot_id': '00' * 8}
+    route = {'route': 1, 'stream': 'note', 'topic': '/note', 'type': 'std_msgs/msg/String'}
+    info = {**said, 'channels': [], 'routes': [{**route, 'schema': ''}]}
+    state = {**said, 'state': 'offline', 'reason': 'shutdown', 'connection': 1}
+    with Collector(rig.broker, name) as speaker:
+        page.goto(f'{rig.url}#/robots/{name}/plots')
+        topics = page.get_by_label('Topic', exact=True)
+
+        def known() -> bool:
+            speaker.publish('state', json.dumps(state).encode())
+            speaker.publish('info', json.dumps(info).encode())
+            page.wait_for_timeout(200)
+            return bool('/note' in topics.inner_text())
+
+        until(page, known, 'its topic is known')
+    topics.select_option('/note')
+    page.get_by_text('The robot is offline').wait_for()
+    page.goto(f'{rig.url}#/robots/{name}/live')
+    page.get_by_label('Add a panel').select_option('/note')
+    page.get_by_text('The robot is offline').wait_for()
+
+
 def test_the_page_outlives_its_broker(page: Any, rig: Rig) -> None:
     labels = plot(page, rig, '/odom', 'stamp')
     until(page, lambda: '–' not in labels.all_inner_texts(), 'the plot shows values')

@@ -34,7 +34,7 @@ export function Panel({ title, hint, size, tools, onClose, children }: PanelProp
 }
 
 /** What is told of a topic while nothing of it can be shown. */
-export function Waiting({ topic }: { topic: string }) {
+export function waitingFor(topic: string): string {
   const news = robotNews.value;
   const row = news?.topics.find((entry) => entry.topic === topic);
   const lease = news?.leases.find((entry) => entry.stream === row?.stream);
@@ -43,9 +43,13 @@ export function Waiting({ topic }: { topic: string }) {
   else if (row?.onDemand && lease?.granted === false) text = `Not granted: ${lease.reason}`;
   else if (row?.onDemand) text = 'Asking the robot for this stream';
   else if (news?.robot.online === false) text = 'The robot is offline';
+  return text;
+}
+
+export function Waiting({ topic }: { topic: string }) {
   return (
     <div class="note">
-      <span>{text}</span>
+      <span>{waitingFor(topic)}</span>
     </div>
   );
 }

@@ -11,6 +11,7 @@ import { value } from '../page/format';
 import { keep, keptValue } from '../page/kept';
 import { Series } from '../page/series';
 import { ticker } from '../page/ticker';
+import { waitingFor } from './panel';
 
 /** One plot: some fields of one topic, which share their times. */
 interface Choice {
@@ -231,7 +232,6 @@ function Picker({ chosen, onToggle }: PickerProps) {
   const [tree, setTree] = useState<Tree | null>(null);
   const [query, setQuery] = useState('');
   const wanted = rows.some((row) => row.topic === topic.value) ? topic.value : '';
-  const row = rows.find((entry) => entry.topic === wanted);
   useEffect(() => {
     setTree(null);
     return wanted === '' ? undefined : client.tree(wanted, setTree);
@@ -268,7 +268,7 @@ function Picker({ chosen, onToggle }: PickerProps) {
       )}
       <div class="list">
         {wanted !== '' && tree === null && (
-          <p class="dim" style={{ padding: '0 6px' }}>{row?.error || 'Waiting for a message …'}</p>
+          <p class="dim" style={{ padding: '0 6px' }}>{waitingFor(wanted)}</p>
         )}
         {tree !== null && (
           <ul class="tree top">

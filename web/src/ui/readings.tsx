@@ -7,7 +7,7 @@ import { useEffect, useState } from 'preact/hooks';
 
 import type { BatteryView, Status, TextView } from '../link/views';
 import { client } from '../page/client';
-import { Panel, Waiting } from './panel';
+import { Panel, Waiting, waitingFor } from './panel';
 
 interface Shown {
   readonly topic: string;
@@ -87,7 +87,7 @@ export function DiagnosticsPanel({ topic, onClose }: Shown) {
     <Panel title="Diagnostics" hint={topic} onClose={onClose}>
       <div class="inside tall">
         {statuses.size === 0 ? (
-          <p class="dim">Waiting for the first message</p>
+          <p class="dim">{waitingFor(topic)}</p>
         ) : (
           <StatusTable statuses={[...statuses.values()]} />
         )}
@@ -138,7 +138,7 @@ export function TextPanel({ topic, onClose }: Shown) {
   return (
     <Panel title="Text" hint={topic} onClose={onClose}>
       <div class="inside tall log">
-        {lines.length === 0 && <span class="dim">Waiting for the first message</span>}
+        {lines.length === 0 && <span class="dim">{waitingFor(topic)}</span>}
         {lines.map((line, i) => (
           // From 30 on it is a warning, from 40 an error: rcl_interfaces/Log.
           <span key={i} class={line.level >= 40 ? 'bad' : line.level >= 30 ? 'warn' : ''}>
