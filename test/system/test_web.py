@@ -471,6 +471,32 @@ def test_the_page_says_why_nothing_comes(page: Any, rig: Rig) -> None:
     page.get_by_text('The robot is offline').wait_for()
 
 
+def test_an_unknown_robot_is_said_to_be_unknown(page: Any, rig: Rig) -> None:
+    page.goto(f'{rig.url}#/robots/nobody/plots')
+    page.get_by_text('No robot named nobody has said anything to this broker').wait_for()
+    page.get_by_role('link', name='All robots').click()
+    page.get_by_role('link', name=ROBOT).click()
+    page.get_by_role('heading', name=ROBOT).wait_for()
+
+
+def test_a_view_that_fails_takes_nothing_else_with_it(page: Any, rig: Rig) -> None:
+    go(page, rig, 'topics')
+    row = page.get_by_role('row').filter(has_text='/odom')
+    row.first.wait_for()
+    page.evaluate("""
+        window.kept = Number.prototype.toLocaleString;
+        Number.prototype.toLocaleString = () => { throw new Error('out of digits'); };
+        0
+    """)
+    page.get_by_role('alert').filter(has_text='out of digits').first.wait_for()
+    assert page.get_by_role('status').filter(has_text='Connected').is_visible()
+    page.evaluate('Number.prototype.toLocaleString = window.kept; 0')
+    again = page.get_by_role('button', name='Try again')
+    while again.count():
+        again.first.click()
+    row.first.wait_for()
+
+
 def test_the_page_outlives_its_broker(page: Any, rig: Rig) -> None:
     labels = plot(page, rig, '/odom', 'stamp')
     until(page, lambda: '–' not in labels.all_inner_texts(), 'the plot shows values')

@@ -49,8 +49,3 @@ export function logIn(login: Login): void {
   linkState.value = { state: 'connecting', reason: '' };
   client.connect(found.url, found.root, login);
 }
-
-export function logOut(): void {
-  sessionStorage.removeItem(KEPT);
-  location.reload();
-}

@@ -7,6 +7,7 @@ import { route } from '../page/route';
 import { configuration, trouble } from '../page/start';
 import { choice, theme } from '../page/theme';
 import { FleetList } from './fleet';
+import { Guard } from './guard';
 import { Login } from './login';
 import { RobotPage } from './robot';
 
@@ -29,7 +30,9 @@ export function App() {
         <Login />
       ) : (
         <div class={robot === null ? 'body' : 'body split'}>
-          <FleetList wide={robot === null} />
+          <Guard>
+            <FleetList wide={robot === null} />
+          </Guard>
           {robot !== null && <RobotPage key={robot} robot={robot} />}
         </div>
       )}

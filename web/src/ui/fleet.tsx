@@ -47,6 +47,9 @@ export function tone(row: FleetRow): 'good' | 'warn' | 'bad' | '' {
 const BESIDE = 8;
 
 /** The fleet; only the rows in sight are in the document, however many there are. */
+/** As in style.css: upright, or lying. */
+const PHONE = '(max-width: 820px), (max-width: 1180px) and (max-height: 480px)';
+
 export function FleetList({ wide }: { wide: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   const [place, setPlace] = useState({ top: 0, height: 800 });
@@ -61,7 +64,7 @@ export function FleetList({ wide }: { wide: boolean }) {
       element.removeEventListener('scroll', look);
     };
   }, []);
-  const phone = matchMedia('(max-width: 820px)').matches;
+  const phone = matchMedia(PHONE).matches;
   const rowHeight = wide ? (phone ? 56 : 44) : 52;
   const shown = rows.value;
   const first = Math.max(0, Math.floor(place.top / rowHeight) - BESIDE);
@@ -178,7 +181,7 @@ function WideCells({ row }: { row: FleetRow }) {
         <span class="cut">{row.robot}</span>
       </span>
       <span class={online ? '' : 'dim'}>{presence(row)}</span>
-      <span class={limitTone(row.limitedBy)}>{online ? words(row.limitedBy) || '–' : '–'}</span>
+      <span class={limitTone(row.limitedBy)}>{online ? limitWords(row.limitedBy) : '–'}</span>
       <span class="num">{online ? byteRate(row.rateBytesPerS) : '–'}</span>
       <span class="num">{online ? span(row.rttS) : '–'}</span>
       <span class="num">{online ? byteRate(row.sentBytesPerS) : '–'}</span>
@@ -194,6 +197,11 @@ function WideCells({ row }: { row: FleetRow }) {
       </span>
     </>
   );
+}
+
+/** `application`: the link takes more than there is to send. */
+export function limitWords(limitedBy: string): string {
+  return limitedBy === 'application' ? 'nothing' : words(limitedBy) || '–';
 }
 
 export function limitTone(limit: string): string {

@@ -1,19 +1,20 @@
 // Copyright 2026 The ros_cloud_bridge authors
 // SPDX-License-Identifier: Apache-2.0
 
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 
-import { words } from '../link/fleet';
-import { fleet, robotNews } from '../page/client';
+import { fleet, linkState, robotNews } from '../page/client';
 import { byteRate, count, rate, span } from '../page/format';
 import { linkTo, route, TABS, type Tab } from '../page/route';
 import { Commands } from './commands';
-import { limitTone, tone } from './fleet';
+import { limitTone, limitWords, tone } from './fleet';
+import { Guard } from './guard';
 import { Health } from './health';
 import { Live } from './live';
 import { forgetHistories, Plots } from './plots';
 import { Topics } from './topics';
 
+const PATIENCE_MS = 3000;
 const NAMES: Readonly<Record<Tab, string>> = {
   live: 'Live',
   plots: 'Plots',
@@ -27,15 +28,45 @@ export function RobotPage({ robot }: { robot: string }) {
   useEffect(() => forgetHistories, []);
   return (
     <main class="robot">
-      <Header robot={robot} tab={tab} />
+      <Guard>
+        <Header robot={robot} tab={tab} />
+      </Guard>
       <div class="content" key={tab}>
-        {tab === 'live' && <Live robot={robot} />}
-        {tab === 'plots' && <Plots robot={robot} />}
-        {tab === 'topics' && <Topics robot={robot} />}
-        {tab === 'health' && <Health />}
-        {tab === 'commands' && <Commands robot={robot} />}
+        <Unheard robot={robot} />
+        <Guard>
+          {tab === 'live' && <Live robot={robot} />}
+          {tab === 'plots' && <Plots robot={robot} />}
+          {tab === 'topics' && <Topics robot={robot} />}
+          {tab === 'health' && <Health />}
+          {tab === 'commands' && <Commands robot={robot} />}
+        </Guard>
       </div>
     </main>
+  );
+}
+
+/** Says so where a robot is not known, once it had the time to be. */
+function Unheard({ robot }: { robot: string }) {
+  const waits = linkState.value.state === 'connected' && robotNews.value === null && !fleet.value.has(robot);
+  const [late, setLate] = useState(false);
+  useEffect(() => {
+    if (!waits) return undefined;
+    const timer = setTimeout(() => setLate(true), PATIENCE_MS);
+    return () => {
+      clearTimeout(timer);
+      setLate(false);
+    };
+  }, [waits]);
+  if (!late) return null;
+  return (
+    <section class="card" style={{ marginBottom: '12px' }}>
+      <p>
+        No robot named <b>{robot}</b> has said anything to this broker.{' '}
+        <a href="#/" style={{ textDecoration: 'underline' }}>
+          All robots
+        </a>
+      </p>
+    </section>
   );
 }
 
@@ -61,7 +92,7 @@ function Header({ robot, tab }: { robot: string; tab: Tab }) {
       </div>
       <dl class="stats">
         <Stat name="Limited by" kind={limitTone(row?.limitedBy ?? '')}>
-          {online === false ? '–' : words(row?.limitedBy ?? '') || '–'}
+          {online === false ? '–' : limitWords(row?.limitedBy ?? '')}
         </Stat>
         <Stat name="Link">{byteRate(health?.link.rateBytesPerS)}</Stat>
         <Stat name="Sending">{byteRate(row?.sentBytesPerS)}</Stat>
@@ -69,9 +100,9 @@ function Header({ robot, tab }: { robot: string; tab: Tab }) {
         <Stat name="Queue">{span(health?.link.queueDelayS)}</Stat>
         <Stat name="Lost" kind={row?.lostPerS ? 'warn' : ''}>{row?.lostPerS == null ? '–' : `${rate(row.lostPerS)}/s`}</Stat>
         <Stat name="Stepped down" kind={steps > 0 ? 'warn' : ''}>
-          {steps} of {streams.length}
+          {health === null ? '–' : `${steps} of ${streams.length}`}
         </Stat>
-        <Stat name="Backlog">{count(row?.backlog ?? 0)}</Stat>
+        <Stat name="Backlog">{row === undefined ? '–' : count(row.backlog)}</Stat>
         <Stat name="Up">{span(health?.uptimeS)}</Stat>
       </dl>
       <nav class="tabs" aria-label="Of this robot">
