@@ -159,8 +159,10 @@ class _Printer:
         self._render: Render
         if args.json:
             self._render = json_lines(args.fields, cdr=args.cdr)
+        elif args.short:
+            self._render = ShortLines(args.fields)
         else:
-            self._render = ShortLines(args.fields) if args.short else text_lines(args.fields)
+            self._render = text_lines(args.fields)
         self._left = args.count
         self.broken = False
 
